@@ -1,0 +1,106 @@
+import PithCore
+import PithTensor
+
+/// A linear operator that can be written to a file and read back: a stored layout.
+///
+/// On disk a weight `model.layers.0.mlp.up_proj.weight` in such a layout is some tensors named
+/// `model.layers.0.mlp.up_proj.weight.<part>` and an entry in the manifest that names the layout.
+public protocol StoredLinear: LinearOperator {
+    /// The layout's name in manifests, for good.
+    static var layout: String { get }
+
+    /// The tensors that W is stored in, by part name, and what is needed besides to read them.
+    var stored: StoredParts { get }
+
+    /// Takes the parts up again; `shape` is [outputCount, inputCount].
+    ///
+    /// Parts come from files: every size and value must be checked, and errors say which part is wrong.
+    init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError)
+}
+
+/// A stored matrix in pieces: named tensors, small whole-number parameters, and matrices that it is composed of.
+public struct StoredParts: Sendable {
+    /// Tensors by part name.
+    public var tensors: [String: StoredTensor]
+    /// Whole numbers by name, for example `bits` and `groupSize`.
+    public var parameters: [String: Int]
+    /// Component matrices by name, for sums and products, in their own layouts.
+    public var components: [String: any StoredLinear]
+
+    /// Creates parts.
+    public init(
+        tensors: [String: StoredTensor] = [:], parameters: [String: Int] = [:],
+        components: [String: any StoredLinear] = [:]
+    ) {
+        self.tensors = tensors
+        self.parameters = parameters
+        self.components = components
+    }
+
+    /// A tensor part of a known type and shape.
+    public func tensor(_ name: String, _ type: ElementType, _ shape: [Int]) throws(PithError) -> StoredTensor {
+        guard let tensor = tensors[name] else { throw .data("part '\(name)' is missing") }
+        guard tensor.type == type, tensor.shape == shape else {
+            throw .data(
+                "part '\(name)' is \(tensor.type.rawValue) \(tensor.shape)",
+                remedy: "it should be \(type.rawValue) \(shape)")
+        }
+        return tensor
+    }
+
+    /// A parameter in a known range.
+    public func parameter(_ name: String, in range: ClosedRange<Int>) throws(PithError) -> Int {
+        guard let value = parameters[name] else { throw .data("parameter '\(name)' is missing") }
+        guard range.contains(value) else {
+            throw .data("parameter '\(name)' is \(value)", remedy: "it should be in \(range)")
+        }
+        return value
+    }
+
+    /// A component matrix.
+    public func component(_ name: String) throws(PithError) -> any StoredLinear {
+        guard let component = components[name] else { throw .data("component '\(name)' is missing") }
+        return component
+    }
+
+    /// The bits of all tensors, those of components included.
+    public var storedBits: Int {
+        tensors.values.reduce(0) { $0 + $1.byteCount * 8 } + components.values.reduce(0) { $0 + $1.storedBits }
+    }
+}
+
+/// The layouts that a reader knows.
+public struct LayoutCatalogue: Sendable {
+    private var types: [String: any StoredLinear.Type] = [:]
+
+    /// A catalogue of some layouts.
+    public init(_ types: [any StoredLinear.Type]) {
+        for type in types { self.types[type.layout] = type }
+    }
+
+    /// The names, sorted.
+    public var names: [String] { types.keys.sorted() }
+
+    /// Opens stored parts of the layout `name`.
+    public func open(
+        _ name: String, _ parts: StoredParts, shape: [Int]
+    ) throws(PithError) -> any StoredLinear {
+        guard let type = types[name] else {
+            throw .data("unknown layout '\(name)'", remedy: "this Pith knows \(names.joined(separator: ", "))")
+        }
+        guard shape.count == 2, shape[0] >= 0, shape[1] >= 0 else { throw .data("the shape \(shape) is no matrix") }
+        return try type.init(parts, shape: shape, layouts: self)
+    }
+}
+
+extension DenseOperator: StoredLinear {
+    public static let layout = "dense"
+
+    public var stored: StoredParts { StoredParts(tensors: ["values": weight]) }
+
+    public init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
+        guard let weight = parts.tensors["values"] else { throw .data("part 'values' is missing") }
+        guard weight.shape == shape else { throw .data("part 'values' has the shape \(weight.shape), not \(shape)") }
+        try self.init(weight)
+    }
+}

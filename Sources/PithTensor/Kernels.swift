@@ -1,0 +1,35 @@
+import CPithKernels
+import Synchronization
+
+/// A set of kernels for one instruction set; all sets give the same bits.
+public enum KernelPath: Int32, CaseIterable, Sendable {
+    /// What the compiler's target has; the reference.
+    case baseline = 0
+    /// AVX2, FMA and F16C.
+    case avx2 = 1
+    /// AVX-512 F, BW, DQ and VL.
+    case avx512 = 2
+
+    /// Whether this machine can run it.
+    public var isAvailable: Bool { pith_kernels_of(pith_path(UInt32(rawValue))) != nil }
+
+    /// The kernels; nil where this machine lacks the instructions.
+    public var kernels: UnsafePointer<pith_kernels>? { pith_kernels_of(pith_path(UInt32(rawValue))) }
+
+    /// The fastest path of this machine.
+    public static let best = KernelPath(rawValue: Int32(pith_best_path().rawValue)) ?? .baseline
+
+    private static let chosen = Atomic<Int32>(KernelPath.best.rawValue)
+
+    /// The path in use; tests force each.
+    public static var current: KernelPath {
+        get { KernelPath(rawValue: chosen.load(ordering: .relaxed)) ?? .baseline }
+        set {
+            precondition(newValue.isAvailable, "this machine has no \(newValue)")
+            chosen.store(newValue.rawValue, ordering: .relaxed)
+        }
+    }
+}
+
+/// The kernels in use.
+public var kernels: pith_kernels { KernelPath.current.kernels!.pointee }
