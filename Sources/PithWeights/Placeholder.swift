@@ -1,1 +1,1 @@
-import PithCore
+// Begins the target.
