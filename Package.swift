@@ -45,7 +45,7 @@ var targets: [Target] = [
 
     // The built-in model, the umbrella and the command line.
     .target(
-        name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano")],
+        name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano"), .copy("text")],
         swiftSettings: swiftSettings),
     room("Pith", ["PithEvaluation", "PithTraining", "PithBuiltIn"]),
     .executableTarget(

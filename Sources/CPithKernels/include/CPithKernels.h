@@ -53,6 +53,8 @@ typedef struct {
     void (*swiglu)(const float *gate, const float *up, int64_t count, float *target);
     /// target[i] = exp(source[i] - shift); returns the sum.
     float (*exp_sum)(const float *source, float shift, int64_t count, float *target);
+    /// Sum of weight[i] * (a[i] - b[i]).
+    float (*weighted_difference)(const float *weight, const float *a, const float *b, int64_t count);
     /// The largest element; count must be positive.
     float (*maximum)(const float *source, int64_t count);
     /// target[i] += factor * source[i].

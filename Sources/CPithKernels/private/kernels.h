@@ -375,6 +375,17 @@ static float exp_sum(const float *source, float shift, int64_t count, float *tar
     return sum_lanes(sum);
 }
 
+static float weighted_difference(const float *weight, const float *a, const float *b, int64_t count) {
+    f16v sum = {0};
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) sum = FMA(load16(weight + i), load16(a + i) - load16(b + i), sum);
+    if (i < count) {
+        int64_t rest = count - i;
+        sum = FMA(load_part(weight + i, rest), load_part(a + i, rest) - load_part(b + i, rest), sum);
+    }
+    return sum_lanes(sum);
+}
+
 static float maximum(const float *source, int64_t count) {
     float best = source[0];
     int64_t i = 0;
@@ -422,5 +433,5 @@ const pith_kernels KERNEL_TABLE = {
     .multiply = multiply,         .dot = dot,           .widen = widen,       .narrow = narrow,
     .decode_codes = decode_codes, .dot_codes = dot_codes, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
-    .attend = attend,
+    .attend = attend,       .weighted_difference = weighted_difference,
 };
