@@ -27,6 +27,16 @@ public enum LinearAlgebra {
         #endif
     }
 
+    /// Runs `body` with BLAS on one thread, so that its results do not depend on the number of threads.
+    public static func withOneThread<Result>(_ body: () throws(PithError) -> Result) throws(PithError) -> Result {
+        #if !canImport(Accelerate)
+        let before = openblas_get_num_threads()
+        openblas_set_num_threads(1)
+        defer { openblas_set_num_threads(before) }
+        #endif
+        return try body()
+    }
+
     /// C = alpha · op(A) · op(B) + beta · C on row-major blocks: op(A) is [m, k], op(B) is [k, n], C is [m, n].
     @inlinable public static func multiply(
         _ a: UnsafePointer<Float>, _ aOrientation: Orientation = .plain, lda: Int,
