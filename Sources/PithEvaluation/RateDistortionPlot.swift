@@ -20,8 +20,13 @@ struct RateDistortionPlot {
 
     private let points: [Point]
     private let originalRate: Double
-    private let (width, height) = (880.0, 500.0)
-    private let (left, right, top, bottom) = (72.0, 24.0, 24.0, 56.0)
+    private let width = 880.0
+    private let height = 500.0
+    // Margins, in the same units.
+    private let left = 72.0
+    private let right = 24.0
+    private let top = 24.0
+    private let bottom = 56.0
     private let rateLimit: Double
     private let decades: ClosedRange<Int>
 

@@ -73,18 +73,13 @@ public struct SpeedMeasurement: Equatable, Sendable, Codable {
     private static func peakMemory() -> ByteCount {
         #if os(Linux)
         // `getrusage` would count what the parent held before this program was loaded.
-        if let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
-            let kibibytes = Int(line.split(whereSeparator: { !$0.isNumber }).first ?? "")
-        {
-            return ByteCount(kibibytes * 1024)
-        }
-        #endif
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+        let kibibytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0
+        return ByteCount(kibibytes * 1024)
+        #else
         var usage = rusage()
         getrusage(RUSAGE_SELF, &usage)
-        #if os(Linux)
-        return ByteCount(usage.ru_maxrss * 1024)
-        #else
         return ByteCount(usage.ru_maxrss)
         #endif
     }

@@ -20,6 +20,6 @@ public struct TextTable: Sendable {
             }.joined(separator: "  ")
         }
         lines.insert(widths.map { String(repeating: "─", count: $0) }.joined(separator: "  "), at: 1)
-        return lines.map { $0.replacing(/ +$/, with: "") }.joined(separator: "\n")
+        return lines.map { $0.replacing(/\ +$/, with: "") }.joined(separator: "\n")
     }
 }

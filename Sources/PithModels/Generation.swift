@@ -16,7 +16,8 @@ public struct GeneratedTokens: Sequence, IteratorProtocol {
         _ model: LanguageModel, after prompt: [Int], options: SamplingOptions, maximumCount: Int = .max
     ) throws(PithError) {
         self.model = model
-        state = model.makeState(capacity: min(model.configuration.contextLength, prompt.count + min(maximumCount, 4096)))
+        let expected = prompt.count + Swift.min(maximumCount, 4096)
+        state = model.makeState(capacity: Swift.min(model.configuration.contextLength, expected))
         sampler = Sampler(options)
         history = prompt
         remaining = maximumCount

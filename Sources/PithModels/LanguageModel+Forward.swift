@@ -87,10 +87,11 @@ extension LanguageModel {
         _ source: UnsafePointer<Float>, _ weight: [Float], rows: Int, into target: UnsafeMutablePointer<Float>
     ) {
         let (kernels, width) = (kernels, configuration.hiddenSize)
+        let epsilon = Float(configuration.normEpsilon)
         pool.forEachBlock(of: rows, grain: 32) { block in
             for row in block {
                 kernels.rms_norm(
-                    source + row * width, weight, configuration.normEpsilon, Int64(width), target + row * width)
+                    source + row * width, weight, epsilon, Int64(width), target + row * width)
             }
         }
     }

@@ -67,8 +67,6 @@ public struct ModelCompressor: Sendable {
         guard !Files.exists(target) else {
             throw .usage("exists already", at: target, remedy: "remove it or choose another name")
         }
-        // What runs in parallel here are matrices; BLAS threads inside would make results depend on their number.
-        LinearAlgebra.setThreadCount(1)
         var model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
         var stream = try calibration.map { (text) throws(PithError) in
             try CalibrationStream(text, tokenCount: calibrationTokenCount, source, model)
@@ -116,10 +114,8 @@ public struct ModelCompressor: Sendable {
         _ original: any LinearOperator, _ name: String, _ statistics: InputStatistics?
     ) throws(PithError) -> any StoredLinear {
         guard let dense = original as? DenseOperator else { preconditionFailure("sources are dense") }
-        do {
-            return try pipeline.compress(
-                name: name, weight: try dense.weight.decoded(), statistics: statistics, seed: seed)
-        } catch { throw error.within("weight \(name)") }
+        return try pipeline.compress(
+            name: name, weight: try dense.weight.decoded(), statistics: statistics, seed: seed)
     }
 
     private func write(
@@ -181,7 +177,7 @@ private struct CalibrationStream {
     func gather(
         _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
     ) -> [ActivationSite: InputStatistics] {
-        let observer = StatisticsObserver(needs)
+        let observer = StatisticsObserver(needs, model.pool)
         for index in batches.indices { _ = run(layer, model, index, observer) }
         return observer.statistics
     }
@@ -209,10 +205,16 @@ private final class StatisticsObserver: ActivationObserver {
     private let needs: CalibrationNeeds
     private let sites = Set(LinearSite.allCases.map(\.input))
 
-    init(_ needs: CalibrationNeeds) { self.needs = needs }
+    private let pool: ThreadPool
+
+    init(_ needs: CalibrationNeeds, _ pool: ThreadPool) {
+        self.needs = needs
+        self.pool = pool
+    }
 
     func observe(_ site: ActivationSite, layer: Int, _ activations: UnsafePointer<Float>, rows: Int, width: Int) {
         guard sites.contains(site) else { return }
-        statistics[site, default: InputStatistics(width: width, needs: needs)].add(activations, rows: rows)
+        statistics[site, default: InputStatistics(width: width, gathering: needs)]
+            .add(activations, count: rows, pool: pool)
     }
 }

@@ -23,7 +23,6 @@ struct PithCommand: ParsableCommand {
         ])
 
     static func main() {
-        setvbuf(stdout, nil, _IOLBF, 0)
         do {
             var command = try parseAsRoot()
             try command.run()

@@ -1,0 +1,2 @@
+import ArgumentParser
+struct TrainCommand: ParsableCommand { static let configuration = CommandConfiguration(commandName: "train") }
