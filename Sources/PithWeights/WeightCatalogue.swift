@@ -4,7 +4,13 @@ import PithCore
 public enum WeightCatalogue {
     /// The codecs, in the order of help texts. A new method is a file in `Methods/` and a line here.
     public static let all: [any WeightCodec.Type] = [
-        RoundToNearest.self
+        RoundToNearest.self,
+        GPTQ.self,
+        Magnitude.self,
+        Wanda.self,
+        SparseGPT.self,
+        SVD.self,
+        EoRA.self,
     ]
 
     /// The codec of a stage's method.

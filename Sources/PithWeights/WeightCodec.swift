@@ -60,6 +60,12 @@ public struct WeightProblem: Sendable {
         guard let current else { return weight }
         return weight - current.denseWeight(pool: pool)
     }
+
+    /// What the stages before made with `repair` added, or `repair` alone in the first stage.
+    func adding(_ repair: some StoredLinear) throws(PithError) -> any StoredLinear {
+        guard let current else { return repair }
+        return try SumOperator(base: current, residual: repair)
+    }
 }
 
 /// A method that turns a weight matrix into a stored form that is multiplied as it is.

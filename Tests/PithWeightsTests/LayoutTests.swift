@@ -25,10 +25,11 @@ struct LayoutTests {
                 return row % 2 == 0 ? place < n : place >= m - n
             }
             let sparse = try PatternSparse(weight, keeping: kept, pattern)
-            #expect(sparse.keptWeights.enumerated().allSatisfy { $1 == kept[$0] || columns % m != 0 })
+            let places = sparse.selection.places
+            #expect((0..<weight.count).allSatisfy { kept[$0] == (places[$0] >= 0) || $0 % columns >= columns / m * m })
             let decoded = sparse.decodedWeight()
             for i in 0..<weight.count where kept[i] { #expect(decoded.values[i] == rounded.values[i]) }
-            for i in 0..<weight.count where !kept[i] && i % columns < columns / m * m { #expect(decoded.values[i] == 0) }
+            for i in 0..<weight.count where places[i] < 0 { #expect(decoded.values[i] == 0) }
         }
     }
 }

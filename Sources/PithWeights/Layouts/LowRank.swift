@@ -33,7 +33,8 @@ package struct LowRank: StoredLinear {
     }
 
     /// Rounds the factors B, [rows, rank], and A, [rank, columns], to half precision.
-    package init(left: Tensor, right: Tensor) throws(PithError) {
+    package init(_ factors: (left: Tensor, right: Tensor)) throws(PithError) {
+        let (left, right) = factors
         precondition(left.columns == right.rows, "the factors do not share an extent")
         let parts = StoredParts(
             tensors: ["left": StoredTensor(left, as: .float16), "right": StoredTensor(right, as: .float16)],

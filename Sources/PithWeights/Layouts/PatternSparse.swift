@@ -130,31 +130,34 @@ package struct PatternSparse: StoredLinear, RowDecodable {
         return withSparseRow(row) { kernels.dot_sparse(input, &$0, Int64(inputCount)) }
     }
 
-    /// Which weights are kept, [rows, columns].
-    package var keptWeights: [Bool] {
-        let masks = pattern.masks
-        var kept = [Bool](repeating: false, count: outputCount * inputCount)
-        for row in 0..<outputCount {
-            for column in 0..<inputCount {
-                let mask = masks[patternIndex(row, column / pattern.size)]
-                kept[row * inputCount + column] = mask >> UInt8(column % pattern.size) & 1 == 1
-            }
-        }
-        return kept
+    /// Which weights are kept.
+    package var selection: PatternSelection {
+        let (masks, groups) = (pattern.masks, pattern.groups(columns: inputCount))
+        return PatternSelection(
+            (0..<outputCount * groups).map { masks[patternIndex($0 / groups, $0 % groups)] }, rows: outputCount,
+            columns: inputCount, pattern)
     }
 }
 
 /// Where the kept weights of an n:m matrix stand.
 ///
 /// A last group that reaches beyond the last column may keep columns there; their weights are zeros.
-struct PatternSelection {
-    let rows: Int
-    let columns: Int
-    let pattern: KeepPattern
+package struct PatternSelection {
+    /// Rows of the matrix.
+    package let rows: Int
+    /// Columns of the matrix.
+    package let columns: Int
+    /// How many of how many are kept.
+    package let pattern: KeepPattern
     /// For each group the mask of what it keeps, [rows, groups].
     private let groupMasks: [UInt8]
 
-    init(_ kept: [Bool], rows: Int, columns: Int, _ pattern: KeepPattern) {
+    fileprivate init(_ groupMasks: [UInt8], rows: Int, columns: Int, _ pattern: KeepPattern) {
+        (self.rows, self.columns, self.pattern, self.groupMasks) = (rows, columns, pattern, groupMasks)
+    }
+
+    /// Takes a truth value for each weight, [rows, columns], of which no more than n of each m are true.
+    package init(_ kept: [Bool], rows: Int, columns: Int, _ pattern: KeepPattern) {
         precondition(kept.count == rows * columns, "a truth value for each weight")
         (self.rows, self.columns, self.pattern) = (rows, columns, pattern)
         let groups = pattern.groups(columns: columns)
@@ -195,6 +198,13 @@ struct PatternSelection {
                 }
             }
         }
+    }
+
+    /// For each weight of a row its place among the kept weights of the row, or −1, [rows, columns].
+    package var places: [Int32] {
+        var places = [Int32](repeating: -1, count: rows * columns)
+        forEachKept { row, column, place in places[row * columns + column] = Int32(place) }
+        return places
     }
 
     /// The kept weights, [rows, groups · n].

@@ -86,10 +86,8 @@ struct QuantizationGrid: Sendable {
     /// The zero points as they are stored.
     var storedZeros: [UInt8]? { symmetric ? nil : zeros.map { UInt8($0) } }
 
-    /// The levels of one group of a row.
-    func levels(row: Int, group: Int) -> GroupLevels {
-        GroupLevels(scale: scales[row * groups + group], zero: zeros[row * groups + group], bits: bits)
-    }
+    /// The levels of every group, [rows, groups].
+    var allLevels: [GroupLevels] { zip(scales, zeros).map { GroupLevels(scale: $0, zero: $1, bits: bits) } }
 
     /// The stored form of codes on this grid, one byte each, [rows, columns].
     func store(_ codes: [UInt8], rows: Int, columns: Int) throws(PithError) -> GroupedCodes {

@@ -24,6 +24,12 @@ enum SparsityTarget: Sendable {
         if case .pattern(let pattern) = self { pattern } else { nil }
     }
 
+    /// The weights of `weight` for which `kept` is true, in the stored form that suits the arrangement.
+    func store(_ weight: Tensor, keeping kept: [Bool]) throws(PithError) -> any StoredLinear {
+        if let pattern { return try PatternSparse(weight, keeping: kept, pattern) }
+        return try BitmaskSparse(weight, keeping: kept)
+    }
+
     /// How many of the first `count` weights of a matrix, in whatever order, are left out: the share of them rounded.
     static func leftOut(of count: Int, _ sparsity: Double) -> Int {
         min(count, Int((sparsity * Double(count)).rounded()))

@@ -35,9 +35,10 @@ struct RoundToNearest: WeightCodec {
 /// The codes of the nearest levels, one byte each, [rows, columns].
 func nearestCodes(_ weight: Tensor, _ grid: QuantizationGrid, pool: ThreadPool) -> [UInt8] {
     let columns = weight.columns
+    let levels = grid.allLevels
     return mapRows(of: weight, pool: pool) { row, weights, codes in
         for group in 0..<grid.groups {
-            let levels = grid.levels(row: row, group: group)
+            let levels = levels[row * grid.groups + group]
             for column in group * grid.groupSize..<min(columns, (group + 1) * grid.groupSize) {
                 codes[column] = UInt8(levels.code(weights[column]))
             }
