@@ -6,6 +6,7 @@ import Glibc
 #endif
 
 func _log10(_ x: Double) -> Double { log10(x) }
+func _power10(_ x: Double) -> Double { pow(10, x) }
 
 func _format(_ x: Double, decimals: Int) -> String {
     var buffer = [CChar](repeating: 0, count: 400)

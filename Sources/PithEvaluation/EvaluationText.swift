@@ -48,8 +48,8 @@ public struct EvaluationText: Sendable {
 
     /// The bytes that each token adds to the text.
     private static func byteCounts(_ tokens: [Int], _ tokenizer: Tokenizer) -> [Int] {
-        var decoder = tokenizer.makeStreamingDecoder(skippingSpecialTokens: false)
-        var counts = tokens.map { decoder.append($0).utf8.count }
+        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: false)
+        var counts = tokens.map { decoder.push($0).utf8.count }
         if !counts.isEmpty { counts[counts.count - 1] += decoder.finish().utf8.count }
         return counts
     }

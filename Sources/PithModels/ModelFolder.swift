@@ -85,7 +85,11 @@ public struct ModelFolder: Sendable {
 
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
         let c = configuration
-        let embedding = try dense("model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize])
+        // Where the two are tied, some writers keep the one and some the other.
+        let embeddingName = "model.embed_tokens.weight"
+        let keepsHead = c.tiesEmbeddings && !archive.contains(embeddingName)
+        let embedding = try dense(
+            keepsHead ? "lm_head.weight" : embeddingName, [c.vocabularySize, c.hiddenSize])
         var layers: [DecoderLayer] = []
         for index in 0..<c.layerCount {
             let prefix = "model.layers.\(index)"

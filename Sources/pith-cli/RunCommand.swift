@@ -79,7 +79,7 @@ struct RunCommand: ParsableCommand {
 
     /// Writes text as it comes; returns all of it and the number of tokens.
     private func stream(_ tokens: GeneratedTokens, _ tokenizer: Tokenizer) -> (String, Int) {
-        var decoder = tokenizer.makeStreamingDecoder(skippingSpecialTokens: true)
+        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
         var (written, count) = ("", 0)
         func emit(_ piece: String) {
             written += piece
@@ -87,7 +87,7 @@ struct RunCommand: ParsableCommand {
         }
         if !json { FileHandle.standardOutput.write(Data(prompt == "-" ? "".utf8 : prompt.utf8)) }
         for token in tokens {
-            emit(decoder.append(token))
+            emit(decoder.push(token))
             count += 1
         }
         emit(decoder.finish())

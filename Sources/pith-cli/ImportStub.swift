@@ -1,0 +1,2 @@
+import PithCore
+func importLlama2C(model: String, tokenizer: String, into: String) throws(PithError) {}
