@@ -132,7 +132,7 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
     }
 
     static let broken: [(String, JSONValue)] = [
-        ("type", model(["type": "Unigram"])), ("vocab", model(["vocab": ["a": 0, "b": 0, "ab": 1]])),
+        ("type", model(["type": "Unigram"])), ("both have", model(["vocab": ["a": 0, "b": 0, "ab": 1]])),
         ("vocab", model(["vocab": ["a": -1, "b": 0, "ab": 1]])),
         ("vocab", model(["vocab": ["a": 16_777_217, "b": 0, "ab": 1]])),
         ("vocab", model(["vocab": ["a": 100_000, "b": 0, "ab": 1]])),
