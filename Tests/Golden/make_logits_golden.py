@@ -1,4 +1,4 @@
-"""Makes Tests/PithModelsTests/Golden/*: tiny random Llama models and the logits that the reference implementation
+"""Makes logits/*: tiny random Llama models and the logits that the reference implementation
 (the `transformers` package) gives for them, and logits of a real model if a folder with it is named.
 
     python3 make_logits_golden.py [FOLDER_OF_TINYSTORIES_656K]
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-TARGET = pathlib.Path(__file__).resolve().parent.parent / "PithModelsTests" / "Golden"
+TARGET = pathlib.Path(__file__).resolve().parent / "logits"
 
 CONFIGURATIONS = {
     "grouped-untied": dict(num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False),

@@ -21,7 +21,8 @@ struct Golden {
         greedy = try json.optional("greedy")?.array().map { try $0.integer() } ?? []
     }
 
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden").path
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../Golden/logits").path
 }
 
 func openModel(_ path: String, threads: Int = 2) throws -> LanguageModel {
