@@ -5,5 +5,7 @@
 #define __F16C__ 1
 #define KERNEL_TABLE pith_kernels_avx2
 #include "private/kernels.h"
+#define TRAINING_TABLE pith_training_kernels_avx2
+#include "private/training_kernels.h"
 #pragma clang attribute pop
 #endif

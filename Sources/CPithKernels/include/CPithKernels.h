@@ -73,4 +73,7 @@ const pith_kernels *pith_kernels_of(pith_path path);
 #ifdef __cplusplus
 }
 #endif
+
+#include "CPithTrainingKernels.h"
+
 #endif
