@@ -24,6 +24,16 @@ public struct ByteRegion: @unchecked Sendable {
     /// The number of bytes.
     public var count: Int { bytes.count }
 
+    /// Calls `body` with the bytes and keeps them alive until it returns.
+    ///
+    /// `bytes` alone does not: the optimiser may end the region's life at its last use, before the pointer's.
+    public func withBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { withExtendedLifetime(owner) {} }
+        return try body(bytes)
+    }
+
     /// The part in `range`, which must lie inside.
     public subscript(range: Range<Int>) -> ByteRegion {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "range outside the region")
@@ -148,11 +158,13 @@ public enum Files {
     }
 
     /// The whole file as bytes.
-    public static func bytes(_ path: String) throws(PithError) -> [UInt8] { Array(try MappedFile.open(path).bytes) }
+    public static func bytes(_ path: String) throws(PithError) -> [UInt8] {
+        try MappedFile.open(path).withBytes { Array($0) }
+    }
 
     /// The whole file as text; bytes that are no UTF-8 are replaced.
     public static func text(_ path: String) throws(PithError) -> String {
-        String(decoding: try MappedFile.open(path).bytes, as: UTF8.self)
+        try MappedFile.open(path).withBytes { String(decoding: $0, as: UTF8.self) }
     }
 
     /// Makes a folder, with those above it.
@@ -174,7 +186,7 @@ public enum Files {
     public static func copy(_ source: String, to target: String) throws(PithError) {
         let region = try MappedFile.open(source)
         var file = try AtomicFile(at: target)
-        try file.write(region.bytes)
+        try region.withBytes { (bytes) throws(PithError) in try file.write(bytes) }
         try file.commit()
     }
 }

@@ -1,0 +1,108 @@
+import PithCore
+import PithTensor
+
+/// The shape of a model of the Llama family, as `config.json` tells it.
+public struct ModelConfiguration: Equatable, Sendable {
+    /// The width of the residual stream.
+    public var hiddenSize: Int
+    /// The number of decoder layers.
+    public var layerCount: Int
+    /// The number of query heads.
+    public var headCount: Int
+    /// The number of key and value heads, which divides `headCount`.
+    public var keyValueHeadCount: Int
+    /// The width of a head, even.
+    public var headSize: Int
+    /// The width of the feed-forward block.
+    public var intermediateSize: Int
+    /// The number of rows of the embedding.
+    public var vocabularySize: Int
+    /// The longest sequence that the model was made for.
+    public var contextLength: Int
+    /// What is added to the mean square in RMSNorm.
+    public var normEpsilon: Double
+    /// The base of the rotary frequencies.
+    public var ropeTheta: Double
+    /// How the rotary frequencies are scaled.
+    public var ropeScaling: RotaryScaling
+    /// Whether the head is the embedding.
+    public var tiesEmbeddings: Bool
+    /// The token that begins a text.
+    public var bosToken: Int?
+    /// The tokens that end a text.
+    public var eosTokens: [Int]
+    /// The element type that the weights were published in.
+    public var elementType: ElementType?
+
+    /// The name of the file in a Hugging Face folder.
+    public static let fileName = "config.json"
+
+    /// Creates a configuration of which every value has been checked.
+    public init(
+        hiddenSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int? = nil, headSize: Int? = nil,
+        intermediateSize: Int, vocabularySize: Int, contextLength: Int, normEpsilon: Double = 1e-5,
+        ropeTheta: Double = 10000, ropeScaling: RotaryScaling = .none, tiesEmbeddings: Bool = false,
+        bosToken: Int? = nil, eosTokens: [Int] = [], elementType: ElementType? = .float32
+    ) throws(PithError) {
+        self.hiddenSize = hiddenSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount ?? headCount
+        self.headSize = headSize ?? (headCount > 0 ? hiddenSize / headCount : 0)
+        self.intermediateSize = intermediateSize
+        self.vocabularySize = vocabularySize
+        self.contextLength = contextLength
+        self.normEpsilon = normEpsilon
+        self.ropeTheta = ropeTheta
+        self.ropeScaling = ropeScaling
+        self.tiesEmbeddings = tiesEmbeddings
+        self.bosToken = bosToken
+        self.eosTokens = eosTokens
+        self.elementType = elementType
+        try check()
+    }
+
+    /// The number of weights, the norms included and a tied head counted once.
+    public var weightCount: Int {
+        let attention = hiddenSize * headSize * (2 * headCount + 2 * keyValueHeadCount)
+        let layer = attention + 3 * hiddenSize * intermediateSize + 2 * hiddenSize
+        return (tiesEmbeddings ? 1 : 2) * vocabularySize * hiddenSize + layerCount * layer + hiddenSize
+    }
+
+    /// Bounds that keep all later arithmetic on sizes far from overflow.
+    static let sizeLimit = 1 << 24
+    static let layerLimit = 4096
+
+    private func check() throws(PithError) {
+        func require(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(PithError) {
+            guard range.contains(value) else {
+                throw .data(
+                    "is \(value)", at: "key \(name)", remedy: "it should be in \(range.lowerBound)…\(range.upperBound)")
+            }
+        }
+        let sizes = 1...Self.sizeLimit
+        try require("hidden_size", hiddenSize, sizes)
+        try require("num_hidden_layers", layerCount, 1...Self.layerLimit)
+        try require("num_attention_heads", headCount, 1...1 << 16)
+        try require("num_key_value_heads", keyValueHeadCount, 1...headCount)
+        try require("head_dim", headSize, 2...1 << 16)
+        try require("intermediate_size", intermediateSize, sizes)
+        try require("vocab_size", vocabularySize, sizes)
+        try require("max_position_embeddings", contextLength, 1...Self.sizeLimit)
+        guard headCount % keyValueHeadCount == 0 else {
+            throw .data(
+                "\(keyValueHeadCount) does not divide the \(headCount) heads", at: "key num_key_value_heads")
+        }
+        guard headSize % 2 == 0 else { throw .data("\(headSize) is odd", at: "key head_dim") }
+        try require("num_attention_heads · head_dim", headCount * headSize, sizes)
+        guard normEpsilon.isFinite, (0...1).contains(normEpsilon) else {
+            throw .data("is \(normEpsilon)", at: "key rms_norm_eps", remedy: "it should be in 0…1")
+        }
+        guard ropeTheta.isFinite, (1...1e12).contains(ropeTheta) else {
+            throw .data("is \(ropeTheta)", at: "key rope_theta", remedy: "it should be in 1…1e12")
+        }
+        let tokens = 0...vocabularySize - 1
+        if let bosToken { try require("bos_token_id", bosToken, tokens) }
+        for token in eosTokens { try require("eos_token_id", token, tokens) }
+    }
+}

@@ -1,0 +1,82 @@
+import PithCore
+import PithFormats
+import Testing
+
+@Suite struct ModelConfigurationTests {
+    static let base: JSONValue = [
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 172,
+        "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 512,
+        "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "bos_token_id": 1,
+        "eos_token_id": 2, "hidden_act": "silu",
+    ]
+
+    static func changed(_ key: String, _ value: JSONValue?) -> JSONValue {
+        guard case .object(var object) = base else { return base }
+        object[key] = value
+        return .object(object)
+    }
+
+    @Test func readsTheUsualKeys() throws {
+        let configuration = try ModelConfiguration(json: Self.base)
+        #expect(configuration.headSize == 8)
+        #expect(configuration.keyValueHeadCount == 4)
+        #expect(configuration.eosTokens == [2])
+        #expect(!configuration.tiesEmbeddings)
+        #expect(configuration.ropeScaling == .none)
+        // Embedding and head, four attention matrices, three feed-forward matrices, norms.
+        #expect(configuration.weightCount == 2 * 512 * 64 + 2 * (3 * 64 * 64 + 3 * 64 * 172 + 2 * 64) + 64)
+    }
+
+    @Test func readsWhatItWrites() throws {
+        let configuration = try ModelConfiguration(
+            hiddenSize: 48, layerCount: 3, headCount: 6, keyValueHeadCount: 2, headSize: 16, intermediateSize: 100,
+            vocabularySize: 300, contextLength: 1024, normEpsilon: 1e-6, ropeTheta: 500000,
+            ropeScaling: .llama3(
+                factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 256),
+            tiesEmbeddings: true, bosToken: 0, eosTokens: [1, 2], elementType: .bfloat16)
+        #expect(try ModelConfiguration(json: JSONValue(parsing: configuration.json.prettyText)) == configuration)
+    }
+
+    @Test func readsBothGenerationsOfRotation() throws {
+        var old = try ModelConfiguration(json: Self.changed("rope_scaling", ["type": "linear", "factor": 4.0]))
+        var new = try ModelConfiguration(
+            json: Self.changed("rope_parameters", ["rope_type": "linear", "factor": 4.0, "rope_theta": 500.0]))
+        #expect(old.ropeScaling == .linear(factor: 4))
+        #expect(new.ropeTheta == 500)
+        (old.ropeTheta, new.ropeTheta) = (1, 1)
+        #expect(old == new)
+    }
+
+    @Test func defaultsWhatMayBeMissing() throws {
+        #expect(try ModelConfiguration(json: Self.changed("num_key_value_heads", nil)).keyValueHeadCount == 8)
+        #expect(try ModelConfiguration(json: Self.changed("head_dim", 32)).headSize == 32)
+        #expect(try ModelConfiguration(json: Self.changed("eos_token_id", [2, 3])).eosTokens == [2, 3])
+        #expect(try ModelConfiguration(json: Self.changed("eos_token_id", nil)).eosTokens.isEmpty)
+        #expect(try ModelConfiguration(json: Self.changed("sliding_window", 100)).contextLength == 100)
+        #expect(try ModelConfiguration(json: Self.changed("model_type", "mistral")).hiddenSize == 64)
+    }
+
+    @Test(
+        arguments: [
+            ("model_type", "gpt2"), ("architectures", ["GPT2LMHeadModel"]), ("hidden_act", "gelu"),
+            ("attention_bias", true), ("mlp_bias", true), ("rope_scaling", ["rope_type": "yarn", "factor": 2.0]),
+            ("quantization_config", ["bits": 4]), ("partial_rotary_factor", 0.5), ("hidden_size", 0),
+            ("hidden_size", 65), ("hidden_size", "64"), ("hidden_size", .integer(.max)), ("num_hidden_layers", 100_000),
+            ("num_attention_heads", -8), ("num_attention_heads", 0), ("num_key_value_heads", 3),
+            ("num_key_value_heads", 16), ("head_dim", 7), ("vocab_size", 1.5), ("vocab_size", nil),
+            ("intermediate_size", .integer(1 << 25)), ("rms_norm_eps", -1.0), ("rope_theta", 0.0),
+            ("bos_token_id", 512),
+            ("eos_token_id", [2, -1]), ("torch_dtype", "int8"), ("max_position_embeddings", 0),
+        ] as [(String, JSONValue?)])
+    func refuses(_ key: String, _ value: JSONValue?) {
+        let error = #expect(throws: PithError.self) { try ModelConfiguration(json: Self.changed(key, value)) }
+        #expect("\(error.map { "\($0)" } ?? "")".contains(key))
+    }
+
+    @Test func frequenciesFallFromOne() throws {
+        let plain = try ModelConfiguration(json: Self.base).inverseFrequencies()
+        #expect(plain == [1, 0.1, 0.01, 0.001])
+        let linear = try ModelConfiguration(json: Self.changed("rope_scaling", ["type": "linear", "factor": 2.0]))
+        #expect(linear.inverseFrequencies() == plain.map { $0 / 2 })
+    }
+}
