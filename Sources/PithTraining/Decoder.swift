@@ -1,3 +1,4 @@
+import PithFormats
 import PithTensor
 
 /// A decoder of the Llama family written with the operations of a tape.
@@ -14,14 +15,14 @@ struct Decoder {
         let down: Variable
     }
 
-    let shape: ModelShape
+    let shape: ModelConfiguration
     private let embedding: Variable
     private let layers: [Layer]
     private let norm: Variable
     private let head: Variable
 
     /// A decoder over blocks of weights and, where it learns, of gradients.
-    init(_ shape: ModelShape, weights: FloatBuffer, gradients: FloatBuffer?, on tape: Tape) {
+    init(_ shape: ModelConfiguration, weights: FloatBuffer, gradients: FloatBuffer?, on tape: Tape) {
         self.shape = shape
         let layout = ParameterLayout(shape)
         var parameters = layout.entries.map { entry in
@@ -39,7 +40,7 @@ struct Decoder {
                 up: parameters.removeFirst(), down: parameters.removeFirst())
         }
         norm = parameters.removeFirst()
-        head = shape.isTied ? embedding : parameters.removeFirst()
+        head = shape.tiesEmbeddings ? embedding : parameters.removeFirst()
     }
 
     /// The summed loss, in nats, of predicting `targets` from `tokens`, both whole sequences of `length` in a row.
@@ -53,13 +54,13 @@ struct Decoder {
             x = attend(x, layer, angles, tape)
             x = feedForward(x, layer, tape)
         }
-        x = tape.rmsNorm(x, norm, epsilon: shape.normEpsilon)
+        x = tape.rmsNorm(x, norm, epsilon: Float(shape.normEpsilon))
         return tape.crossEntropy(x, head: head, targets: targets, scale: scale)
     }
 
     private func attend(_ x: Variable, _ layer: Layer, _ angles: RotaryAngles, _ tape: Tape) -> Variable {
-        let input = tape.rmsNorm(x, layer.attentionNorm, epsilon: shape.normEpsilon)
-        let q = tape.linear(input, layer.query)  // [tokens, hidden]
+        let input = tape.rmsNorm(x, layer.attentionNorm, epsilon: Float(shape.normEpsilon))
+        let q = tape.linear(input, layer.query)  // [tokens, querySize]
         let k = tape.linear(input, layer.key)  // [tokens, keyValueSize]
         let v = tape.linear(input, layer.value)
         tape.rotate(q, headSize: shape.headSize, angles)
@@ -73,7 +74,7 @@ struct Decoder {
     }
 
     private func feedForward(_ x: Variable, _ layer: Layer, _ tape: Tape) -> Variable {
-        let input = tape.rmsNorm(x, layer.feedForwardNorm, epsilon: shape.normEpsilon)
+        let input = tape.rmsNorm(x, layer.feedForwardNorm, epsilon: Float(shape.normEpsilon))
         let hidden = tape.swiglu(gate: tape.linear(input, layer.gate), up: tape.linear(input, layer.up))
         return tape.linear(hidden, layer.down, addedTo: x)
     }

@@ -1,7 +1,8 @@
+// The few C library calls that training needs.
 #if canImport(Darwin)
-import Darwin
+    import Darwin
 #else
-import Glibc
+    import Glibc
 #endif
 
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }

@@ -60,7 +60,9 @@ extension Tape {
         _ block: AttentionBlock, _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>,
         into y: UnsafeMutablePointer<Float>, probabilities p: UnsafeMutablePointer<Float>, _ shape: AttentionShape
     ) {
-        let (width, keyWidth, size) = (shape.heads * shape.headSize, shape.keyValueHeads * shape.headSize, shape.headSize)
+        let (width, keyWidth, size) = (
+            shape.heads * shape.headSize, shape.keyValueHeads * shape.headSize, shape.headSize
+        )
         let (count, keys) = (block.count, block.keyCount)
         // p [count, keys] = q · kᵀ / sqrt(size)
         LinearAlgebra.multiply(

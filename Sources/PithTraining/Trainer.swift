@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 import PithTensor
 import Synchronization
 
@@ -24,12 +25,16 @@ public final class Trainer {
     public internal(set) var step = 0
     /// The mean loss of the last step, in nats per token.
     public private(set) var lastLoss = Double.nan
+    /// The loss of recent steps, newer ones counting more.
+    public internal(set) var smoothedLoss = Double.nan
     /// The norm of the last step's gradient before clipping.
     public private(set) var lastGradientNorm = Double.nan
     /// Raise it to stop `run` after the step at work.
     public let stopRequest = StopRequest()
 
     let tokens: [Int32]
+    /// The SHA-256 of the tokens, for checkpoints.
+    let tokenDigest: String
     let layout: ParameterLayout
     let weights: FloatBuffer
     let optimizer: AdamW
@@ -45,7 +50,7 @@ public final class Trainer {
         let decoder: Decoder
         var loss = 0.0
 
-        init(_ shape: ModelShape, weights: FloatBuffer, count: Int) {
+        init(_ shape: ModelConfiguration, weights: FloatBuffer, count: Int) {
             gradients = FloatBuffer(count: count)
             decoder = Decoder(shape, weights: weights, gradients: gradients, on: tape)
         }
@@ -57,11 +62,12 @@ public final class Trainer {
         try Self.check(tokens, configuration)
         self.configuration = configuration
         self.tokens = tokens
+        tokenDigest = tokens.withUnsafeBytes { SHA256.hexDigest(of: $0) }
         self.pool = pool
         layout = ParameterLayout(configuration.model)
         weights = FloatBuffer(count: layout.count)
         optimizer = AdamW(layout)
-        var generator = SeededGenerator(seed: configuration.seed)
+        var generator = SeededGenerator(seed: UInt64(configuration.seed))
         layout.initialize(weights, from: &generator)
         let (weights, count) = (weights, layout.count)
         lanes = (0..<configuration.gradientLanes).map { _ in
@@ -71,7 +77,7 @@ public final class Trainer {
             length: configuration.sequenceLength, headSize: configuration.model.headSize,
             theta: configuration.model.ropeTheta)
         sampler = WindowSampler(
-            tokenCount: tokens.count, length: configuration.sequenceLength, seed: configuration.seed)
+            tokenCount: tokens.count, length: configuration.sequenceLength, seed: UInt64(configuration.seed))
     }
 
     /// The number of weights.
@@ -79,6 +85,17 @@ public final class Trainer {
 
     /// One step: the mean gradient of the step's sequences, clipped, through AdamW.
     public func takeStep() {
+        computeGradient()
+        smoothedLoss = smoothedLoss.isNaN ? lastLoss : 0.95 * smoothedLoss + 0.05 * lastLoss
+        let clip = min(1, configuration.gradientClip / max(lastGradientNorm, .leastNormalMagnitude))
+        optimizer.update(
+            weights, gradient: gradient, gradientScale: Float(clip),
+            rate: Float(configuration.learningRate(atStep: step)), step: step + 1, configuration, pool: pool)
+        step += 1
+    }
+
+    /// The loss of the sequences of the step to come, and its gradient in `gradient`.
+    func computeGradient() {
         LinearAlgebra.setThreadCount(1)
         let count = configuration.sequencesPerStep
         let starts = (0..<count).map { sampler.start(of: step * count + $0) }
@@ -87,12 +104,10 @@ public final class Trainer {
         }
         lastLoss = lanes.reduce(0) { $0 + $1.loss } / Double(configuration.tokensPerStep)
         lastGradientNorm = optimizer.reduce(lanes.map(\.gradients), pool: pool)
-        let clip = min(1, configuration.gradientClip / max(lastGradientNorm, .leastNormalMagnitude))
-        optimizer.update(
-            weights, gradient: lanes[0].gradients, gradientScale: Float(clip),
-            rate: Float(configuration.learningRate(atStep: step)), step: step + 1, configuration, pool: pool)
-        step += 1
     }
+
+    /// Where the sum over all lanes stands.
+    var gradient: FloatBuffer { lanes[0].gradients }
 
     /// The gradients of the sequences that belong to a lane, a few at a time.
     private func accumulate(_ index: Int, _ starts: [Int]) {
@@ -125,6 +140,10 @@ public final class Trainer {
             throw .data(
                 "the training text has \(tokens.count) tokens", remedy: "a window needs \(needed) of them")
         }
+        try checkRange(tokens, configuration)
+    }
+
+    static func checkRange(_ tokens: [Int32], _ configuration: TrainingConfiguration) throws(PithError) {
         let vocabulary = configuration.model.vocabularySize
         guard let wrong = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) else { return }
         throw .data("token \(wrong) is outside the vocabulary of \(vocabulary)")

@@ -1,54 +1,44 @@
+import PithCore
+import PithFormats
+
 /// Everything that decides the result of a training run, besides the tokens.
-public struct TrainingConfiguration: Hashable, Sendable, Codable {
-    /// The model.
-    public var model: ModelShape
+public struct TrainingConfiguration: Equatable, Sendable {
+    /// The model; its element type is the one that it is written in.
+    public var model: ModelConfiguration
     /// Tokens of one sequence.
     public var sequenceLength: Int
     /// Sequences of one batch.
-    public var batchSize: Int
+    public var batchSize = 8
     /// Batches whose gradients make one step.
-    public var accumulation: Int
+    public var accumulation = 1
     /// Steps of the run; they fix the schedule of the learning rate.
-    public var steps: Int
+    public var steps = 1000
     /// The highest learning rate.
-    public var learningRate: Double
+    public var learningRate = 1e-3
     /// Steps until it is reached.
-    public var warmupSteps: Int
+    public var warmupSteps = 0
     /// The last learning rate as a fraction of the highest.
-    public var finalFraction: Double
+    public var finalFraction = 0.1
     /// Decoupled decay of matrices.
-    public var weightDecay: Double
+    public var weightDecay = 0.1
     /// Decay of the first moment.
-    public var beta1: Double
+    public var beta1 = 0.9
     /// Decay of the second moment.
-    public var beta2: Double
+    public var beta2 = 0.95
     /// The largest norm of a step's gradient.
-    public var gradientClip: Double
+    public var gradientClip = 1.0
     /// What all random choices come from.
-    public var seed: UInt64
-    /// Parts that a batch is divided into; each is summed on its own, so that the result does not depend on threads.
-    public var gradientLanes: Int
+    public var seed = 1
+    /// Parts that a step's sequences are divided into; each is summed on its own, so that the result does not depend
+    /// on the number of threads. No more threads than lanes can work at once.
+    public var gradientLanes = 4
+    /// Steps between two checkpoints; it decides nothing about the result.
+    public var checkpointInterval = 100
 
-    /// Creates a configuration.
-    public init(
-        model: ModelShape, sequenceLength: Int, batchSize: Int = 8, accumulation: Int = 1, steps: Int,
-        learningRate: Double = 1e-3, warmupSteps: Int = 100, finalFraction: Double = 0.1, weightDecay: Double = 0.1,
-        beta1: Double = 0.9, beta2: Double = 0.95, gradientClip: Double = 1, seed: UInt64 = 1, gradientLanes: Int = 4
-    ) {
+    /// The usual settings for a model, on sequences as long as its context.
+    public init(model: ModelConfiguration) {
         self.model = model
-        self.sequenceLength = sequenceLength
-        self.batchSize = batchSize
-        self.accumulation = accumulation
-        self.steps = steps
-        self.learningRate = learningRate
-        self.warmupSteps = warmupSteps
-        self.finalFraction = finalFraction
-        self.weightDecay = weightDecay
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.gradientClip = gradientClip
-        self.seed = seed
-        self.gradientLanes = gradientLanes
+        sequenceLength = model.contextLength
     }
 
     /// Sequences that make one step.

@@ -30,7 +30,9 @@ func checkGradients(
     func value(_ inputs: [Input]) -> Double {
         let tape = Tape(isRecording: false)
         let output = operation(tape, inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) })
-        return zip(weighting(output.count), 0..<output.count).reduce(0) { $0 + Double($1.0) * Double(output.values[$1.1]) }
+        return zip(weighting(output.count), 0..<output.count).reduce(0) {
+            $0 + Double($1.0) * Double(output.values[$1.1])
+        }
     }
     let tape = Tape()
     let variables = inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) }
@@ -170,7 +172,8 @@ struct GradientTests {
                 var (above, below) = (inputs, inputs)
                 above[n].values[i] += 1e-2
                 below[n].values[i] -= 1e-2
-                let difference = (loss(above, Tape(isRecording: false)).0 - loss(below, Tape(isRecording: false)).0) / 2e-2
+                let difference =
+                    (loss(above, Tape(isRecording: false)).0 - loss(below, Tape(isRecording: false)).0) / 2e-2
                 #expect(abs(0.5 * difference - Double(gradient[i])) < 3e-3 * max(1, abs(difference)))
             }
         }

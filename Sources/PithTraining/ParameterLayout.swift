@@ -1,59 +1,19 @@
+import PithFormats
 import PithTensor
 
-/// The extents of a decoder of the Llama family.
-public struct ModelShape: Hashable, Sendable, Codable {
-    /// Tokens of the vocabulary.
-    public var vocabularySize: Int
-    /// Floats of the residual stream.
-    public var hiddenSize: Int
-    /// Decoder layers.
-    public var layerCount: Int
-    /// Query heads.
-    public var headCount: Int
-    /// Key and value heads.
-    public var keyValueHeadCount: Int
-    /// Hidden units of the feed-forward block.
-    public var intermediateSize: Int
-    /// The longest sequence.
-    public var contextLength: Int
-    /// The base of the rotary angles.
-    public var ropeTheta: Double
-    /// What is added to the mean square in RMSNorm.
-    public var normEpsilon: Float
-    /// Whether the head is the embedding table.
-    public var isTied: Bool
-
-    /// Creates a shape.
-    public init(
-        vocabularySize: Int, hiddenSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int,
-        intermediateSize: Int, contextLength: Int, ropeTheta: Double = 10000, normEpsilon: Float = 1e-5,
-        isTied: Bool = true
-    ) {
-        self.vocabularySize = vocabularySize
-        self.hiddenSize = hiddenSize
-        self.layerCount = layerCount
-        self.headCount = headCount
-        self.keyValueHeadCount = keyValueHeadCount
-        self.intermediateSize = intermediateSize
-        self.contextLength = contextLength
-        self.ropeTheta = ropeTheta
-        self.normEpsilon = normEpsilon
-        self.isTied = isTied
-    }
-
-    /// Floats of one head.
-    public var headSize: Int { hiddenSize / headCount }
+extension ModelConfiguration {
+    /// Floats of all queries of a position.
+    var querySize: Int { headCount * headSize }
     /// Floats of all keys of a position.
-    public var keyValueSize: Int { keyValueHeadCount * headSize }
+    var keyValueSize: Int { keyValueHeadCount * headSize }
 
-    /// Floating-point operations that training needs for one token: 6 for each weight of a product (2 forward,
-    /// 4 back; the embedding look-up costs none, the head does), and for each layer and head 12 · headSize for each
-    /// of the (length + 1) / 2 keys that a query sees on average.
+    /// Floating-point operations that training needs for one token of sequences of `length`: 6 for each weight of a
+    /// product (2 forward, 4 back; the look-up of an embedding costs none, the head does), and for each layer and
+    /// query head 12 · headSize for each of the (length + 1) / 2 keys that a query sees on average.
     public func trainingOperations(perTokenAt length: Int) -> Double {
         let products = ParameterLayout(self).entries.filter(\.isMatrix).reduce(0) { $0 + $1.count }
-        let untiedTable = isTied ? 0 : vocabularySize * hiddenSize
-        let attention = 12 * layerCount * hiddenSize * (length + 1) / 2
-        return Double(6 * (products - untiedTable) + attention)
+        let lookedUp = tiesEmbeddings ? 0 : vocabularySize * hiddenSize
+        return 6 * Double(products - lookedUp) + 6 * Double(layerCount * querySize) * Double(length + 1)
     }
 }
 
@@ -83,7 +43,7 @@ struct ParameterLayout {
     /// Floats of all parameters.
     var parameterCount: Int { entries.reduce(0) { $0 + $1.count } }
 
-    init(_ shape: ModelShape) {
+    init(_ shape: ModelConfiguration) {
         let usual: Float = 0.02
         // Each layer adds two terms to the residual stream; together they shall start as one would.
         let residual = usual / Float(2 * shape.layerCount).squareRoot()
@@ -91,17 +51,17 @@ struct ParameterLayout {
         for layer in 0..<shape.layerCount {
             let prefix = "model.layers.\(layer)."
             addVector(prefix + "input_layernorm.weight", shape.hiddenSize)
-            addMatrix(prefix + "self_attn.q_proj.weight", shape.hiddenSize, shape.hiddenSize, usual)
+            addMatrix(prefix + "self_attn.q_proj.weight", shape.querySize, shape.hiddenSize, usual)
             addMatrix(prefix + "self_attn.k_proj.weight", shape.keyValueSize, shape.hiddenSize, usual)
             addMatrix(prefix + "self_attn.v_proj.weight", shape.keyValueSize, shape.hiddenSize, usual)
-            addMatrix(prefix + "self_attn.o_proj.weight", shape.hiddenSize, shape.hiddenSize, residual)
+            addMatrix(prefix + "self_attn.o_proj.weight", shape.hiddenSize, shape.querySize, residual)
             addVector(prefix + "post_attention_layernorm.weight", shape.hiddenSize)
             addMatrix(prefix + "mlp.gate_proj.weight", shape.intermediateSize, shape.hiddenSize, usual)
             addMatrix(prefix + "mlp.up_proj.weight", shape.intermediateSize, shape.hiddenSize, usual)
             addMatrix(prefix + "mlp.down_proj.weight", shape.hiddenSize, shape.intermediateSize, residual)
         }
         addVector("model.norm.weight", shape.hiddenSize)
-        if !shape.isTied { addMatrix("lm_head.weight", shape.vocabularySize, shape.hiddenSize, usual) }
+        if !shape.tiesEmbeddings { addMatrix("lm_head.weight", shape.vocabularySize, shape.hiddenSize, usual) }
     }
 
     private mutating func addMatrix(_ name: String, _ rows: Int, _ columns: Int, _ deviation: Float) {
