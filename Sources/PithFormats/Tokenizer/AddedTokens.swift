@@ -1,0 +1,138 @@
+import PithCore
+
+/// A token that is found in the text before anything else is done to it.
+struct AddedToken: Sendable {
+    var content: String
+    var number: Int
+    /// Whether it means something to the model and is left out of plain text.
+    var isSpecial: Bool
+    /// Whether it is looked for after normalisation.
+    var isNormalized: Bool
+    /// Whether it takes the space before or after it along.
+    var stripsLeft: Bool
+    var stripsRight: Bool
+    /// Whether it may not touch other words.
+    var isSingleWord: Bool
+
+    init(_ reader: JSONReader) throws(PithError) {
+        content = try reader.member("content").text()
+        number = try reader.member("id").integer(in: 0...Tokenizer.tokenLimit)
+        isSpecial = try reader.optional("special")?.flag() ?? false
+        isNormalized = try reader.optional("normalized")?.flag() ?? !isSpecial
+        stripsLeft = try reader.optional("lstrip")?.flag() ?? false
+        stripsRight = try reader.optional("rstrip")?.flag() ?? false
+        isSingleWord = try reader.optional("single_word")?.flag() ?? false
+    }
+}
+
+/// Finds added tokens in a text: the leftmost, and of several there the longest.
+struct AddedTokenFinder: Sendable {
+    /// A part of a text: a token, or what lies between two.
+    struct Part {
+        var range: Range<Int>
+        var token: Int?
+    }
+
+    private struct Candidate {
+        var bytes: [UInt8]
+        var token: AddedToken
+    }
+
+    /// Candidates by first byte, longest first.
+    private var candidates = [[Candidate]](repeating: [], count: 256)
+    private let isEmpty: Bool
+
+    /// A finder of tokens whose texts are taken through `normalize`.
+    init(_ tokens: [AddedToken], normalize: (String) -> String = { $0 }) {
+        var isEmpty = true
+        for token in tokens {
+            let bytes = Array(normalize(token.content).utf8)
+            guard let first = bytes.first else { continue }
+            candidates[Int(first)].append(Candidate(bytes: bytes, token: token))
+            isEmpty = false
+        }
+        self.isEmpty = isEmpty
+        for i in candidates.indices { candidates[i].sort { $0.bytes.count > $1.bytes.count } }
+    }
+
+    /// Cuts a text in UTF-8 into tokens and the rest.
+    func split(_ text: [UInt8]) -> [Part] {
+        var parts: [Part] = []
+        var start = 0
+        if !isEmpty {
+            forEachMatch(in: text) { range, token in
+                guard let wide = Self.extent(of: range, token, in: text, notBefore: start) else { return }
+                if start < wide.lowerBound { parts.append(Part(range: start..<wide.lowerBound)) }
+                parts.append(Part(range: wide, token: token.number))
+                start = wide.upperBound
+            }
+        }
+        if start < text.count { parts.append(Part(range: start..<text.count)) }
+        return parts
+    }
+
+    private func forEachMatch(in text: [UInt8], _ body: (Range<Int>, AddedToken) -> Void) {
+        var position = 0
+        while position < text.count {
+            let rest = text[position...]
+            if let match = candidates[Int(text[position])].first(where: { rest.starts(with: $0.bytes) }) {
+                body(position..<position + match.bytes.count, match.token)
+                position += match.bytes.count
+            } else {
+                position += 1
+            }
+        }
+    }
+
+    /// The range that a match takes; nil if it touches a word and may not.
+    private static func extent(
+        of match: Range<Int>, _ token: AddedToken, in text: [UInt8], notBefore start: Int
+    ) -> Range<Int>? {
+        if token.isSingleWord {
+            let before = text.lastScalar(before: match.lowerBound)
+            let after = text.firstScalar(from: match.upperBound)
+            if before?.isOfWord == true || after?.isOfWord == true { return nil }
+        }
+        var (lower, upper) = (max(match.lowerBound, start), match.upperBound)
+        while token.stripsLeft, lower > start, let scalar = text.lastScalar(before: lower),
+            scalar.properties.isWhitespace
+        {
+            lower -= UTF8.width(scalar)
+        }
+        while token.stripsRight, let scalar = text.firstScalar(from: upper), scalar.properties.isWhitespace {
+            upper += UTF8.width(scalar)
+        }
+        return upper > lower ? lower..<upper : nil
+    }
+}
+
+extension [UInt8] {
+    /// The scalar that begins at `offset` of valid UTF-8; nil at the end.
+    fileprivate func firstScalar(from offset: Int) -> Unicode.Scalar? {
+        guard offset < count else { return nil }
+        return Substring(decoding: self[offset..<Swift.min(offset + 4, count)], as: UTF8.self).unicodeScalars.first
+    }
+
+    /// The scalar that ends before `offset`; nil at the beginning.
+    fileprivate func lastScalar(before offset: Int) -> Unicode.Scalar? {
+        var start = offset - 1
+        guard start >= 0 else { return nil }
+        while start > 0, self[start] & 0xC0 == 0x80 { start -= 1 }
+        return Substring(decoding: self[start..<offset], as: UTF8.self).unicodeScalars.first
+    }
+}
+
+extension UTF8 {
+    fileprivate static func width(_ scalar: Unicode.Scalar) -> Int { String(scalar).utf8.count }
+}
+
+extension Unicode.Scalar {
+    /// Whether it is `\w`: a letter, a mark, a decimal digit, a connector or a joiner.
+    fileprivate var isOfWord: Bool {
+        if properties.isAlphabetic || properties.isJoinControl { return true }
+        switch properties.generalCategory {
+        case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: return true
+        default: return false
+        }
+    }
+}

@@ -1,0 +1,136 @@
+/// The merges of byte-pair encoding in the order of their rank.
+struct BytePairMerges: Sendable {
+    private let ranks: PairTable
+    /// The token that each merge makes.
+    private let results: [UInt32]
+
+    /// The merges, first ranked first. Of equal pairs the last counts.
+    init(_ merges: [(left: UInt32, right: UInt32, result: UInt32)]) {
+        var ranks = PairTable(capacity: merges.count)
+        for (rank, merge) in merges.enumerated() { ranks.set(merge.left, merge.right, to: UInt32(rank)) }
+        self.ranks = ranks
+        results = merges.map(\.result)
+    }
+
+    /// Words up to this length are merged by looking at all pairs, longer ones with a heap.
+    private static let shortLength = 24
+    private static let noRank = UInt32.max
+
+    /// Merges the symbols of a word until no merge applies; always the one of lowest rank, the leftmost first.
+    func apply(to symbols: inout [UInt32]) {
+        if symbols.count < 2 { return }
+        if symbols.count <= Self.shortLength { applyShort(&symbols) } else { applyLong(&symbols) }
+    }
+
+    private func applyShort(_ symbols: inout [UInt32]) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.shortLength) { rankOfPair in
+            var count = symbols.count
+            for i in 0..<count - 1 { rankOfPair[i] = ranks[symbols[i], symbols[i + 1]] ?? Self.noRank }
+            while count > 1 {
+                var best = 0
+                for i in 1..<max(count - 1, 1) where rankOfPair[i] < rankOfPair[best] { best = i }
+                let rank = rankOfPair[best]
+                if rank == Self.noRank { break }
+                symbols[best] = results[Int(rank)]
+                count -= 1
+                for i in best + 1..<max(count, best + 1) {
+                    symbols[i] = symbols[i + 1]
+                    rankOfPair[i - 1] = rankOfPair[i]
+                }
+                if best > 0 { rankOfPair[best - 1] = ranks[symbols[best - 1], symbols[best]] ?? Self.noRank }
+                if best + 1 < count { rankOfPair[best] = ranks[symbols[best], symbols[best + 1]] ?? Self.noRank }
+            }
+            symbols.removeLast(symbols.count - count)
+        }
+    }
+
+    private func applyLong(_ symbols: inout [UInt32]) {
+        let count = symbols.count
+        // A linked list over the positions; a position that was merged away is its own next.
+        var next = Array(1...count)
+        var previous = Array(-1..<count - 1)
+        var heap = MergeHeap()
+        func candidate(_ left: Int) -> MergeHeap.Entry? {
+            let right = next[left]
+            guard right < count, let rank = ranks[symbols[left], symbols[right]] else { return nil }
+            return MergeHeap.Entry(rank: rank, position: left)
+        }
+        for i in 0..<count - 1 { if let entry = candidate(i) { heap.append(entry) } }
+        heap.arrange()
+        while let entry = heap.pop() {
+            let left = entry.position
+            let right = next[left]
+            // What has changed since the entry was made has got an entry of its own.
+            guard right != left, right < count, ranks[symbols[left], symbols[right]] == entry.rank else { continue }
+            symbols[left] = results[Int(entry.rank)]
+            let after = next[right]
+            next[left] = after
+            next[right] = right
+            if after < count { previous[after] = left }
+            if previous[left] >= 0, let entry = candidate(previous[left]) { heap.push(entry) }
+            if let entry = candidate(left) { heap.push(entry) }
+        }
+        var kept = 0
+        for i in 0..<count where next[i] != i {
+            symbols[kept] = symbols[i]
+            kept += 1
+        }
+        symbols.removeLast(count - kept)
+    }
+}
+
+/// Merges that could be done, the lowest rank and then the leftmost first.
+private struct MergeHeap {
+    struct Entry {
+        // Rank above position, so that one comparison orders by both.
+        private let bits: UInt64
+        private static let positionBits: UInt64 = 40
+
+        init(rank: UInt32, position: Int) { bits = UInt64(rank) << Self.positionBits | UInt64(position) }
+
+        var rank: UInt32 { UInt32(truncatingIfNeeded: bits >> Self.positionBits) }
+        var position: Int { Int(bits & (1 << Self.positionBits - 1)) }
+        @inline(__always) func precedes(_ other: Entry) -> Bool { bits < other.bits }
+    }
+
+    private var entries: [Entry] = []
+
+    /// Adds an entry without keeping the order.
+    mutating func append(_ entry: Entry) { entries.append(entry) }
+
+    /// Puts all entries in order.
+    mutating func arrange() {
+        for i in stride(from: entries.count / 2 - 1, through: 0, by: -1) { sink(i) }
+    }
+
+    mutating func push(_ entry: Entry) {
+        entries.append(entry)
+        var child = entries.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            if !entries[child].precedes(entries[parent]) { break }
+            entries.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    mutating func pop() -> Entry? {
+        guard let last = entries.popLast() else { return nil }
+        guard let first = entries.first else { return last }
+        entries[0] = last
+        sink(0)
+        return first
+    }
+
+    private mutating func sink(_ start: Int) {
+        var parent = start
+        while true {
+            var child = 2 * parent + 1
+            if child >= entries.count { return }
+            if child + 1 < entries.count, entries[child + 1].precedes(entries[child]) { child += 1 }
+            if !entries[child].precedes(entries[parent]) { return }
+            entries.swapAt(child, parent)
+            parent = child
+        }
+    }
+}

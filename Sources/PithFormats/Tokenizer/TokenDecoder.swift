@@ -1,0 +1,127 @@
+import PithCore
+
+/// How tokens become text again: steps in order.
+struct TokenDecoder: Sendable {
+    enum Step: Sendable {
+        case byteLevel
+        case byteFallback
+        case fuse
+        case replace(String, by: String)
+        case strip(Unicode.Scalar, start: Int, stop: Int)
+        case metaspace(Unicode.Scalar, dropsFirst: Bool)
+    }
+
+    private(set) var steps: [Step] = []
+    private let isMissing: Bool
+
+    /// Reads the `decoder` of a tokenizer file; nil stands for a missing one.
+    init(_ reader: JSONReader?) throws(PithError) {
+        isMissing = reader == nil
+        if let reader { try append(reader) }
+    }
+
+    private mutating func append(_ reader: JSONReader) throws(PithError) {
+        switch try reader.member("type").text() {
+        case "Sequence": for item in try reader.member("decoders").array() { try append(item) }
+        case "ByteLevel": steps.append(.byteLevel)
+        case "ByteFallback": steps.append(.byteFallback)
+        case "Fuse": steps.append(.fuse)
+        case "Replace":
+            steps.append(.replace(try reader.literalPattern(), by: try reader.member("content").text()))
+        case "Strip":
+            let counts = 0...1 << 16
+            steps.append(
+                .strip(
+                    try Self.character(reader.member("content")), start: try reader.member("start").integer(in: counts),
+                    stop: try reader.member("stop").integer(in: counts)))
+        case "Metaspace":
+            let scheme = try PreTokenizer.PrependScheme(metaspace: reader)
+            steps.append(.metaspace(try Self.character(reader.member("replacement")), dropsFirst: scheme != .never))
+        case let type: throw reader.unsupported("decoder", type)
+        }
+    }
+
+    private static func character(_ reader: JSONReader) throws(PithError) -> Unicode.Scalar {
+        let scalars = try reader.text().unicodeScalars
+        guard scalars.count == 1, let scalar = scalars.first else { throw reader.failure("should be one character") }
+        return scalar
+    }
+
+    /// The text of some tokens.
+    func decode(_ tokens: [String]) -> String {
+        // Without a decoder tokens are words.
+        isMissing ? tokens.joined(separator: " ") : steps.reduce(tokens) { Self.apply($1, to: $0) }.joined()
+    }
+
+    private static func apply(_ step: Step, to tokens: [String]) -> [String] {
+        switch step {
+        case .byteLevel:
+            let bytes = tokens.flatMap { ByteAlphabet.bytes(of: $0) ?? Array($0.utf8) }
+            return [String(decoding: bytes, as: UTF8.self)]
+        case .byteFallback: return joinFallbackBytes(tokens)
+        case .fuse: return [tokens.joined()]
+        case .replace(let pattern, let content): return tokens.map { $0.replacingExactly(pattern, by: content) }
+        case .strip(let scalar, let start, let stop): return tokens.map { strip($0, scalar, start, stop) }
+        case .metaspace(let mark, let dropsFirst):
+            return tokens.enumerated().map { i, token in
+                var view = String.UnicodeScalarView()
+                for scalar in token.unicodeScalars {
+                    if scalar != mark { view.append(scalar) } else if i > 0 || !dropsFirst { view.append(" ") }
+                }
+                return String(view)
+            }
+        }
+    }
+
+    private static func strip(_ token: String, _ scalar: Unicode.Scalar, _ start: Int, _ stop: Int) -> String {
+        var scalars = Substring(token).unicodeScalars
+        for _ in 0..<start where scalars.first == scalar { scalars.removeFirst() }
+        for _ in 0..<stop where scalars.last == scalar { scalars.removeLast() }
+        return String(scalars)
+    }
+
+    /// A run of bytes becomes a text if it is one, and a mark for each byte otherwise.
+    private static func joinFallbackBytes(_ tokens: [String]) -> [String] {
+        var result: [String] = []
+        var bytes: [UInt8] = []
+        func flush() {
+            if let text = String(validating: bytes, as: UTF8.self) {
+                if !bytes.isEmpty { result.append(text) }
+            } else {
+                result.append(contentsOf: repeatElement("\u{FFFD}", count: bytes.count))
+            }
+            bytes.removeAll()
+        }
+        for token in tokens {
+            if let byte = fallbackByte(token) {
+                bytes.append(byte)
+            } else {
+                flush()
+                result.append(token)
+            }
+        }
+        flush()
+        return result
+    }
+
+    /// The byte that `<0xNN>` stands for.
+    private static func fallbackByte(_ token: String) -> UInt8? {
+        let bytes = Array(token.utf8)
+        guard bytes.count == 6, bytes.starts(with: "<0x".utf8), bytes[5] == UInt8(ascii: ">") else { return nil }
+        let digits = bytes[3...4].map { Character(Unicode.Scalar($0)).hexDigitValue }
+        guard let high = digits[0], let low = digits[1] else { return nil }
+        return UInt8(16 * high + low)
+    }
+
+    /// The bytes of a single token, for finding out whether a character is complete.
+    func rawBytes(of token: String) -> [UInt8] {
+        for step in steps {
+            switch step {
+            case .byteLevel: return ByteAlphabet.bytes(of: token) ?? Array(token.utf8)
+            case .byteFallback: return Self.fallbackByte(token).map { [$0] } ?? Array(token.utf8)
+            default: continue
+            }
+        }
+        return Array(token.utf8)
+    }
+}
