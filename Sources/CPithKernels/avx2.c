@@ -7,5 +7,7 @@
 #define USE_AVX2_INTRINSICS 1
 #define KERNEL_TABLE pith_kernels_avx2
 #include "private/kernels.h"
+#define TRAINING_TABLE pith_training_kernels_avx2
+#include "private/training_kernels.h"
 #pragma clang attribute pop
 #endif

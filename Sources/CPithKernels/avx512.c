@@ -8,5 +8,7 @@
 #define __AVX512F__ 1
 #define KERNEL_TABLE pith_kernels_avx512
 #include "private/kernels.h"
+#define TRAINING_TABLE pith_training_kernels_avx512
+#include "private/training_kernels.h"
 #pragma clang attribute pop
 #endif

@@ -2,3 +2,5 @@
 #pragma STDC FP_CONTRACT OFF
 #define KERNEL_TABLE pith_kernels_baseline
 #include "private/kernels.h"
+#define TRAINING_TABLE pith_training_kernels_baseline
+#include "private/training_kernels.h"

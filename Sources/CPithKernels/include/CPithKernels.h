@@ -95,4 +95,7 @@ const pith_kernels *pith_kernels_of(pith_path path);
 #ifdef __cplusplus
 }
 #endif
+
+#include "CPithTrainingKernels.h"
+
 #endif

@@ -1,0 +1,129 @@
+// The kernels of the training loop. Comes after kernels.h, whose vectors it uses; TRAINING_TABLE names the table.
+#include "CPithTrainingKernels.h"
+
+/// The last, short vector of a row is computed with the same operations as the whole ones.
+INLINE void store_part(float *p, f16v v, int64_t count) { memcpy(p, &v, (size_t)count * sizeof(float)); }
+
+/// Runs BODY(load, store, i, n) over a row: whole vectors, then what is left.
+#define EACH_VECTOR(COUNT, BODY)                                                                                       \
+    {                                                                                                                  \
+        int64_t i = 0;                                                                                                 \
+        for (; i + 16 <= (COUNT); i += 16) BODY(LOAD_WHOLE, STORE_WHOLE, 16)                                           \
+        if (i < (COUNT)) BODY(LOAD_PART, STORE_PART, (COUNT) - i)                                                      \
+    }
+#define LOAD_WHOLE(p, n) load16(p)
+#define LOAD_PART(p, n) load_part((p), (n))
+#define STORE_WHOLE(p, v, n) store16((p), (v))
+#define STORE_PART(p, v, n) store_part((p), (v), (n))
+
+INLINE f16v spread(float x) { return (f16v){0} + x; }
+
+static void scale_row(float *row, float factor, int64_t count) {
+#define SCALE(LOAD, STORE, n) { STORE(row + i, LOAD(row + i, n) * factor, n); }
+    EACH_VECTOR(count, SCALE)
+#undef SCALE
+}
+
+static void softmax(float *row, int64_t count, int64_t width) {
+    float total = exp_sum(row, maximum(row, count), count, row);
+    scale_row(row, 1.0f / total, count);
+    memset(row + count, 0, (size_t)(width - count) * sizeof(float));
+}
+
+static void softmax_backward(const float *p, float dot, float scale, int64_t count, float *g) {
+#define BACKWARD(LOAD, STORE, n) { STORE(g + i, LOAD(p + i, n) * ((LOAD(g + i, n) - dot) * scale), n); }
+    EACH_VECTOR(count, BACKWARD)
+#undef BACKWARD
+}
+
+static float cross_entropy(float *logits, int64_t count, int64_t target, float scale) {
+    float largest = maximum(logits, count), chosen = logits[target];
+    float total = exp_sum(logits, largest, count, logits);
+    scale_row(logits, scale / total, count);
+    logits[target] -= scale;
+    return logf(total) + (largest - chosen);
+}
+
+static void swiglu_backward(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
+                            float *up_gradient) {
+#define BACKWARD(LOAD, STORE, n)                                                                                       \
+    {                                                                                                                  \
+        f16v x = LOAD(gate + i, n), dy = LOAD(g + i, n);                                                               \
+        f16v s = 1.0f / (exp16(-x) + 1.0f), silu = x * s;                                                              \
+        STORE(up_gradient + i, dy * silu, n);                                                                          \
+        STORE(gate_gradient + i, dy * LOAD(up + i, n) * (s + silu * (1.0f - s)), n);                                   \
+    }
+    EACH_VECTOR(count, BACKWARD)
+#undef BACKWARD
+}
+
+static float dot_rows(const float *a, const float *b, int64_t count) {
+    f16v sum = {0};
+#define ADD(LOAD, STORE, n) { sum = FMA(LOAD(a + i, n), LOAD(b + i, n), sum); }
+    EACH_VECTOR(count, ADD)
+#undef ADD
+    return sum_lanes(sum);
+}
+
+static void rms_norm_backward(const float *source, const float *weight, const float *g, float epsilon, int64_t count,
+                              int32_t add, float *source_gradient, float *weight_gradient) {
+    f16v squares = {0}, products = {0};
+#define SUMS(LOAD, STORE, n)                                                                                           \
+    {                                                                                                                  \
+        f16v x = LOAD(source + i, n);                                                                                  \
+        squares = FMA(x, x, squares);                                                                                  \
+        products = FMA(x, LOAD(weight + i, n) * LOAD(g + i, n), products);                                             \
+    }
+    EACH_VECTOR(count, SUMS)
+#undef SUMS
+    // y = x f w with f = (mean(x^2) + epsilon)^(-1/2), so df/dx = -f^3 x / count.
+    float factor = 1.0f / sqrtf(sum_lanes(squares) / (float)count + epsilon);
+    float back = -factor * factor * factor * sum_lanes(products) / (float)count;
+#define BACKWARD(LOAD, STORE, n)                                                                                       \
+    {                                                                                                                  \
+        f16v x = LOAD(source + i, n), dy = LOAD(g + i, n);                                                             \
+        f16v dx = FMA(x, spread(back), dy * LOAD(weight + i, n) * factor);                                             \
+        if (add) dx += LOAD(source_gradient + i, n);                                                                   \
+        STORE(source_gradient + i, dx, n);                                                                             \
+        STORE(weight_gradient + i, FMA(dy, x * factor, LOAD(weight_gradient + i, n)), n);                              \
+    }
+    EACH_VECTOR(count, BACKWARD)
+#undef BACKWARD
+}
+
+static double squared_sum(const float *values, int64_t count) {
+    // Short runs in floats, their sums in doubles.
+    double total = 0;
+    for (int64_t start = 0; start < count; start += 4096) {
+        int64_t length = count - start < 4096 ? count - start : 4096;
+        total += (double)dot_rows(values + start, values + start, length);
+    }
+    return total;
+}
+
+static void adamw(const pith_adamw *o, const float *gradient, int64_t count, float *weights, float *first,
+                  float *second) {
+#define STEP(LOAD, STORE, n)                                                                                           \
+    {                                                                                                                  \
+        f16v g = LOAD(gradient + i, n) * o->gradient_scale, w = LOAD(weights + i, n);                                  \
+        f16v m = FMA(LOAD(first + i, n), spread(o->beta1), g * (1.0f - o->beta1));                                     \
+        f16v v = FMA(LOAD(second + i, n), spread(o->beta2), g * g * (1.0f - o->beta2));                                \
+        f16v root = __builtin_elementwise_sqrt(v * o->correction2) + o->epsilon;                                       \
+        STORE(first + i, m, n);                                                                                        \
+        STORE(second + i, v, n);                                                                                       \
+        STORE(weights + i, w - (m * o->correction1 / root + w * o->decay) * o->rate, n);                               \
+    }
+    EACH_VECTOR(count, STEP)
+#undef STEP
+}
+
+const pith_training_kernels TRAINING_TABLE = {
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .cross_entropy = cross_entropy,
+    .swiglu_backward = swiglu_backward,
+    .rms_norm_backward = rms_norm_backward,
+    .dot = dot_rows,
+    .squared_sum = squared_sum,
+    .adamw = adamw,
+};

@@ -1,0 +1,41 @@
+import CPithKernels
+import PithTensor
+
+extension Tape {
+    /// Rows whose logits are computed together, so that they stay in a cache until their gradients are used.
+    private static let chunk = 128
+
+    /// The sum over rows of -log softmax(x · headᵀ)[target]; an end of the tape.
+    ///
+    /// While recording, the gradients of `scale` times the sum go to `x` and `head` at once, chunk by chunk:
+    /// the logits of all rows never exist together. The head is [vocabulary, columns of x].
+    public func crossEntropy(
+        _ x: Variable, head: Variable, targets: UnsafeBufferPointer<Int32>, scale: Float = 1
+    ) -> Double {
+        precondition(targets.count == x.rows, "as many targets as rows are needed")
+        let (vocabulary, columns) = (head.rows, head.columns)
+        let logits = buffers.take(Self.chunk * vocabulary)
+        defer { buffers.giveBack(logits) }
+        let flow = isRecording ? gradientTarget(x) : nil
+        var total = 0.0
+        for start in stride(from: 0, to: x.rows, by: Self.chunk) {
+            let count = min(Self.chunk, x.rows - start)
+            let input = x.values + start * columns
+            LinearAlgebra.multiply(
+                input, .plain, lda: columns, head.values, .transposed, ldb: columns,
+                into: logits, ldc: vocabulary, m: count, n: vocabulary, k: columns)
+            for row in 0..<count {
+                let target = Int64(targets[start + row])
+                total += Double(
+                    training.cross_entropy(logits + row * vocabulary, Int64(vocabulary), target, scale))
+            }
+            guard let flow else { continue }
+            LinearAlgebra.multiply(
+                logits, .plain, lda: vocabulary, head.values, .plain, ldb: columns,
+                into: flow.pointer + start * columns, ldc: columns, m: count, n: columns, k: vocabulary,
+                beta: flow.isFirst ? 0 : 1)
+            addWeightGradient(logits, outputs: vocabulary, input, rows: count, to: head)
+        }
+        return total
+    }
+}

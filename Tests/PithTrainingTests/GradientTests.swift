@@ -1,0 +1,192 @@
+import PithTensor
+import PithTraining
+import Testing
+
+/// Numbers of one input of an operation under test.
+struct Input {
+    let rows: Int
+    let columns: Int
+    var values: [Float]
+
+    init(_ rows: Int, _ columns: Int, _ generator: inout SeededGenerator, around mean: Float = 0) {
+        self.rows = rows
+        self.columns = columns
+        values = (0..<rows * columns).map { _ in mean + generator.normal() }
+    }
+}
+
+/// Compares the gradients that a tape finds with central differences of the operation's output.
+///
+/// The output is made a number by a fixed random weighting; differences are taken in double precision of outputs in
+/// single, so a step of 1e-2 leaves some 1e-4 of noise.
+func checkGradients(
+    of inputs: [Input], tolerance: Double = 3e-3, sourceLocation: SourceLocation = #_sourceLocation,
+    _ operation: (Tape, [Variable]) -> Variable
+) {
+    func weighting(_ count: Int) -> [Float] {
+        var generator = SeededGenerator(seed: 99)
+        return (0..<count).map { _ in generator.normal() }
+    }
+    func value(_ inputs: [Input]) -> Double {
+        let tape = Tape(isRecording: false)
+        let output = operation(tape, inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) })
+        return zip(weighting(output.count), 0..<output.count).reduce(0) {
+            $0 + Double($1.0) * Double(output.values[$1.1])
+        }
+    }
+    let tape = Tape()
+    let variables = inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) }
+    let output = operation(tape, variables)
+    tape.backward(from: output, gradient: weighting(output.count))
+    for (n, variable) in variables.enumerated() {
+        guard let gradient = variable.gradient else {
+            Issue.record("input \(n) has no gradient", sourceLocation: sourceLocation)
+            continue
+        }
+        for i in 0..<variable.count {
+            var (above, below) = (inputs, inputs)
+            above[n].values[i] += 1e-2
+            below[n].values[i] -= 1e-2
+            let step = Double(above[n].values[i]) - Double(below[n].values[i])
+            let difference = (value(above) - value(below)) / step
+            let error = abs(difference - Double(gradient[i])) / max(1, abs(difference))
+            #expect(
+                error < tolerance, "input \(n), element \(i): \(gradient[i]) is not \(difference)",
+                sourceLocation: sourceLocation)
+        }
+    }
+}
+
+@Suite("Gradients agree with finite differences")
+struct GradientTests {
+    var generator = SeededGenerator(seed: 7)
+
+    @Test mutating func linear() {
+        let inputs = [Input(5, 7, &generator), Input(3, 7, &generator)]
+        checkGradients(of: inputs) { $0.linear($1[0], $1[1]) }
+    }
+
+    @Test mutating func linearWithResidual() {
+        let inputs = [Input(5, 7, &generator), Input(3, 7, &generator), Input(5, 3, &generator)]
+        checkGradients(of: inputs) { $0.linear($1[0], $1[1], addedTo: $1[2]) }
+    }
+
+    @Test mutating func sumAndScale() {
+        let inputs = [Input(2, 19, &generator), Input(2, 19, &generator)]
+        checkGradients(of: inputs) { $0.add($0.scale($1[0], by: -0.7), $1[1]) }
+    }
+
+    @Test("a variable used more than once gets the sum of what flows back")
+    mutating func sharedVariable() {
+        let inputs = [Input(4, 4, &generator), Input(4, 4, &generator)]
+        checkGradients(of: inputs) { tape, x in
+            let y = tape.linear(x[0], x[1], addedTo: x[0])
+            let z = tape.swiglu(gate: y, up: y)
+            return tape.add(tape.rmsNorm(z, tape.input([1, 2, -1, 0.5], rows: 1, columns: 4), epsilon: 1e-5), y)
+        }
+    }
+
+    @Test mutating func embedding() {
+        let inputs = [Input(6, 5, &generator)]
+        let tokens: [Int32] = [3, 0, 3, 5]
+        tokens.withUnsafeBufferPointer { tokens in checkGradients(of: inputs) { $0.embed(tokens, $1[0]) } }
+    }
+
+    @Test("rows shorter, as long and longer than a vector", arguments: [1, 5, 16, 35])
+    func rmsNorm(columns: Int) {
+        var generator = generator
+        let inputs = [Input(3, columns, &generator), Input(1, columns, &generator, around: 1)]
+        checkGradients(of: inputs) { $0.rmsNorm($1[0], $1[1], epsilon: 0.1) }
+    }
+
+    @Test mutating func swiglu() {
+        let inputs = [Input(3, 21, &generator), Input(3, 21, &generator)]
+        checkGradients(of: inputs) { $0.swiglu(gate: $1[0], up: $1[1]) }
+    }
+
+    @Test mutating func rotation() {
+        let inputs = [Input(6, 12, &generator)]
+        let angles = RotaryAngles(length: 3, headSize: 4, theta: 100)
+        checkGradients(of: inputs) { tape, x in
+            let y = tape.scale(x[0], by: 1)
+            tape.rotate(y, headSize: 4, angles)
+            return y
+        }
+    }
+
+    @Test("one and several sequences, equal and shared key heads")
+    mutating func attention() {
+        for (length, heads, keyValueHeads) in [(5, 2, 2), (4, 4, 2), (1, 2, 1)] {
+            let shape = AttentionShape(length: length, heads: heads, keyValueHeads: keyValueHeads, headSize: 6)
+            let rows = 2 * length
+            let inputs = [
+                Input(rows, heads * 6, &generator), Input(rows, keyValueHeads * 6, &generator),
+                Input(rows, keyValueHeads * 6, &generator),
+            ]
+            checkGradients(of: inputs) { $0.attention($1[0], $1[1], $1[2], shape) }
+        }
+    }
+
+    @Test("attention over more than one block of queries, along random directions")
+    mutating func longAttention() {
+        let shape = AttentionShape(length: 300, heads: 2, keyValueHeads: 1, headSize: 8)
+        let inputs = [Input(300, 16, &generator), Input(300, 8, &generator), Input(300, 8, &generator)]
+        let weighting = (0..<300 * 16).map { _ in generator.normal() }
+        func value(_ inputs: [Input]) -> Double {
+            let tape = Tape(isRecording: false)
+            let x = inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) }
+            let y = tape.attention(x[0], x[1], x[2], shape)
+            return (0..<y.count).reduce(0) { $0 + Double(y.values[$1]) * Double(weighting[$1]) }
+        }
+        let tape = Tape()
+        let x = inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) }
+        tape.backward(from: tape.attention(x[0], x[1], x[2], shape), gradient: weighting)
+        for n in 0..<3 {
+            let direction = (0..<x[n].count).map { _ in generator.normal() }
+            var (above, below) = (inputs, inputs)
+            for i in 0..<x[n].count {
+                above[n].values[i] += 1e-3 * direction[i]
+                below[n].values[i] -= 1e-3 * direction[i]
+            }
+            let difference = (value(above) - value(below)) / 2e-3
+            let slope = (0..<x[n].count).reduce(0) { $0 + Double(x[n].gradient?[$1] ?? 0) * Double(direction[$1]) }
+            #expect(abs(slope - difference) < 5e-3 * max(1, abs(difference)), "input \(n): \(slope), \(difference)")
+        }
+    }
+
+    @Test("cross-entropy, over more rows than one chunk")
+    mutating func crossEntropy() throws {
+        let (rows, columns, vocabulary) = (130, 3, 11)
+        let inputs = [Input(rows, columns, &generator), Input(vocabulary, columns, &generator)]
+        let targets = (0..<rows).map { _ in Int32(generator.index(below: vocabulary)) }
+        func loss(_ inputs: [Input], _ tape: Tape) -> (Double, [Variable]) {
+            let x = inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) }
+            let loss = targets.withUnsafeBufferPointer { tape.crossEntropy(x[0], head: x[1], targets: $0, scale: 0.5) }
+            return (loss, x)
+        }
+        let tape = Tape()
+        let (_, x) = loss(inputs, tape)
+        for n in 0..<2 {
+            let gradient = try #require(x[n].gradient)
+            for i in 0..<x[n].count {
+                var (above, below) = (inputs, inputs)
+                above[n].values[i] += 1e-2
+                below[n].values[i] -= 1e-2
+                let difference =
+                    (loss(above, Tape(isRecording: false)).0 - loss(below, Tape(isRecording: false)).0) / 2e-2
+                #expect(abs(0.5 * difference - Double(gradient[i])) < 3e-3 * max(1, abs(difference)))
+            }
+        }
+    }
+
+    @Test("the loss of certain rows is what the definition says")
+    func crossEntropyValue() {
+        // Logits 1, 2, 3 and 0, 0, 0: losses log(e + e² + e³) - 2 and log 3.
+        let tape = Tape(isRecording: false)
+        let x = tape.input([1, 0], rows: 2, columns: 1)
+        let head = tape.input([1, 2, 3], rows: 3, columns: 1)
+        let targets: [Int32] = [1, 0]
+        let loss = targets.withUnsafeBufferPointer { tape.crossEntropy(x, head: head, targets: $0) }
+        #expect(abs(loss - (1.407_605_96 + 1.098_612_29)) < 1e-5)
+    }
+}
