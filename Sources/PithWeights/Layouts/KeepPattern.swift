@@ -7,6 +7,10 @@ package struct KeepPattern: Hashable, Sendable, CustomStringConvertible {
     /// Weights in a group: 2, 4 or 8.
     package let size: Int
 
+    /// All patterns that can be stored.
+    package static let all = [2, 4, 8].flatMap { size in (1..<size).compactMap { try? KeepPattern(kept: $0, of: size) }
+    }
+
     /// Checks the counts.
     package init(kept: Int, of size: Int) throws(PithError) {
         guard [2, 4, 8].contains(size), (1..<size).contains(kept) else {

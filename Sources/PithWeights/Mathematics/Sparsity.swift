@@ -11,7 +11,9 @@ enum SparsityTarget: Sendable {
 
     static let schema: [OptionSchema] = [
         .real("sparsity", 0.5, in: 0...0.99, "the share of weights left out, if no pattern is given"),
-        .text("pattern", "none", form: "n:m or none", "keep n of every m weights of a row, for example 2:4"),
+        .choice(
+            "pattern", "none", of: ["none"] + KeepPattern.all.map(\.description),
+            "n:m keeps n of every m weights of a row"),
     ]
 
     init(_ options: OptionValues) throws(PithError) {

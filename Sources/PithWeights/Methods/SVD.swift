@@ -6,7 +6,8 @@ import PithTensor
 struct SVD: WeightCodec {
     static let entry = MethodEntry(
         identifier: "svd",
-        paper: Paper("SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model Compression", 2024),
+        paper: Paper(
+            "SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model Compression", 2024),
         summary: "two thin factors from the leading singular values; behind another method, of what that one lost",
         options: [
             .integer("rank", 0, in: 0...65536, "singular values kept; 0: as many as `ratio` allows"),
