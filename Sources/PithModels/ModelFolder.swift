@@ -73,7 +73,7 @@ public struct ModelFolder: Sendable {
         var digests: [String: String] = [:]
         for file in archive.files {
             let name = file.split(separator: "/").last.map(String.init) ?? file
-            digests[name] = SHA256.hexDigest(of: try MappedFile.open(file).bytes)
+            digests[name] = try MappedFile.open(file).withBytes { SHA256.hexDigest(of: $0) }
         }
         return digests
     }
