@@ -195,13 +195,19 @@ TINY = {
     "tiny-metaspace": (metaspace(False, False), True),
 }
 
-for name, (tokenizer, pairs) in TINY.items():
-    tokenizer, document = with_merges_as_pairs_or_strings(tokenizer, pairs)
-    write(f"{name}.tokenizer.json", document)
-    write(f"{name}.expected.json", expectations(tokenizer))
 
-if len(sys.argv) > 1:
-    for folder in sorted(os.listdir(sys.argv[1])):
-        path = os.path.join(sys.argv[1], folder, "tokenizer.json")
-        if os.path.exists(path):
-            write(f"{folder}.expected.json", expectations(Tokenizer.from_file(path)))
+def main():
+    for name, (tokenizer, pairs) in TINY.items():
+        tokenizer, document = with_merges_as_pairs_or_strings(tokenizer, pairs)
+        write(f"{name}.tokenizer.json", document)
+        write(f"{name}.expected.json", expectations(tokenizer))
+
+    if len(sys.argv) > 1:
+        for folder in sorted(os.listdir(sys.argv[1])):
+            path = os.path.join(sys.argv[1], folder, "tokenizer.json")
+            if os.path.exists(path):
+                write(f"{folder}.expected.json", expectations(Tokenizer.from_file(path)))
+
+
+if __name__ == "__main__":
+    main()

@@ -181,7 +181,7 @@ extension PreTokenizer.Piece {
 
 extension ArraySlice<UInt8> {
     /// The occurrences of `pattern` and what lies between them, as offsets from the beginning; none is empty.
-    func occurrences(of pattern: [UInt8]) -> [(range: Range<Int>, isMatch: Bool)] {
+    package func occurrences(of pattern: [UInt8]) -> [(range: Range<Int>, isMatch: Bool)] {
         var result: [(range: Range<Int>, isMatch: Bool)] = []
         var (start, position) = (0, 0)
         while let first = pattern.first, position + pattern.count <= count {
