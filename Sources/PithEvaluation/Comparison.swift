@@ -17,6 +17,19 @@ public struct ComparisonRow: Sendable {
     public var speed: SpeedMeasurement
     /// Seconds that compressing took.
     public var compressionSeconds: Double
+
+    /// Creates a row from its figures.
+    public init(
+        spec: String, bitsPerWeight: BitsPerWeight, bytes: ByteCount, measurement: Measurement,
+        speed: SpeedMeasurement, compressionSeconds: Double
+    ) {
+        self.spec = spec
+        self.bitsPerWeight = bitsPerWeight
+        self.bytes = bytes
+        self.measurement = measurement
+        self.speed = speed
+        self.compressionSeconds = compressionSeconds
+    }
 }
 
 /// Compares specs on one model: compresses each to disk, opens what was written, and measures it.

@@ -14,6 +14,14 @@ public struct Measurement: Equatable, Sendable {
     public var bitsPerByte: Estimate
     /// Perplexity for each token.
     public var perplexity: Estimate
+
+    /// Creates a measurement from its figures.
+    public init(klDivergence: Estimate, top1Agreement: Estimate, bitsPerByte: Estimate, perplexity: Estimate) {
+        self.klDivergence = klDivergence
+        self.top1Agreement = top1Agreement
+        self.bitsPerByte = bitsPerByte
+        self.perplexity = perplexity
+    }
 }
 
 /// Measures models on a text in lock-step: all read the same window, then their distributions are compared token by

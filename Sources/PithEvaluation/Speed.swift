@@ -11,6 +11,13 @@ public struct SpeedMeasurement: Equatable, Sendable, Codable {
     /// The most memory that the process ever held in RAM, mapped weights included.
     public var peakMemoryBytes: ByteCount
 
+    /// Creates a measurement from its figures.
+    public init(prefillTokensPerSecond: Double, decodeTokensPerSecond: Double, peakMemoryBytes: ByteCount) {
+        self.prefillTokensPerSecond = prefillTokensPerSecond
+        self.decodeTokensPerSecond = decodeTokensPerSecond
+        self.peakMemoryBytes = peakMemoryBytes
+    }
+
     /// Measures in this process; the memory is that of the whole process.
     ///
     /// `prefill` tokens are read at once, then `decode` tokens one by one; medians of `repetitions`.

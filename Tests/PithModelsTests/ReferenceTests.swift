@@ -1,4 +1,3 @@
-import Foundation
 import PithCore
 import PithFormats
 import PithModels
@@ -20,9 +19,6 @@ struct Golden {
         logits = try json.member("logits").array().map { try $0.array().map { try $0.real() } }
         greedy = try json.optional("greedy")?.array().map { try $0.integer() } ?? []
     }
-
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("../Golden/logits").path
 }
 
 func openModel(_ path: String, threads: Int = 2) throws -> LanguageModel {
@@ -30,10 +26,8 @@ func openModel(_ path: String, threads: Int = 2) throws -> LanguageModel {
 }
 
 func openRandomModel(_ name: String, threads: Int = 2) throws -> LanguageModel {
-    try openModel(joinPath(Golden.folder, name), threads: threads)
+    try openModel(GoldenModels.path(name), threads: threads)
 }
-
-let randomModels = ["grouped-untied", "multi-query-tied", "head-dim", "llama3-rope"]
 
 @Suite("Agreement with the reference implementation")
 struct ReferenceTests {
@@ -48,15 +42,15 @@ struct ReferenceTests {
         }
     }
 
-    @Test(arguments: randomModels)
+    @Test(arguments: GoldenModels.names)
     func randomConfigurations(name: String) throws {
-        try check(try openRandomModel(name), try Golden(joinPath(Golden.folder, "\(name)/golden.json")))
+        try check(try openRandomModel(name), try Golden(joinPath(GoldenModels.path(name), "golden.json")))
     }
 
     @Test(.enabled(if: TestData.has("tinystories-656k-hf")))
     func aTrainedModel() throws {
         let model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
-        let golden = try Golden(joinPath(Golden.folder, "tinystories-656k.json"))
+        let golden = try Golden(joinPath(GoldenModels.folder, "tinystories-656k.json"))
         try check(model, golden)
         let written = try GeneratedTokens(
             model, after: Array(golden.tokens.prefix(20)), options: SamplingOptions(temperature: 0), maximumCount: 60)
@@ -75,7 +69,7 @@ struct InvarianceTests {
         return last
     }
 
-    @Test(arguments: randomModels)
+    @Test(arguments: GoldenModels.names)
     func tokenByTokenOrAtOnce(name: String) throws {
         let model = try openRandomModel(name)
         let atOnce = try logits(model, [tokens])

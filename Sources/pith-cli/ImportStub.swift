@@ -1,2 +1,0 @@
-import PithCore
-func importLlama2C(model: String, tokenizer: String, into: String) throws(PithError) {}
