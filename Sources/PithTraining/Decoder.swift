@@ -22,13 +22,13 @@ struct Decoder {
     private let head: Variable
 
     /// A decoder over blocks of weights and, where it learns, of gradients.
-    init(_ shape: ModelConfiguration, weights: FloatBuffer, gradients: FloatBuffer?, on tape: Tape) {
+    init(_ shape: ModelConfiguration, weights: FloatBuffer, gradients: FloatBuffer?) {
         self.shape = shape
         let layout = ParameterLayout(shape)
         var parameters = layout.entries.map { entry in
-            tape.parameter(
-                weights.pointer + entry.offset, gradient: gradients.map { $0.pointer + entry.offset },
-                rows: entry.rows, columns: entry.columns)
+            Variable(
+                rows: entry.rows, columns: entry.columns, values: weights.pointer + entry.offset,
+                gradient: gradients.map { $0.pointer + entry.offset })
         }[...]
         // In the order of the layout.
         embedding = parameters.removeFirst()

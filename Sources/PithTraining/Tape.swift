@@ -15,7 +15,11 @@ public final class Variable {
     /// The number of elements.
     public var count: Int { rows * columns }
 
-    init(rows: Int, columns: Int, values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>? = nil) {
+    /// A matrix over memory that someone else owns. With a `gradient` it is a parameter: what flows to it is added
+    /// to what stands there, and it outlives the steps of a tape.
+    public init(
+        rows: Int, columns: Int, values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>? = nil
+    ) {
         self.rows = rows
         self.columns = columns
         self.values = values
@@ -49,13 +53,6 @@ public final class Tape {
         self.isRecording = isRecording
         kernels = PithTensor.kernels
         training = trainingKernels
-    }
-
-    /// A matrix that outlives the tape's steps; its gradient is added to what `gradient` holds.
-    public func parameter(
-        _ values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>?, rows: Int, columns: Int
-    ) -> Variable {
-        Variable(rows: rows, columns: columns, values: values, gradient: gradient)
     }
 
     /// A copy of given numbers.

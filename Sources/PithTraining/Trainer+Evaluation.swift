@@ -26,7 +26,7 @@ extension Trainer {
         losses.withUnsafeMutableBufferPointer { losses in
             pool.forEachBlock(of: windows, grain: share) { block in
                 let tape = Tape(isRecording: false)
-                let decoder = Decoder(model, weights: weights, gradients: nil, on: tape)
+                let decoder = Decoder(model, weights: weights, gradients: nil)
                 for window in block {
                     let (start, end) = (window * length, min((window + 1) * length, predicted))
                     let angles = RotaryAngles(length: end - start, headSize: model.headSize, theta: model.ropeTheta)

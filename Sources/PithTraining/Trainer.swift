@@ -40,19 +40,20 @@ public final class Trainer {
     let optimizer: AdamW
     let pool: ThreadPool
     private let lanes: [Lane]
+    /// One for each thread that can work; which lanes use it decides nothing.
+    private let tapes: [Tape]
     private let angles: RotaryAngles
     private var sampler: WindowSampler
 
     /// What one lane works with.
     private final class Lane {
-        let tape = Tape()
         let gradients: FloatBuffer
         let decoder: Decoder
         var loss = 0.0
 
         init(_ shape: ModelConfiguration, weights: FloatBuffer, count: Int) {
             gradients = FloatBuffer(count: count)
-            decoder = Decoder(shape, weights: weights, gradients: gradients, on: tape)
+            decoder = Decoder(shape, weights: weights, gradients: gradients)
         }
     }
 
@@ -73,6 +74,7 @@ public final class Trainer {
         lanes = (0..<configuration.gradientLanes).map { _ in
             Lane(configuration.model, weights: weights, count: count)
         }
+        tapes = (0..<min(pool.threadCount, configuration.gradientLanes)).map { _ in Tape() }
         angles = RotaryAngles(
             length: configuration.sequenceLength, headSize: configuration.model.headSize,
             theta: configuration.model.ropeTheta)
@@ -99,8 +101,13 @@ public final class Trainer {
         LinearAlgebra.setThreadCount(1)
         let count = configuration.sequencesPerStep
         let starts = (0..<count).map { sampler.start(of: step * count + $0) }
-        pool.forEachBlock(of: lanes.count, grain: 1) { block in
-            for lane in block { accumulate(lane, starts) }
+        let next = Atomic<Int>(0)
+        pool.forEachBlock(of: tapes.count, grain: 1) { block in
+            for tape in tapes[block] {
+                while case let lane = next.add(1, ordering: .relaxed).oldValue, lane < lanes.count {
+                    accumulate(lane, starts, on: tape)
+                }
+            }
         }
         lastLoss = lanes.reduce(0) { $0 + $1.loss } / Double(configuration.tokensPerStep)
         lastGradientNorm = optimizer.reduce(lanes.map(\.gradients), pool: pool)
@@ -110,7 +117,7 @@ public final class Trainer {
     var gradient: FloatBuffer { lanes[0].gradients }
 
     /// The gradients of the sequences that belong to a lane, a few at a time.
-    private func accumulate(_ index: Int, _ starts: [Int]) {
+    private func accumulate(_ index: Int, _ starts: [Int], on tape: Tape) {
         let lane = lanes[index]
         lane.gradients.pointer.initialize(repeating: 0, count: layout.count)
         lane.loss = 0
@@ -126,11 +133,11 @@ public final class Trainer {
             inputs.withUnsafeBufferPointer { inputs in
                 targets.withUnsafeBufferPointer { targets in
                     lane.loss += lane.decoder.loss(
-                        inputs, targets: targets, angles: angles, scale: scale, on: lane.tape)
-                    lane.tape.backward()
+                        inputs, targets: targets, angles: angles, scale: scale, on: tape)
+                    tape.backward()
                 }
             }
-            lane.tape.reset()
+            tape.reset()
         }
     }
 

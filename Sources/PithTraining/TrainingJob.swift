@@ -46,6 +46,10 @@ public struct TrainingJob: Sendable {
     ) throws(PithError) {
         var training = try TrainingText(files: inputs.texts)
         let heldOut = inputs.heldOut.isEmpty ? training.splitOffTail() : try TrainingText(files: inputs.heldOut)
+        guard training.byteCount > 0, heldOut.byteCount > 0 else {
+            throw .data(
+                "the text is too short to keep a part of it apart", remedy: "give more, or another file to measure on")
+        }
         var given: JSONValue?
         if let folder = inputs.tokenizerFolder {
             given = try JSONValue(contentsOf: joinPath(folder, Tokenizer.fileName))
