@@ -1,8 +1,8 @@
 // The few C library calls that the ground floor needs, under one roof for Linux and macOS.
 #if canImport(Darwin)
-import Darwin
+    import Darwin
 #else
-import Glibc
+    import Glibc
 #endif
 
 func _log10(_ x: Double) -> Double { log10(x) }

@@ -126,7 +126,8 @@ extension ComparisonRow {
 
     /// The columns of the table for people.
     public static let header = [
-        "spec", "bits/weight", "size", "KL divergence", "bits/byte", "perplexity", "top-1", "prefill", "decode", "memory",
+        "spec", "bits/weight", "size", "KL divergence", "bits/byte", "perplexity", "top-1", "prefill", "decode",
+        "memory",
     ]
 
     /// The cells of the table for people.

@@ -64,18 +64,23 @@ struct RateDistortionPlot {
         for decade in decades {
             let distortion = exponential(Double(decade) * naturalLogarithm(10))
             let at = y(distortion).short
-            lines.append("<line class=\"grid\" x1=\"\(left.short)\" x2=\"\((width - right).short)\" y1=\"\(at)\" y2=\"\(at)\"/>")
-            lines.append(text(distortion.formatted(significant: 1), left - 10, y(distortion) + 4, "tick", anchor: "end"))
+            lines.append(
+                "<line class=\"grid\" x1=\"\(left.short)\" x2=\"\((width - right).short)\" y1=\"\(at)\" y2=\"\(at)\"/>")
+            lines.append(
+                text(distortion.formatted(significant: 1), left - 10, y(distortion) + 4, "tick", anchor: "end"))
         }
         let step = rateLimit > 20 ? 4.0 : rateLimit > 8 ? 2.0 : 1.0
         for rate in stride(from: 0, through: rateLimit, by: step) {
             let at = x(rate).short
-            lines.append("<line class=\"grid\" x1=\"\(at)\" x2=\"\(at)\" y1=\"\(top.short)\" y2=\"\((height - bottom).short)\"/>")
+            lines.append(
+                "<line class=\"grid\" x1=\"\(at)\" x2=\"\(at)\" y1=\"\(top.short)\" y2=\"\((height - bottom).short)\"/>"
+            )
             lines.append(text(rate.short, x(rate), height - bottom + 20, "tick", anchor: "middle"))
         }
         let original = x(originalRate).short
         lines.append(
-            "<line class=\"original\" x1=\"\(original)\" x2=\"\(original)\" y1=\"\(top.short)\" y2=\"\((height - bottom).short)\"/>")
+            "<line class=\"original\" x1=\"\(original)\" x2=\"\(original)\" y1=\"\(top.short)\" y2=\"\((height - bottom).short)\"/>"
+        )
         lines.append(text("uncompressed", x(originalRate) - 8, top + 14, "tick", anchor: "end"))
         lines.append(text("bits per weight on disk", (left + width - right) / 2, height - 12, "axis", anchor: "middle"))
         lines.append(
@@ -88,7 +93,8 @@ struct RateDistortionPlot {
     private var frontier: String {
         var best = Double.infinity
         var path: [String] = []
-        for point in points.sorted(by: { ($0.rate, $0.distortion) < ($1.rate, $1.distortion) }) where point.distortion < best {
+        for point in points.sorted(by: { ($0.rate, $0.distortion) < ($1.rate, $1.distortion) })
+        where point.distortion < best {
             best = point.distortion
             path.append("\(x(point.rate).short),\(y(point.distortion).short)")
         }
@@ -105,7 +111,8 @@ struct RateDistortionPlot {
             let color = "c\(colorIndex(of: point))"
             let nearX = min(max(px, box.x), box.x + box.width)
             elements.append(
-                "<line class=\"leader\" x1=\"\(px.short)\" y1=\"\(py.short)\" x2=\"\(nearX.short)\" y2=\"\((box.y + box.height / 2).short)\"/>")
+                "<line class=\"leader\" x1=\"\(px.short)\" y1=\"\(py.short)\" x2=\"\(nearX.short)\" y2=\"\((box.y + box.height / 2).short)\"/>"
+            )
             elements.append(
                 """
                 <circle class="\(color)" cx="\(px.short)" cy="\(py.short)" r="6"><title>\(point.label.escapedForHTML): \
@@ -120,11 +127,15 @@ struct RateDistortionPlot {
     /// The nearest free place for a label around a mark.
     private func place(_ label: String, _ px: Double, _ py: Double, avoiding taken: [Box]) -> Box {
         let (w, h) = (Double(label.count) * 6.7 + 4, 17.0)
-        let sides = [(10.0, -h / 2), (-w - 10, -h / 2), (10, -h - 6), (10, 6), (-w - 10, -h - 6), (-w - 10, 6), (-w / 2, -h - 9), (-w / 2, 9)]
+        let sides = [
+            (10.0, -h / 2), (-w - 10, -h / 2), (10, -h - 6), (10, 6), (-w - 10, -h - 6), (-w - 10, 6), (-w / 2, -h - 9),
+            (-w / 2, 9),
+        ]
         for distance in stride(from: 0.0, through: 90, by: 9) {
             for (dx, dy) in sides {
                 let box = Box(
-                    x: px + dx + (dx < -w / 2 ? -distance : dx > 0 ? distance : 0), y: py + dy + (dy < -h / 2 ? -distance : dy > 0 ? distance : 0),
+                    x: px + dx + (dx < -w / 2 ? -distance : dx > 0 ? distance : 0),
+                    y: py + dy + (dy < -h / 2 ? -distance : dy > 0 ? distance : 0),
                     width: w, height: h)
                 let inside = box.x > left && box.x + w < width - 4 && box.y > 2 && box.y + h < height - bottom
                 if inside && !taken.contains(where: box.overlaps) { return box }
@@ -143,7 +154,8 @@ struct RateDistortionPlot {
         return (families.firstIndex(of: point.label.prefix { $0 != ":" && $0 != "+" }) ?? 0) % 8
     }
 
-    private func text(_ content: String, _ x: Double, _ y: Double, _ style: String, anchor: String = "start") -> String {
+    private func text(_ content: String, _ x: Double, _ y: Double, _ style: String, anchor: String = "start") -> String
+    {
         "<text class=\"\(style)\" x=\"\(x.short)\" y=\"\(y.short)\" text-anchor=\"\(anchor)\">\(content.escapedForHTML)</text>"
     }
 }

@@ -15,10 +15,14 @@ public struct ReportPage: Sendable {
 
     /// The picture alone, to be put into other pages; colours follow the reader's preference for light or dark.
     public var picture: String {
-        plot.svg.replacing("<svg ", with: "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"880\" height=\"500\" ", maxReplacements: 1)
-            .replacing(
-                "\n", with: "\n<style>\n:root { \(Self.lightColors) }\n@media (prefers-color-scheme: dark) { :root { \(Self.darkColors) } }\n\(Self.plotStyle)</style>\n<rect width=\"880\" height=\"500\" fill=\"var(--page)\"/>\n",
-                maxReplacements: 1)
+        plot.svg.replacing(
+            "<svg ", with: "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"880\" height=\"500\" ", maxReplacements: 1
+        )
+        .replacing(
+            "\n",
+            with:
+                "\n<style>\n:root { \(Self.lightColors) }\n@media (prefers-color-scheme: dark) { :root { \(Self.darkColors) } }\n\(Self.plotStyle)</style>\n<rect width=\"880\" height=\"500\" fill=\"var(--page)\"/>\n",
+            maxReplacements: 1)
     }
 
     private var plot: RateDistortionPlot {
@@ -82,7 +86,8 @@ public struct ReportPage: Sendable {
         let body = rows.map { row in
             "<tr>" + row.cells.map { "<td>\($0.escapedForHTML)</td>" }.joined() + "</tr>"
         }
-        return "<table>\n<thead><tr>\(header)</tr></thead>\n<tbody>\n\(body.joined(separator: "\n"))\n</tbody>\n</table>"
+        return
+            "<table>\n<thead><tr>\(header)</tr></thead>\n<tbody>\n\(body.joined(separator: "\n"))\n</tbody>\n</table>"
     }
 
     private static let lightColors = """

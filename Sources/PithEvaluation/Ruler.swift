@@ -126,7 +126,9 @@ public struct Ruler: Sendable {
             let logSumA = Double(maxA) + naturalLogarithm(Double(sumA))
             let logSumB = Double(maxB) + naturalLogarithm(Double(sumB))
             let mean = Double(kernels.weighted_difference(scratch.baseAddress!, a, b, count) / sumA)
-            let (topA, topB) = (UnsafeBufferPointer(start: a, count: width), UnsafeBufferPointer(start: b, count: width))
+            let (topA, topB) = (
+                UnsafeBufferPointer(start: a, count: width), UnsafeBufferPointer(start: b, count: width)
+            )
             return RowLoss(
                 divergence: max(0, mean - logSumA + logSumB), surprise: logSumB - Double(b[target]),
                 agrees: topA.firstIndex(of: maxA) == topB.firstIndex(of: maxB) ? 1 : 0)

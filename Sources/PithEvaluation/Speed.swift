@@ -33,7 +33,8 @@ public struct SpeedMeasurement: Equatable, Sendable, Codable {
         var (prefillSeconds, decodeSeconds): ([Double], [Double]) = ([], [])
         for _ in 0..<max(1, repetitions) {
             var state = model.makeState(capacity: prefill + decode)
-            prefillSeconds.append(try seconds { () throws(PithError) in _ = try model.nextLogits(prompt, state: &state) })
+            prefillSeconds.append(
+                try seconds { () throws(PithError) in _ = try model.nextLogits(prompt, state: &state) })
             decodeSeconds.append(
                 try seconds { () throws(PithError) in
                     for step in 0..<decode { _ = try model.nextLogits([prompt[step % prefill]], state: &state) }
@@ -79,15 +80,15 @@ public struct SpeedMeasurement: Equatable, Sendable, Codable {
     /// The largest resident size that this process has had.
     private static func peakMemory() -> ByteCount {
         #if os(Linux)
-        // `getrusage` would count what the parent held before this program was loaded.
-        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
-        let kibibytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0
-        return ByteCount(kibibytes * 1024)
+            // `getrusage` would count what the parent held before this program was loaded.
+            let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+            let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+            let kibibytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0
+            return ByteCount(kibibytes * 1024)
         #else
-        var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
-        return ByteCount(usage.ru_maxrss)
+            var usage = rusage()
+            getrusage(RUSAGE_SELF, &usage)
+            return ByteCount(usage.ru_maxrss)
         #endif
     }
 }

@@ -1,11 +1,11 @@
 import PithCore
 
 #if canImport(Accelerate)
-import Accelerate
-private typealias LapackInt = __LAPACK_int
+    import Accelerate
+    private typealias LapackInt = __LAPACK_int
 #else
-import COpenBLAS
-private typealias LapackInt = Int32
+    import COpenBLAS
+    private typealias LapackInt = Int32
 #endif
 
 /// Whether a factor of a product is taken as it is or with rows and columns exchanged.
@@ -23,7 +23,7 @@ public enum LinearAlgebra {
     /// Tells BLAS how many threads it may use. Results may depend on it in the last bits.
     public static func setThreadCount(_ count: Int) {
         #if !canImport(Accelerate)
-        openblas_set_num_threads(Int32(count))
+            openblas_set_num_threads(Int32(count))
         #endif
     }
 

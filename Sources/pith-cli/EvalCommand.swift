@@ -36,7 +36,8 @@ struct EvalCommand: ParsableCommand {
         }
         let ruler = Ruler(batchSize: textOptions.batch)
         let measurement = try ruler.measure(
-            other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: shared.quiet).last
+            other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: shared.quiet
+        ).last
         guard let measurement else { preconditionFailure("the reference is always measured") }
         let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
         present(measurement, text, rate, try folder.byteCount())
@@ -48,7 +49,8 @@ struct EvalCommand: ParsableCommand {
         ]
         if reference != nil {
             figures += [
-                ("klDivergence", "KL divergence", m.klDivergence), ("top1Agreement", "top-1 agreement", m.top1Agreement),
+                ("klDivergence", "KL divergence", m.klDivergence),
+                ("top1Agreement", "top-1 agreement", m.top1Agreement),
             ]
         }
         if json {
@@ -67,7 +69,10 @@ struct EvalCommand: ParsableCommand {
         } else {
             print("\(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes")
             let rows = figures.map {
-                [$0.name, $0.estimate.value.formatted(significant: 5), "±\($0.estimate.standardError.formatted(significant: 2))"]
+                [
+                    $0.name, $0.estimate.value.formatted(significant: 5),
+                    "±\($0.estimate.standardError.formatted(significant: 2))",
+                ]
             }
             print(TextTable(header: ["figure", "value", "error"], rows: rows).text)
             print("model: \(bytes) on disk, \(rate) bits per weight")

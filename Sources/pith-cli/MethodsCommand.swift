@@ -38,7 +38,9 @@ struct MethodsCommand: ParsableCommand {
         guard !entry.options.isEmpty else { return }
         let rows = entry.options.map { [$0.name, $0.defaultValue, $0.range, $0.help] }
         print("")
-        print(TextTable(header: ["option", "default", "permitted", "meaning"], rows: rows, leftAligned: [0, 1, 2, 3]).text)
+        print(
+            TextTable(header: ["option", "default", "permitted", "meaning"], rows: rows, leftAligned: [0, 1, 2, 3]).text
+        )
     }
 
     private static func json(_ entry: MethodEntry) -> JSONValue {

@@ -45,7 +45,8 @@ struct RunCommand: ParsableCommand {
             seed: seed)
         let folder = try ModelFolder.open(model)
         let model = try folder.loadModel(pool: shared.pool)
-        let text = prompt == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
+        let text =
+            prompt == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
         let tokens = try promptTokens(text, folder)
         let clock = ContinuousClock()
         let start = clock.now

@@ -102,7 +102,8 @@ struct PresentationTests {
 
     @Test func rowsHaveTheNamesThatProgramsRead() throws {
         let object = JSONReader(rows[1].json)
-        for key in ["bitsPerWeight", "klDivergence", "klDivergenceError", "bitsPerByte", "perplexity", "top1Agreement"] {
+        for key in ["bitsPerWeight", "klDivergence", "klDivergenceError", "bitsPerByte", "perplexity", "top1Agreement"]
+        {
             _ = try object.member(key).real()
         }
         for key in ["prefillTokensPerSecond", "decodeTokensPerSecond"] { _ = try object.member(key).real() }

@@ -102,7 +102,10 @@ struct KernelTests {
     }
 
     @Test func narrowingRoundsToTheNearest() {
-        for (value, half) in [(1.0, 0x3C00), (1 + 0x1p-11, 0x3C00), (1 + 0x1.8p-10, 0x3C02), (65519, 0x7BFF), (65520, 0x7C00), (0x1p-25, 0), (0x1.8p-25, 1)] as [(Float, UInt16)] {
+        for (value, half) in [
+            (1.0, 0x3C00), (1 + 0x1p-11, 0x3C00), (1 + 0x1.8p-10, 0x3C02), (65519, 0x7BFF), (65520, 0x7C00),
+            (0x1p-25, 0), (0x1.8p-25, 1),
+        ] as [(Float, UInt16)] {
             #expect(halfBits([value]) == [half], "\(value)")
         }
     }

@@ -77,7 +77,8 @@ struct LinearAlgebraTests {
         let (a, b) = (generator.normalTensor([4, 3]), generator.normalTensor([3, 5]))
         let plain = LinearAlgebra.product(a, .plain, b)
         for other in [
-            LinearAlgebra.product(a.transposed, .transposed, b, .plain), LinearAlgebra.product(a, .plain, b.transposed, .transposed),
+            LinearAlgebra.product(a.transposed, .transposed, b, .plain),
+            LinearAlgebra.product(a, .plain, b.transposed, .transposed),
         ] {
             #expect(zip(plain.values, other.values).allSatisfy { abs($0 - $1) < 1e-5 })
         }

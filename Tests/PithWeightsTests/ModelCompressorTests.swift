@@ -45,7 +45,9 @@ struct ModelCompressorTests {
             #expect(manifest.source["model.safetensors"]?.count == 64)
             // What the operators say that they hold is what lies in the file.
             let model = try compressed.loadModel(layouts: WeightLayouts.catalogue, pool: ThreadPool(threads: 1))
-            let tensorBytes = try compressed.archive.names.reduce(0) { $0 + (try compressed.archive.tensor($1)).byteCount }
+            let tensorBytes = try compressed.archive.names.reduce(0) {
+                $0 + (try compressed.archive.tensor($1)).byteCount
+            }
             #expect(model.storedBits == tensorBytes * 8)
         }
     }
@@ -56,7 +58,8 @@ struct ModelCompressorTests {
             for threads in [1, 3] { _ = try compress(spec, into: joinPath(folder, "\(threads)"), threads: threads) }
             for file in ["model.safetensors", CompressionManifest.fileName] {
                 #expect(
-                    try Files.bytes(joinPath(folder, "1/\(file)")) == Files.bytes(joinPath(folder, "3/\(file)")), "\(file)")
+                    try Files.bytes(joinPath(folder, "1/\(file)")) == Files.bytes(joinPath(folder, "3/\(file)")),
+                    "\(file)")
             }
         }
     }
@@ -111,7 +114,8 @@ struct ModelCompressorTests {
             // A number becomes absurd.
             let digits = bytes.indices.filter { (48...57).contains(bytes[$0]) }
             let place = digits[generator.index(below: digits.count)]
-            bytes.replaceSubrange(place...place, with: Array(["-1", "99999999", "0", "4294967296"][round / 4 % 4].utf8))
+            bytes.replaceSubrange(
+                place...place, with: Array(["-1", "99999999", "0", "4294967296"][round / 4 % 4].utf8))
         }
         return bytes
     }
