@@ -14,6 +14,7 @@ extension Tape {
     ) -> Double {
         precondition(targets.count == x.rows, "as many targets as rows are needed")
         let (vocabulary, columns) = (head.rows, head.columns)
+        precondition(targets.allSatisfy { (0..<vocabulary).contains(Int($0)) }, "a target is outside the vocabulary")
         let logits = buffers.take(Self.chunk * vocabulary)
         defer { buffers.giveBack(logits) }
         let flow = isRecording ? gradientTarget(x) : nil

@@ -62,6 +62,7 @@ extension Tape {
     /// The rows of `table` that `tokens` names: [tokens, columns].
     public func embed(_ tokens: UnsafeBufferPointer<Int32>, _ table: Variable) -> Variable {
         let columns = table.columns
+        precondition(tokens.allSatisfy { (0..<table.rows).contains(Int($0)) }, "a token is outside the table")
         let y = makeVariable(rows: tokens.count, columns: columns)
         for (row, token) in tokens.enumerated() {
             (y.values + row * columns).update(from: table.values + Int(token) * columns, count: columns)

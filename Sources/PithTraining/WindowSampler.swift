@@ -4,7 +4,7 @@ import PithTensor
 ///
 /// The windows of an epoch begin at a random offset and are dealt by a random permutation, both drawn from the seed
 /// and the epoch's number: which window is the n-th depends on nothing else, so that a resumed run needs no state.
-struct WindowSampler {
+package struct WindowSampler {
     private let tokenCount: Int
     private let length: Int
     private let seed: UInt64
@@ -12,7 +12,7 @@ struct WindowSampler {
     private var starts: [Int] = []
 
     /// A window has `length` tokens and the one after them.
-    init(tokenCount: Int, length: Int, seed: UInt64) {
+    package init(tokenCount: Int, length: Int, seed: UInt64) {
         precondition(tokenCount > length, "too few tokens for a window")
         self.tokenCount = tokenCount
         self.length = length
@@ -20,10 +20,10 @@ struct WindowSampler {
     }
 
     /// Windows in one epoch.
-    var windowsPerEpoch: Int { max(1, (tokenCount - length) / length) }
+    package var windowsPerEpoch: Int { max(1, (tokenCount - length) / length) }
 
     /// Where the n-th window of the run begins.
-    mutating func start(of n: Int) -> Int {
+    package mutating func start(of n: Int) -> Int {
         let (epoch, place) = n.quotientAndRemainder(dividingBy: windowsPerEpoch)
         if epoch != self.epoch { deal(epoch) }
         return starts[place]
