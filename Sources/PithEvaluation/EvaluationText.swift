@@ -46,9 +46,9 @@ public struct EvaluationText: Sendable {
         }
     }
 
-    /// The bytes that each token adds to the text.
+    /// The bytes that each token adds to the text; special tokens, unknown characters among them, add none.
     private static func byteCounts(_ tokens: [Int], _ tokenizer: Tokenizer) -> [Int] {
-        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: false)
+        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
         var counts = tokens.map { decoder.push($0).utf8.count }
         if !counts.isEmpty { counts[counts.count - 1] += decoder.finish().utf8.count }
         return counts

@@ -76,14 +76,7 @@ public struct LanguageModel: Sendable {
     }
 
     /// The number of weights: what bits per weight are counted over.
-    public var weightCount: Int {
-        let c = configuration
-        let layerCount = layers.reduce(0) { sum, layer in
-            sum + LinearSite.allCases.reduce(2 * c.hiddenSize) { $0 + layer[$1].inputCount * layer[$1].outputCount }
-        }
-        let tables = c.vocabularySize * c.hiddenSize * (c.tiesEmbeddings ? 1 : 2)
-        return layerCount + tables + c.hiddenSize
-    }
+    public var weightCount: Int { configuration.weightCount }
 
     /// Exactly how many bits the weights occupy in memory.
     public var storedBits: Int {
