@@ -19,9 +19,9 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 /// Dense linear algebra: OpenBLAS on Linux, Accelerate on macOS.
 #if os(macOS)
-let linearAlgebra: [Target.Dependency] = []
+    let linearAlgebra: [Target.Dependency] = []
 #else
-let linearAlgebra: [Target.Dependency] = ["COpenBLAS"]
+    let linearAlgebra: [Target.Dependency] = ["COpenBLAS"]
 #endif
 
 var targets: [Target] = [
@@ -45,7 +45,7 @@ var targets: [Target] = [
 
     // The built-in model, the umbrella and the command line.
     .target(
-        name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano")],
+        name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano"), .copy("text")],
         swiftSettings: swiftSettings),
     room("Pith", ["PithEvaluation", "PithTraining", "PithBuiltIn"]),
     .executableTarget(
@@ -66,8 +66,8 @@ var targets: [Target] = [
 ]
 
 #if !os(macOS)
-targets.append(
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]))
+    targets.append(
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]))
 #endif
 
 let package = Package(

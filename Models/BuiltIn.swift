@@ -1,1 +1,30 @@
 import Foundation
+
+/// What is shipped inside the package: a small language model and a text that it was not trained on.
+public enum BuiltIn {
+    /// The names of the built-in models.
+    public static let modelNames = ["nano"]
+
+    /// The folder of a built-in model; nil if there is none of that name, or it was not installed with the program.
+    public static func modelFolder(_ name: String) -> String? {
+        guard modelNames.contains(name), let root = resourceFolder else { return nil }
+        return root.appendingPathComponent(name).path
+    }
+
+    /// Pith's guide: the text that is measured on where none is given. No built-in model was trained on it.
+    public static var guidePath: String? { resourceFolder?.appendingPathComponent("text/guide.md").path }
+
+    /// Beside the program first, so that both can be moved together; then where the package was built.
+    private static let resourceFolder: URL? = {
+        let name = "pith_PithBuiltIn"
+        let program = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
+        for ending in ["resources", "bundle"] {
+            if let folder = program?.appendingPathComponent("\(name).\(ending)"),
+                FileManager.default.fileExists(atPath: folder.path)
+            {
+                return Bundle(url: folder)?.resourceURL ?? folder
+            }
+        }
+        return Bundle.module.resourceURL
+    }()
+}

@@ -1,1 +1,27 @@
+// The umbrella: `import Pith` brings all rooms.
+@_exported import PithBuiltIn
 @_exported import PithCore
+@_exported import PithEvaluation
+@_exported import PithFormats
+@_exported import PithModels
+@_exported import PithTensor
+@_exported import PithTraining
+@_exported import PithWeights
+
+extension ModelFolder {
+    /// Opens a model folder by its path, or a built-in model by its name, for example `nano`.
+    public static func open(_ pathOrName: String) throws(PithError) -> ModelFolder {
+        if !Files.exists(pathOrName), let builtIn = BuiltIn.modelFolder(pathOrName) { return try ModelFolder(builtIn) }
+        guard Files.exists(pathOrName) else {
+            throw .data(
+                "does not exist", at: pathOrName,
+                remedy: "give a model folder, or a built-in model: \(BuiltIn.modelNames.joined(separator: ", "))")
+        }
+        return try ModelFolder(pathOrName)
+    }
+
+    /// The model with all layouts that Pith knows.
+    public func loadModel(pool: ThreadPool = ThreadPool()) throws(PithError) -> LanguageModel {
+        try loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+    }
+}

@@ -182,6 +182,24 @@ public enum Files {
         }
     }
 
+    /// Makes the folder `path` by filling another beside it and renaming that when it is whole.
+    public static func buildFolder(
+        at path: String, _ fill: (_ folder: String) throws(PithError) -> Void
+    ) throws(PithError) {
+        let trimmed = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        let temporary = "\(trimmed).\(getpid()).part"
+        try makeFolder(temporary)
+        do throws(PithError) {
+            try fill(temporary)
+            guard rename(temporary, trimmed) == 0 else {
+                throw .fault("cannot be put in place: \(lastSystemError)", at: path)
+            }
+        } catch {
+            try? remove(temporary)
+            throw error
+        }
+    }
+
     /// Copies a file.
     public static func copy(_ source: String, to target: String) throws(PithError) {
         let region = try MappedFile.open(source)

@@ -42,8 +42,9 @@ public struct PithError: Error, Equatable, Sendable {
         PithError(.fault, message, at: place, remedy: remedy)
     }
 
-    /// The same error with an outer place put before its own: `model.safetensors: tensor x`.
+    /// The same error with an outer place put before its own, unless it stands there: `model.safetensors: tensor x`.
     public func within(_ outer: String) -> PithError {
+        if place?.hasPrefix(outer) == true { return self }
         var error = self
         error.place = place.map { "\(outer): \($0)" } ?? outer
         return error

@@ -1,11 +1,12 @@
 // The few C library calls that the ground floor needs, under one roof for Linux and macOS.
 #if canImport(Darwin)
-import Darwin
+    import Darwin
 #else
-import Glibc
+    import Glibc
 #endif
 
 func _log10(_ x: Double) -> Double { log10(x) }
+func _power10(_ x: Double) -> Double { pow(10, x) }
 
 func _format(_ x: Double, decimals: Int) -> String {
     var buffer = [CChar](repeating: 0, count: 400)

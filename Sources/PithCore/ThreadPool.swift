@@ -1,9 +1,9 @@
 import Synchronization
 
 #if canImport(Darwin)
-import Darwin
+    import Darwin
 #else
-import Glibc
+    import Glibc
 #endif
 
 /// A fixed set of threads that share loops.
@@ -49,23 +49,23 @@ public final class ThreadPool: Sendable {
     private static func startWorker(_ state: SharedState) {
         let retained = Unmanaged.passRetained(state).toOpaque()
         #if canImport(Darwin)
-        var thread: pthread_t?
-        let status = pthread_create(
-            &thread, nil,
-            { argument in
-                Unmanaged<SharedState>.fromOpaque(argument).takeRetainedValue().work()
-                return nil
-            }, retained)
-        if status == 0, let thread { pthread_detach(thread) }
+            var thread: pthread_t?
+            let status = pthread_create(
+                &thread, nil,
+                { argument in
+                    Unmanaged<SharedState>.fromOpaque(argument).takeRetainedValue().work()
+                    return nil
+                }, retained)
+            if status == 0, let thread { pthread_detach(thread) }
         #else
-        var thread = pthread_t()
-        let status = pthread_create(
-            &thread, nil,
-            { argument in
-                Unmanaged<SharedState>.fromOpaque(argument!).takeRetainedValue().work()
-                return nil
-            }, retained)
-        if status == 0 { pthread_detach(thread) }
+            var thread = pthread_t()
+            let status = pthread_create(
+                &thread, nil,
+                { argument in
+                    Unmanaged<SharedState>.fromOpaque(argument!).takeRetainedValue().work()
+                    return nil
+                }, retained)
+            if status == 0 { pthread_detach(thread) }
         #endif
         // Without the thread the pool still works: the caller takes all blocks.
         if status != 0 { Unmanaged<SharedState>.fromOpaque(retained).release() }

@@ -52,7 +52,9 @@ extension Double {
     public func formatted(significant digits: Int) -> String {
         guard isFinite else { return isNaN ? "nan" : (self < 0 ? "-inf" : "inf") }
         guard self != 0 else { return "0" }
-        let magnitude = Int(_log10(abs(self)).rounded(.down))
+        // What rounds up to the next power of ten has that many digits before the point.
+        let roundingUp = 1 + 5 * _power10(-Double(digits) - 1)
+        let magnitude = Int(_log10(abs(self) * roundingUp).rounded(.down))
         return formatted(decimals: min(max(0, digits - 1 - magnitude), 15))
     }
 

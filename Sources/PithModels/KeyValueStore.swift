@@ -49,19 +49,24 @@ public struct PlainKeyValueStore: KeyValueStore {
     }
 
     private var width: Int { headCount * headSize }
+    /// Positions held.
     public var count: Int { keys.count / max(1, width) }
+    /// 32 bits for each element.
     public var storedBits: Int { (keys.count + values.count) * 32 }
 
+    /// Appends [rows, headCount · headSize] of each.
     public mutating func append(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, rows: Int) {
         self.keys.append(contentsOf: UnsafeBufferPointer(start: keys, count: rows * width))
         self.values.append(contentsOf: UnsafeBufferPointer(start: values, count: rows * width))
     }
 
+    /// Forgets all but the first `count` positions.
     public mutating func truncate(to count: Int) {
         keys.removeLast(max(0, self.count - count) * width)
         values.removeLast(values.count - keys.count)
     }
 
+    /// One query and head at a time, over all keys before it.
     public func attend(
         _ queries: UnsafePointer<Float>, queryHeads: Int, rows: Int, into output: UnsafeMutablePointer<Float>,
         pool: ThreadPool
@@ -88,6 +93,7 @@ public struct PlainKeyValueStore: KeyValueStore {
         }
     }
 
+    /// `keys` and `values`, [positions, headCount, headSize].
     public var stored: [String: StoredTensor] {
         let shape = [count, headCount, headSize]
         return [
@@ -96,6 +102,7 @@ public struct PlainKeyValueStore: KeyValueStore {
         ]
     }
 
+    /// Takes up `keys` and `values`.
     public mutating func restore(_ tensors: [String: StoredTensor]) throws(PithError) {
         guard let keys = tensors["keys"], let values = tensors["values"], keys.shape == values.shape,
             keys.shape.count == 3, Array(keys.shape[1...]) == [headCount, headSize]

@@ -15,6 +15,7 @@ public struct SwiGLU: ActivationGate {
     /// Creates the gate.
     public init() {}
 
+    /// SiLU(gate) · up for [rows, width].
     public func apply(
         gate: UnsafePointer<Float>, up: UnsafePointer<Float>, rows: Int, width: Int,
         into output: UnsafeMutablePointer<Float>, pool: ThreadPool

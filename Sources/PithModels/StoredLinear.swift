@@ -94,10 +94,13 @@ public struct LayoutCatalogue: Sendable {
 }
 
 extension DenseOperator: StoredLinear {
+    /// The plain layout.
     public static let layout = "dense"
 
+    /// One part, `values`.
     public var stored: StoredParts { StoredParts(tensors: ["values": weight]) }
 
+    /// Takes the part up again.
     public init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         guard let weight = parts.tensors["values"] else { throw .data("part 'values' is missing") }
         guard weight.shape == shape else { throw .data("part 'values' has the shape \(weight.shape), not \(shape)") }

@@ -1,11 +1,11 @@
 import PithCore
 
 #if canImport(Accelerate)
-import Accelerate
-private typealias LapackInt = __LAPACK_int
+    import Accelerate
+    private typealias LapackInt = __LAPACK_int
 #else
-import COpenBLAS
-private typealias LapackInt = Int32
+    import COpenBLAS
+    private typealias LapackInt = Int32
 #endif
 
 /// Whether a factor of a product is taken as it is or with rows and columns exchanged.
@@ -23,8 +23,18 @@ public enum LinearAlgebra {
     /// Tells BLAS how many threads it may use. Results may depend on it in the last bits.
     public static func setThreadCount(_ count: Int) {
         #if !canImport(Accelerate)
-        openblas_set_num_threads(Int32(count))
+            openblas_set_num_threads(Int32(count))
         #endif
+    }
+
+    /// BLAS works on one thread: the loops above it are Pith's own, and its sums would otherwise be cut by the number
+    /// of threads. Touched before each call.
+    static let usesOneThread: Void = setThreadCount(1)
+
+    /// Runs `body` with BLAS on one thread, so that its results do not depend on the number of threads.
+    public static func withOneThread<Result>(_ body: () throws(PithError) -> Result) throws(PithError) -> Result {
+        _ = usesOneThread
+        return try body()
     }
 
     /// C = alpha · op(A) · op(B) + beta · C on row-major blocks: op(A) is [m, k], op(B) is [k, n], C is [m, n].
@@ -42,6 +52,7 @@ public enum LinearAlgebra {
         _ c: UnsafeMutablePointer<Float>, _ ldc: Int, _ m: Int, _ n: Int, _ k: Int, _ alpha: Float, _ beta: Float
     ) {
         guard m > 0, n > 0 else { return }
+        _ = usesOneThread
         cblas_sgemm(
             CblasRowMajor, aOrientation.cblas, bOrientation.cblas, .init(m), .init(n), .init(k), alpha, a, .init(lda),
             b, .init(ldb), beta, c, .init(ldc))
@@ -97,6 +108,7 @@ public struct SquareMatrix: Sendable {
     /// The lower Cholesky factor L of this symmetric matrix, A = L · Lᵀ; nil if A is not positive definite.
     public func cholesky() -> SquareMatrix? {
         guard size > 0 else { return self }
+        _ = LinearAlgebra.usesOneThread
         // LAPACK counts columns first, so its upper triangle is our lower one.
         var factor = self
         var (n, info) = (LapackInt(size), LapackInt(0))
@@ -110,6 +122,7 @@ public struct SquareMatrix: Sendable {
     /// The inverse of this symmetric positive definite matrix; nil if it is not.
     public func inverseOfPositiveDefinite() -> SquareMatrix? {
         guard size > 0 else { return self }
+        _ = LinearAlgebra.usesOneThread
         guard var result = cholesky() else { return nil }
         var (n, info) = (LapackInt(size), LapackInt(0))
         var (uplo, lda) = (CChar(UInt8(ascii: "U")), n)
@@ -122,6 +135,7 @@ public struct SquareMatrix: Sendable {
     /// Eigenvalues, smallest first, and eigenvectors, one in each row, of this symmetric matrix.
     public func eigenSystem() throws(PithError) -> (values: [Double], vectors: SquareMatrix) {
         guard size > 0 else { return ([], self) }
+        _ = LinearAlgebra.usesOneThread
         var vectors = self
         var eigenvalues = [Double](repeating: 0, count: size)
         var (n, info) = (LapackInt(size), LapackInt(0))
@@ -157,6 +171,7 @@ public struct SingularValues: Sendable {
             (u, s, vt) = ([], [], [])
             return
         }
+        _ = LinearAlgebra.usesOneThread
         // LAPACK sees Aᵀ, [columns, rows] in its order: Aᵀ = V · diag(s) · Uᵀ; its column-major V is our row-major Vᵀ.
         var a = a
         var (m, n, info) = (LapackInt(columns), LapackInt(rows), LapackInt(0))

@@ -1,7 +1,7 @@
 #if canImport(Darwin)
-import Darwin
+    import Darwin
 #else
-import Glibc
+    import Glibc
 #endif
 
 /// A seeded generator whose numbers are the same everywhere and always: xoshiro256** (Blackman and Vigna, 2018),

@@ -47,7 +47,9 @@ public struct Tensor: Equatable, Sendable {
 
     /// Some rows of a matrix.
     public func rows(_ range: Range<Int>) -> Tensor {
-        Tensor(shape: [range.count, columns], values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
+        Tensor(
+            shape: [range.count, columns],
+            values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
     }
 
     /// Differences element by element.

@@ -79,4 +79,17 @@ import Testing
         let linear = try ModelConfiguration(json: Self.changed("rope_scaling", ["type": "linear", "factor": 2.0]))
         #expect(linear.inverseFrequencies() == plain.map { $0 / 2 })
     }
+
+    @Test func agreesWithTransformers() throws {
+        for row in try JSONReader(JSONValue(contentsOf: TestData.golden("configurations.json"))).array() {
+            let configuration = try ModelConfiguration(json: row.member("config").value)
+            let expected = try row.member("frequencies").array().map { Float(try $0.real()) }
+            let frequencies = configuration.inverseFrequencies()
+            #expect(frequencies.count == expected.count)
+            for (frequency, expected) in zip(frequencies, expected) {
+                // The powers of two libraries differ in the last bit.
+                #expect(abs(frequency - expected) <= 2 * expected.ulp, "\(frequency) \(expected)")
+            }
+        }
+    }
 }

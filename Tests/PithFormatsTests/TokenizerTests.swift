@@ -131,6 +131,12 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
         return .object(object)
     }
 
+    /// Steps each of which doubles the length of a text.
+    static func doubling(_ key: String) -> JSONValue {
+        let double: JSONValue = ["type": "Replace", "pattern": ["String": "a"], "content": "aa"]
+        return JSONValue(dictionaryLiteral: ("type", "Sequence"), (key, .array(Array(repeating: double, count: 60))))
+    }
+
     static let broken: [(String, JSONValue)] = [
         ("type", model(["type": "Unigram"])), ("both have", model(["vocab": ["a": 0, "b": 0, "ab": 1]])),
         ("vocab", model(["vocab": ["a": -1, "b": 0, "ab": 1]])),
@@ -144,6 +150,8 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
         ("end_of_word_suffix", model(["end_of_word_suffix": "</w>"])),
         ("normalizer", with("normalizer", ["type": "Precompiled"])),
         ("pre_tokenizer", with("pre_tokenizer", ["type": "Whitespace"])),
+        ("normalizers[12]", with("normalizer", doubling("normalizers"))),
+        ("decoders[12]", with("decoder", doubling("decoders"))),
         (
             "[a-z]+",
             with(

@@ -32,6 +32,19 @@ typedef struct {
     int32_t group_size;
 } pith_code_row;
 
+/// One matrix row with most weights left out. A pattern says which of eight columns are kept; patterns are a
+/// little-endian bit stream, `bits` each, and `masks` gives the columns that each of them means, the first column in
+/// the lowest bit (NULL where patterns are masks themselves, of 8 bits). The kept weights lie in `values` in order.
+typedef struct {
+    const uint8_t *patterns;
+    const uint8_t *masks;
+    const void *values;
+    int64_t pattern_bytes;
+    int64_t value_count;
+    pith_element type;
+    int32_t bits;
+} pith_sparse_row;
+
 /// One set of kernels.
 typedef struct {
     /// y[m * ldy + n] = sum over k of x[m * ldx + k] * w[n * ldw + k].
@@ -47,12 +60,18 @@ typedef struct {
     void (*decode_codes)(const pith_code_row *row, int64_t count, float *target);
     /// One output of a product with a row of integer codes; the same bits as decoding it first.
     float (*dot_codes)(const float *x, const pith_code_row *row, int64_t k);
+    /// Decodes one row with weights left out to floats.
+    void (*decode_sparse)(const pith_sparse_row *row, int64_t count, float *target);
+    /// One output of a product with a row with weights left out; the same bits as decoding it first.
+    float (*dot_sparse)(const float *x, const pith_sparse_row *row, int64_t k);
     /// target = source * weight / sqrt(mean(source^2) + epsilon), a row.
     void (*rms_norm)(const float *source, const float *weight, float epsilon, int64_t count, float *target);
     /// target[i] = gate[i] * sigmoid(gate[i]) * up[i].
     void (*swiglu)(const float *gate, const float *up, int64_t count, float *target);
     /// target[i] = exp(source[i] - shift); returns the sum.
     float (*exp_sum)(const float *source, float shift, int64_t count, float *target);
+    /// Sum of weight[i] * (a[i] - b[i]).
+    float (*weighted_difference)(const float *weight, const float *a, const float *b, int64_t count);
     /// The largest element; count must be positive.
     float (*maximum)(const float *source, int64_t count);
     /// target[i] += factor * source[i].
@@ -63,6 +82,9 @@ typedef struct {
     /// scores is room for `count` floats; output has `size` elements.
     void (*attend)(const float *query, const float *keys, const float *values, int64_t count, int64_t stride,
                    int64_t size, float scale, float *scores, float *output);
+    /// XᵀX in double precision: adds the rows of X to the part of its upper triangle that lies in the rows 8 * panel
+    /// to 8 * panel + 7 of `products`, [width, width]. X is [panels, rows, 8]: columns by eights, zeros behind the last.
+    void (*gram)(const double *x, int64_t rows, int64_t width, int64_t panel, double *products);
 } pith_kernels;
 
 /// The best path of this machine.

@@ -310,6 +310,93 @@ static float dot_codes(const float *x, const pith_code_row *row, int64_t k) {
     return sum_lanes(sum);
 }
 
+// MARK: Rows with weights left out
+
+#if defined(USE_AVX2_INTRINSICS)
+// For each mask where lane j finds its value: the number of kept columns before it; the top bit is set where column j
+// is left out. One byte a lane.
+#define SPREAD(M)                                                                                                      \
+    ((M & 1ull) | (M & 2ull) << 7 | (M & 4ull) << 14 | (M & 8ull) << 21 | (M & 16ull) << 28 | (M & 32ull) << 35 |      \
+     (M & 64ull) << 42 | (M & 128ull) << 49)
+#define ONES 0x0101010101010101ull
+#define LANES_1(M) ((SPREAD(M) * ONES) << 8) | (ONES - SPREAD(M)) << 7
+#define LANES_4(M) LANES_1((M)), LANES_1((M + 1)), LANES_1((M + 2)), LANES_1((M + 3))
+#define LANES_16(M) LANES_4(M), LANES_4(M + 4), LANES_4(M + 8), LANES_4(M + 12)
+#define LANES_64(M) LANES_16(M), LANES_16(M + 16), LANES_16(M + 32), LANES_16(M + 48)
+static const uint64_t expansion_lanes[256] = {LANES_64(0), LANES_64(64), LANES_64(128), LANES_64(192)};
+
+/// Eight weights: values where `mask` has ones, zeros elsewhere. Reads eight values.
+INLINE f8v expand8(uint32_t mask, const void *values, pith_element type) {
+    __m256 v;
+    if (type == PITH_F32) v = _mm256_loadu_ps(values);
+    else if (type == PITH_F16) v = _mm256_cvtph_ps(_mm_loadu_si128(values));
+    else v = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(values)), 16));
+    __m256i lanes = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(expansion_lanes + mask)));
+    v = _mm256_permutevar8x32_ps(v, lanes);
+    return (f8v)_mm256_blendv_ps(v, _mm256_setzero_ps(), _mm256_castsi256_ps(lanes));
+}
+#else
+INLINE f8v expand8(uint32_t mask, const void *values, pith_element type) {
+    f16v v = load_typed(values, type, 0, 8);
+    f8v result = {0};
+    for (int j = 0, next = 0; j < 8; j++)
+        if (mask >> j & 1) result[j] = v[next++];
+    return result;
+}
+#endif
+
+/// The columns kept of the eight that begin at column 8 * block.
+INLINE uint32_t sparse_mask(const pith_sparse_row *row, int64_t block) {
+    if (!row->masks) return row->patterns[block];
+    int64_t bit = block * row->bits, byte = bit >> 3;
+    uint32_t window = row->patterns[byte];
+    if (byte + 1 < row->pattern_bytes) window |= (uint32_t)row->patterns[byte + 1] << 8;
+    return row->masks[window >> (bit & 7) & ((1u << row->bits) - 1)];
+}
+
+/// The weights of eight columns; `position` counts the values taken.
+INLINE f8v load_sparse8(const pith_sparse_row *row, pith_element type, int64_t block, int64_t *position) {
+    size_t size = type == PITH_F32 ? 4 : 2;
+    uint32_t mask = sparse_mask(row, block);
+    const char *values = (const char *)row->values + (size_t)*position * size;
+    char last[32] = {0};
+    int64_t left = row->value_count - *position;
+    if (left < 8) {
+        if (left > 0) memcpy(last, values, (size_t)left * size);
+        values = last;
+    }
+    *position += __builtin_popcount(mask);
+    return expand8(mask, values, type);
+}
+
+/// Runs BODY for each run of up to 16 weights of a row.
+#define EACH_SPARSE_RUN(TYPE, BODY)                                                                                    \
+    for (int64_t i = 0, position = 0; i < k; i += 16) {                                                                \
+        int64_t count = k - i;                                                                                         \
+        f8v low = load_sparse8(row, TYPE, i / 8, &position), high = {0};                                               \
+        if (count > 8) high = load_sparse8(row, TYPE, i / 8 + 1, &position);                                           \
+        f16v weights = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);       \
+        BODY                                                                                                           \
+    }
+
+static void decode_sparse(const pith_sparse_row *row, int64_t k, float *target) {
+    switch (row->type) {
+    case PITH_F32: EACH_SPARSE_RUN(PITH_F32, DECODE_BODY) break;
+    case PITH_F16: EACH_SPARSE_RUN(PITH_F16, DECODE_BODY) break;
+    default: EACH_SPARSE_RUN(PITH_BF16, DECODE_BODY) break;
+    }
+}
+
+static float dot_sparse(const float *x, const pith_sparse_row *row, int64_t k) {
+    f16v sum = {0};
+    switch (row->type) {
+    case PITH_F32: EACH_SPARSE_RUN(PITH_F32, DOT_BODY) break;
+    case PITH_F16: EACH_SPARSE_RUN(PITH_F16, DOT_BODY) break;
+    default: EACH_SPARSE_RUN(PITH_BF16, DOT_BODY) break;
+    }
+    return sum_lanes(sum);
+}
+
 // MARK: The rest of the forward pass
 
 static void rms_norm(const float *source, const float *weight, float epsilon, int64_t count, float *target) {
@@ -375,6 +462,17 @@ static float exp_sum(const float *source, float shift, int64_t count, float *tar
     return sum_lanes(sum);
 }
 
+static float weighted_difference(const float *weight, const float *a, const float *b, int64_t count) {
+    f16v sum = {0};
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) sum = FMA(load16(weight + i), load16(a + i) - load16(b + i), sum);
+    if (i < count) {
+        int64_t rest = count - i;
+        sum = FMA(load_part(weight + i, rest), load_part(a + i, rest) - load_part(b + i, rest), sum);
+    }
+    return sum_lanes(sum);
+}
+
 static float maximum(const float *source, int64_t count) {
     float best = source[0];
     int64_t i = 0;
@@ -418,9 +516,34 @@ static void attend(const float *query, const float *keys, const float *values, i
     for (int64_t t = 0; t < count; t++) add_scaled(values + t * stride, scores[t] * inverse, size, output);
 }
 
+// MARK: Calibration
+
+typedef double d8v __attribute__((vector_size(64), aligned(8)));
+
+static void gram(const double *x, int64_t rows, int64_t width, int64_t panel, double *products) {
+    const double *a = x + panel * rows * 8;
+    for (int64_t column = panel * 8; column < width; column += 8) {
+        const double *b = x + column * rows;
+        size_t bytes = (size_t)(width - column < 8 ? width - column : 8) * sizeof(double);
+        for (int64_t half = 0; half < 8; half += 4) {
+            int64_t row = panel * 8 + half, count = width - row < 4 ? width - row : 4;
+            d8v sum[4] = {{0}, {0}, {0}, {0}};
+            for (int64_t i = 0; i < count; i++) memcpy(&sum[i], products + (row + i) * width + column, bytes);
+            for (int64_t r = 0; r < rows; r++) {
+                d8v y;
+                memcpy(&y, b + r * 8, sizeof y);
+                _Pragma("unroll") for (int i = 0; i < 4; i++)
+                    sum[i] = FMA((d8v){0} + a[r * 8 + half + i], y, sum[i]);
+            }
+            for (int64_t i = 0; i < count; i++) memcpy(products + (row + i) * width + column, &sum[i], bytes);
+        }
+    }
+}
+
 const pith_kernels KERNEL_TABLE = {
     .multiply = multiply,         .dot = dot,           .widen = widen,       .narrow = narrow,
     .decode_codes = decode_codes, .dot_codes = dot_codes, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
-    .attend = attend,
+    .attend = attend,             .gram = gram,       .decode_sparse = decode_sparse, .dot_sparse = dot_sparse,
+    .weighted_difference = weighted_difference,
 };

@@ -14,7 +14,8 @@ struct Normalizer: Sendable {
         case strip(left: Bool, right: Bool)
     }
 
-    var steps: [Step] = []
+    private(set) var steps: [Step] = []
+    private var growth = 1
 
     /// Reads the `normalizer` of a tokenizer file; nil stands for a missing one.
     init(_ reader: JSONReader?) throws(PithError) {
@@ -31,8 +32,8 @@ struct Normalizer: Sendable {
         case "Lowercase": steps.append(.lowercase)
         case "Prepend": steps.append(.prepend(try reader.member("prepend").text()))
         case "Replace":
-            let pattern = try reader.literalPattern()
-            steps.append(.replace(pattern, by: try reader.member("content").text()))
+            let (pattern, content) = try reader.replacement(growth: &growth)
+            steps.append(.replace(pattern, by: content))
         case "Strip":
             steps.append(
                 .strip(
@@ -79,6 +80,16 @@ extension JSONReader {
         }
         guard !literal.isEmpty else { throw pattern.failure("is empty") }
         return literal
+    }
+
+    /// The two sides of a Replace.
+    ///
+    /// Replacements that follow each other multiply the length of a text; `growth` bounds how much all together may.
+    func replacement(growth: inout Int) throws(PithError) -> (pattern: String, content: String) {
+        let (pattern, content) = (try literalPattern(), try member("content").text())
+        growth *= max(1, (content.utf8.count + pattern.utf8.count - 1) / pattern.utf8.count)
+        guard growth <= 1 << 12 else { throw failure("makes texts more than \(1 << 12) times as long") }
+        return (pattern, content)
     }
 
     /// An error that names a part of a tokenizer file that is not known here.

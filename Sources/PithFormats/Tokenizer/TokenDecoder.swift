@@ -13,6 +13,7 @@ struct TokenDecoder: Sendable {
 
     private(set) var steps: [Step] = []
     private let isMissing: Bool
+    private var growth = 1
 
     /// Reads the `decoder` of a tokenizer file; nil stands for a missing one.
     init(_ reader: JSONReader?) throws(PithError) {
@@ -27,7 +28,8 @@ struct TokenDecoder: Sendable {
         case "ByteFallback": steps.append(.byteFallback)
         case "Fuse": steps.append(.fuse)
         case "Replace":
-            steps.append(.replace(try reader.literalPattern(), by: try reader.member("content").text()))
+            let (pattern, content) = try reader.replacement(growth: &growth)
+            steps.append(.replace(pattern, by: content))
         case "Strip":
             let counts = 0...1 << 16
             steps.append(
@@ -75,8 +77,8 @@ struct TokenDecoder: Sendable {
 
     private static func strip(_ token: String, _ scalar: Unicode.Scalar, _ start: Int, _ stop: Int) -> String {
         var scalars = Substring(token).unicodeScalars
-        for _ in 0..<start where scalars.first == scalar { scalars.removeFirst() }
-        for _ in 0..<stop where scalars.last == scalar { scalars.removeLast() }
+        scalars.removeFirst(scalars.prefix(start).prefix { $0 == scalar }.count)
+        scalars.removeLast(scalars.suffix(stop).reversed().prefix { $0 == scalar }.count)
         return String(scalars)
     }
 

@@ -1,0 +1,37 @@
+# Pith: `make demo` shows what it is, `make test` proves that it works.
+SWIFT ?= swift
+BUILD = $(SWIFT) build -c release
+PITH = .build/release/pith
+# make never runs two of these at once: they share one build folder.
+.NOTPARALLEL:
+.PHONY: deps build demo test lint nano clean
+
+## Installs what is missing: the compiler itself must be there.
+deps:
+	@sh Scripts/install-dependencies.sh
+
+build: deps
+	$(BUILD) --product pith
+
+## Compresses the built-in model eight ways; writes out/report.html.
+demo: build
+	@mkdir -p out
+	$(PITH) compare nano \
+	    rtn:bits=4 gptq:bits=4 gptq:bits=3 gptq:bits=3+eora:rank=16 rtn:bits=8 \
+	    wanda:sparsity=0.5 sparsegpt:sparsity=0.5 svd:ratio=0.6 \
+	    --report out/report.html --picture out/report.svg
+	@echo "The picture is in out/report.html."
+
+## Style first, since it is quick; then all tests.
+test: deps lint
+	$(SWIFT) test -c release
+
+lint:
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Models
+
+## Trains the built-in model again, from the fetching of its text on.
+nano: build
+	sh Models/recipe/train.sh
+
+clean:
+	rm -rf .build out

@@ -1,0 +1,146 @@
+import PithCore
+import PithFormats
+import PithModels
+import PithWeights
+
+/// One line of a comparison: a spec, what it saved and what it cost.
+public struct ComparisonRow: Sendable {
+    /// What was done; `none` for the model as it came.
+    public var spec: String
+    /// Bits on disk for each weight, side information included.
+    public var bitsPerWeight: BitsPerWeight
+    /// All bytes of the model's folder.
+    public var bytes: ByteCount
+    /// What was lost.
+    public var measurement: Measurement
+    /// How fast it runs.
+    public var speed: SpeedMeasurement
+    /// Seconds that compressing took.
+    public var compressionSeconds: Double
+
+    /// Creates a row from its figures.
+    public init(
+        spec: String, bitsPerWeight: BitsPerWeight, bytes: ByteCount, measurement: Measurement,
+        speed: SpeedMeasurement, compressionSeconds: Double
+    ) {
+        self.spec = spec
+        self.bitsPerWeight = bitsPerWeight
+        self.bytes = bytes
+        self.measurement = measurement
+        self.speed = speed
+        self.compressionSeconds = compressionSeconds
+    }
+}
+
+/// Compares specs on one model: compresses each to disk, opens what was written, and measures it.
+public struct Comparison: Sendable {
+    /// The model.
+    public let folder: ModelFolder
+    /// What to compare.
+    public let specs: [Spec]
+    /// What to measure on.
+    public let text: EvaluationText
+    /// What to calibrate on.
+    public let calibration: CalibrationText
+    /// The seed of all random choices.
+    public var seed: UInt64 = 0
+    /// Windows that are read together.
+    public var batchSize = 4
+    /// At most so many tokens are calibrated on.
+    public var calibrationTokenCount = 32768
+    /// Measures the speed of the model in a folder, best in a process of its own.
+    public var measureSpeed: @Sendable (_ folder: String) throws(PithError) -> SpeedMeasurement
+    private let pool: ThreadPool
+
+    /// Prepares a comparison; specs are checked before anything is done.
+    public init(
+        _ folder: ModelFolder, specs: [Spec], text: EvaluationText, calibration: CalibrationText, pool: ThreadPool,
+        measureSpeed: @escaping @Sendable (_ folder: String) throws(PithError) -> SpeedMeasurement
+    ) throws(PithError) {
+        for spec in specs { _ = try WeightPipeline(spec) }
+        self.folder = folder
+        self.specs = specs.filter { !$0.stages.isEmpty }
+        self.text = text
+        self.calibration = calibration
+        self.pool = pool
+        self.measureSpeed = measureSpeed
+    }
+
+    /// Does it; compressed folders are written below `workFolder`, one for each spec.
+    public func run(in workFolder: String, quiet: Bool) throws(PithError) -> [ComparisonRow] {
+        var folders = [folder]
+        var seconds = [0.0]
+        for (index, spec) in specs.enumerated() {
+            let target = joinPath(workFolder, "\(index + 1)")
+            let clock = ContinuousClock()
+            let start = clock.now
+            do {
+                try ModelCompressor(
+                    folder, spec: spec, seed: seed, calibration: calibration,
+                    calibrationTokenCount: calibrationTokenCount, pool: pool
+                ).run(into: target, quiet: quiet)
+            } catch { throw error.within("spec '\(spec)'") }
+            seconds.append((clock.now - start).seconds)
+            folders.append(try ModelFolder(target))
+        }
+        var models: [LanguageModel] = []
+        for folder in folders { models.append(try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)) }
+        let measurements = try Ruler(batchSize: batchSize).measure(
+            models[0], against: Array(models[1...]), on: text, quiet: quiet)
+        var progress = Progress("timing", total: folders.count, quiet: quiet)
+        var rows: [ComparisonRow] = []
+        for (index, folder) in folders.enumerated() {
+            rows.append(
+                ComparisonRow(
+                    spec: index == 0 ? "none" : specs[index - 1].description,
+                    bitsPerWeight: BitsPerWeight(bytes: try folder.weightByteCount(), weights: models[0].weightCount),
+                    bytes: try folder.byteCount(), measurement: measurements[index],
+                    speed: try measureSpeed(folder.path), compressionSeconds: seconds[index]))
+            progress.update(index + 1)
+        }
+        progress.finish()
+        return rows
+    }
+}
+
+extension ComparisonRow {
+    /// The row for programs.
+    public var json: JSONValue {
+        func figure(_ value: Double) -> JSONValue { value.isFinite ? .real(value) : .null }
+        return [
+            "spec": .string(spec), "bitsPerWeight": figure(bitsPerWeight.value), "bytes": .integer(bytes.value),
+            "klDivergence": figure(measurement.klDivergence.value),
+            "klDivergenceError": figure(measurement.klDivergence.standardError),
+            "bitsPerByte": figure(measurement.bitsPerByte.value),
+            "bitsPerByteError": figure(measurement.bitsPerByte.standardError),
+            "perplexity": figure(measurement.perplexity.value),
+            "perplexityError": figure(measurement.perplexity.standardError),
+            "top1Agreement": figure(measurement.top1Agreement.value),
+            "top1AgreementError": figure(measurement.top1Agreement.standardError),
+            "prefillTokensPerSecond": figure(speed.prefillTokensPerSecond),
+            "decodeTokensPerSecond": figure(speed.decodeTokensPerSecond),
+            "peakMemoryBytes": .integer(speed.peakMemoryBytes.value),
+            "compressionSeconds": figure(compressionSeconds),
+        ]
+    }
+
+    /// The columns of the table for people.
+    public static let header = [
+        "spec", "bits/weight", "size", "KL divergence", "bits/byte", "perplexity", "top-1", "prefill", "decode",
+        "memory",
+    ]
+
+    /// The cells of the table for people.
+    public var cells: [String] {
+        func withError(_ estimate: Estimate, _ decimals: Int, scale: Double = 1) -> String {
+            "\((estimate.value * scale).formatted(decimals: decimals)) ±\((estimate.standardError * scale).formatted(decimals: decimals))"
+        }
+        return [
+            spec, bitsPerWeight.description, bytes.description, withError(measurement.klDivergence, 4),
+            withError(measurement.bitsPerByte, 4), withError(measurement.perplexity, 2),
+            withError(measurement.top1Agreement, 1, scale: 100) + " %",
+            "\(speed.prefillTokensPerSecond.formatted(decimals: 0)) tok/s",
+            "\(speed.decodeTokensPerSecond.formatted(decimals: 0)) tok/s", speed.peakMemoryBytes.description,
+        ]
+    }
+}

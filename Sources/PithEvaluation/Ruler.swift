@@ -1,0 +1,162 @@
+import CPithKernels
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+
+/// What a model lost against another, and how well it predicts a text.
+public struct Measurement: Equatable, Sendable {
+    /// Mean Kullback-Leibler divergence of the next-token distribution from the uncompressed model's, in nats.
+    public var klDivergence: Estimate
+    /// How often both models find the same token the most likely one.
+    public var top1Agreement: Estimate
+    /// Bits per byte of text.
+    public var bitsPerByte: Estimate
+    /// Perplexity for each token.
+    public var perplexity: Estimate
+
+    /// Creates a measurement from its figures.
+    public init(klDivergence: Estimate, top1Agreement: Estimate, bitsPerByte: Estimate, perplexity: Estimate) {
+        self.klDivergence = klDivergence
+        self.top1Agreement = top1Agreement
+        self.bitsPerByte = bitsPerByte
+        self.perplexity = perplexity
+    }
+}
+
+/// Measures models on a text in lock-step: all read the same window, then their distributions are compared token by
+/// token, so that no logits are kept. Figures depend neither on the batch size nor on the number of threads.
+public struct Ruler: Sendable {
+    /// Windows that are read together.
+    public var batchSize: Int
+    /// Rows of logits that are held at a time for each model.
+    private static let rowChunk = BlockSums.blockLength
+
+    /// Creates a ruler.
+    public init(batchSize: Int = 4) { self.batchSize = max(1, batchSize) }
+
+    /// Measures `candidates` against `reference`; the first result is the reference's own, with no divergence.
+    public func measure(
+        _ reference: LanguageModel, against candidates: [LanguageModel], on text: EvaluationText,
+        quiet: Bool = true
+    ) throws(PithError) -> [Measurement] {
+        var totals = [Totals](repeating: Totals(), count: candidates.count + 1)
+        var progress = Progress("measuring", total: text.windows.count, quiet: quiet)
+        for start in stride(from: 0, to: text.windows.count, by: batchSize) {
+            let batch = Array(text.windows[start..<min(start + batchSize, text.windows.count)])
+            try measure(batch, [reference] + candidates, &totals)
+            progress.update(start + batch.count)
+        }
+        progress.finish()
+        return totals.map(\.measurement)
+    }
+
+    private func measure(
+        _ windows: [EvaluationText.Window], _ models: [LanguageModel], _ totals: inout [Totals]
+    ) throws(PithError) {
+        var hidden: [Tensor] = []
+        for model in models {
+            var states = windows.map { model.makeState(capacity: $0.tokens.count) }
+            hidden.append(try model.hiddenStates(windows.map(\.tokens), states: &states))
+        }
+        var firstRow = 0
+        for window in windows {
+            // The row of a token predicts the one behind it.
+            let predicted = window.firstPredicted..<window.tokens.count
+            for chunk in stride(from: predicted.lowerBound, to: predicted.upperBound, by: Self.rowChunk) {
+                let tokens = chunk..<min(chunk + Self.rowChunk, predicted.upperBound)
+                compare(window, tokens, firstRow: firstRow, models, hidden, &totals)
+            }
+            firstRow += window.tokens.count
+        }
+    }
+
+    private func compare(
+        _ window: EvaluationText.Window, _ tokens: Range<Int>, firstRow: Int, _ models: [LanguageModel],
+        _ hidden: [Tensor], _ totals: inout [Totals]
+    ) {
+        let rows = firstRow + tokens.lowerBound - 1..<firstRow + tokens.upperBound - 1
+        let targets = Array(window.tokens[tokens])
+        let bytes = window.byteCounts[tokens].reduce(0, +)
+        let reference = models[0].logits(of: hidden[0], rows: rows)
+        for (index, model) in models.enumerated() {
+            let logits = index == 0 ? reference : model.logits(of: hidden[index], rows: rows)
+            let losses = compareRows(reference, logits, targets, model.pool)
+            totals[index].append(losses, byteCount: bytes)
+        }
+    }
+
+    /// What one row of logits says.
+    private struct RowLoss {
+        var divergence = 0.0  // nats
+        var surprise = 0.0  // nats
+        var agrees = 0.0
+    }
+
+    private func compareRows(
+        _ reference: Tensor, _ logits: Tensor, _ targets: [Int], _ pool: ThreadPool
+    ) -> [RowLoss] {
+        let width = logits.columns
+        var losses = [RowLoss](repeating: RowLoss(), count: targets.count)
+        losses.withUnsafeMutableBufferPointer { losses in
+            reference.values.withUnsafeBufferPointer { reference in
+                logits.values.withUnsafeBufferPointer { logits in
+                    pool.forEachBlock(of: targets.count, grain: 8) { block in
+                        for row in block {
+                            losses[row] = compareRow(
+                                reference.baseAddress! + row * width, logits.baseAddress! + row * width, width,
+                                target: targets[row])
+                        }
+                    }
+                }
+            }
+        }
+        return losses
+    }
+
+    /// With p = softmax(a) and q = softmax(b): KL(p, q) = Σ p (a - b) - log Σ exp a + log Σ exp b.
+    private func compareRow(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ width: Int, target: Int
+    ) -> RowLoss {
+        let (kernels, count) = (kernels, Int64(width))
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { scratch in
+            let (maxA, maxB) = (kernels.maximum(a, count), kernels.maximum(b, count))
+            let sumB = kernels.exp_sum(b, maxB, count, scratch.baseAddress!)
+            let sumA = kernels.exp_sum(a, maxA, count, scratch.baseAddress!)
+            let logSumA = Double(maxA) + naturalLogarithm(Double(sumA))
+            let logSumB = Double(maxB) + naturalLogarithm(Double(sumB))
+            let mean = Double(kernels.weighted_difference(scratch.baseAddress!, a, b, count) / sumA)
+            let (topA, topB) = (
+                UnsafeBufferPointer(start: a, count: width), UnsafeBufferPointer(start: b, count: width)
+            )
+            return RowLoss(
+                divergence: max(0, mean - logSumA + logSumB), surprise: logSumB - Double(b[target]),
+                agrees: topA.firstIndex(of: maxA) == topB.firstIndex(of: maxB) ? 1 : 0)
+        }
+    }
+
+    /// The sums of one model over all windows.
+    private struct Totals {
+        var divergence = BlockSums()
+        var agreement = BlockSums()
+        var surprise = BlockSums()
+        var bits = BlockSums()
+
+        mutating func append(_ losses: [RowLoss], byteCount: Int) {
+            let count = Double(losses.count)
+            let nats = losses.reduce(0) { $0 + $1.surprise }
+            divergence.append(losses.reduce(0) { $0 + $1.divergence }, over: count)
+            agreement.append(losses.reduce(0) { $0 + $1.agrees }, over: count)
+            surprise.append(nats, over: count)
+            bits.append(nats / naturalLogarithm(2), over: Double(byteCount))
+        }
+
+        var measurement: Measurement {
+            let loss = surprise.ratio
+            let perplexity = exponential(loss.value)
+            return Measurement(
+                klDivergence: divergence.ratio, top1Agreement: agreement.ratio, bitsPerByte: bits.ratio,
+                perplexity: Estimate(perplexity, standardError: perplexity * loss.standardError))
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import PithCore
+import PithFormats
+import PithTensor
+
+/// A folder with a model: Hugging Face's files, and Pith's manifest if it was compressed.
+public struct ModelFolder: Sendable {
+    /// Where it is.
+    public let path: String
+    /// `config.json`.
+    public let configuration: ModelConfiguration
+    /// `tokenizer.json`.
+    public let tokenizer: Tokenizer
+    /// The weight files.
+    public let archive: TensorArchive
+    /// `pith.json`; nil for a model as it came.
+    public let manifest: CompressionManifest?
+
+    /// The files besides the weights that belong to a model and go with it when it is compressed.
+    public static let companions = [
+        "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json",
+    ]
+
+    /// Opens and checks the folder; weights are mapped, not read.
+    public init(_ path: String) throws(PithError) {
+        guard Files.isFolder(path) else {
+            throw .data(
+                "is no folder", at: path,
+                remedy: "a model is a folder with config.json, tokenizer.json and model.safetensors")
+        }
+        self.path = path
+        configuration = try ModelConfiguration(folder: path)
+        tokenizer = try Tokenizer(folder: path)
+        archive = try TensorArchive(folder: path)
+        let manifestPath = joinPath(path, CompressionManifest.fileName)
+        manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
+        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+            throw .data(
+                "tokenizer.json has \(tokenizer.vocabularySize) tokens, the model \(configuration.vocabularySize)",
+                at: path, remedy: "both files should come from the same model")
+        }
+    }
+
+    private static func readManifest(_ path: String) throws(PithError) -> CompressionManifest {
+        let json = try JSONValue(contentsOf: path)
+        do { return try CompressionManifest(json: json) } catch { throw error.within(path) }
+    }
+
+    /// The files that the model consists of.
+    public var files: [String] {
+        let others = (Self.companions + [TensorArchive.indexName, CompressionManifest.fileName]).map {
+            joinPath(path, $0)
+        }
+        return archive.files + others.filter(Files.exists)
+    }
+
+    /// The size on disk of all the model's files.
+    public func byteCount() throws(PithError) -> ByteCount {
+        var sum = ByteCount(0)
+        for file in files { sum = sum + (try Files.size(file)) }
+        return sum
+    }
+
+    /// The size on disk of what holds the weights: the safetensors files, their index and the manifest.
+    public func weightByteCount() throws(PithError) -> ByteCount {
+        let companions = Set(Self.companions.map { joinPath(path, $0) })
+        var sum = ByteCount(0)
+        for file in files where !companions.contains(file) { sum = sum + (try Files.size(file)) }
+        return sum
+    }
+
+    /// SHA-256 of each weight file, by file name.
+    public func weightDigests() throws(PithError) -> [String: String] {
+        var digests: [String: String] = [:]
+        for file in archive.files {
+            let name = file.split(separator: "/").last.map(String.init) ?? file
+            digests[name] = try MappedFile.open(file).withBytes { SHA256.hexDigest(of: $0) }
+        }
+        return digests
+    }
+
+    /// The model, its weights mapped from the files in the form in which they are stored.
+    public func loadModel(layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) -> LanguageModel {
+        do { return try load(layouts, pool) } catch { throw error.within(path) }
+    }
+
+    private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
+        let c = configuration
+        // Where the two are tied, some writers keep the one and some the other.
+        let embeddingName = "model.embed_tokens.weight"
+        let keepsHead = c.tiesEmbeddings && !archive.contains(embeddingName)
+        let embedding = try dense(
+            keepsHead ? "lm_head.weight" : embeddingName, [c.vocabularySize, c.hiddenSize])
+        var layers: [DecoderLayer] = []
+        for index in 0..<c.layerCount {
+            let prefix = "model.layers.\(index)"
+            layers.append(
+                try DecoderLayer(
+                    attentionNorm: try vector("\(prefix).input_layernorm.weight"),
+                    feedForwardNorm: try vector("\(prefix).post_attention_layernorm.weight")
+                ) { (site) throws(PithError) in
+                    try matrix(site.weightName(layer: index), c.shape(of: site), layouts)
+                })
+        }
+        return LanguageModel(
+            configuration: c, embedding: embedding, layers: layers, finalNorm: try vector("model.norm.weight"),
+            head: c.tiesEmbeddings
+                ? embedding : try matrix("lm_head.weight", [c.vocabularySize, c.hiddenSize], layouts),
+            pool: pool)
+    }
+
+    private func matrix(
+        _ name: String, _ shape: [Int], _ layouts: LayoutCatalogue
+    ) throws(PithError) -> any LinearOperator {
+        guard let form = manifest?.weights[name] else { return try dense(name, shape) }
+        guard form.shape == shape else {
+            throw .data("the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(shape)")
+        }
+        return try form.open(name, in: archive, layouts: layouts)
+    }
+
+    private func dense(_ name: String, _ shape: [Int]) throws(PithError) -> DenseOperator {
+        let tensor = try archive.tensor(name)
+        guard tensor.shape == shape else {
+            throw .data("the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "config.json says \(shape)")
+        }
+        do { return try DenseOperator(tensor) } catch { throw error.within("tensor \(name)") }
+    }
+
+    private func vector(_ name: String) throws(PithError) -> [Float] {
+        let tensor = try archive.tensor(name)
+        guard tensor.shape == [configuration.hiddenSize] else {
+            throw .data(
+                "the shape is \(tensor.shape)", at: "tensor \(name)",
+                remedy: "config.json says [\(configuration.hiddenSize)]")
+        }
+        do { return try tensor.decoded().values } catch { throw error.within("tensor \(name)") }
+    }
+}
+
+extension ModelConfiguration {
+    /// [outputs, inputs] of a linear operator.
+    public func shape(of site: LinearSite) -> [Int] {
+        switch site {
+        case .query: [headCount * headSize, hiddenSize]
+        case .key, .value: [keyValueHeadCount * headSize, hiddenSize]
+        case .output: [hiddenSize, headCount * headSize]
+        case .gate, .up: [intermediateSize, hiddenSize]
+        case .down: [hiddenSize, intermediateSize]
+        }
+    }
+}

@@ -1,0 +1,216 @@
+import CPithKernels
+import PithCore
+import PithModels
+import PithTensor
+
+/// A matrix that keeps n of every m weights of a row: for each group the index of the way to keep n of m, and the
+/// kept weights as a smaller matrix in a layout of its own, dense or of integer codes.
+///
+/// Parts: `patterns` U8 [rows, bytes of a row], a little-endian bit stream; component `values` [rows, groups · n].
+/// Parameters: `kept` n, `size` m. 2:4 costs 3 bits for 4 weights, 4:8 costs 7 for 8.
+package struct PatternSparse: StoredLinear, RowDecodable {
+    package static let layout = "nm"
+
+    package let outputCount: Int
+    package let inputCount: Int
+    /// How many of how many are kept.
+    package let pattern: KeepPattern
+    /// The kept weights, [rows, groups · n].
+    package let values: any StoredLinear & RowDecodable
+
+    private let patterns: StoredTensor
+    private let masks: [UInt8]
+    private let patternBytes: Int
+
+    package var storedBits: Int { stored.storedBits }
+
+    package var stored: StoredParts {
+        StoredParts(
+            tensors: ["patterns": patterns], parameters: ["kept": pattern.kept, "size": pattern.size],
+            components: ["values": values])
+    }
+
+    package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
+        (outputCount, inputCount) = try matrixExtents(shape)
+        let (kept, size) = (try parts.parameter("kept", in: 1...7), try parts.parameter("size", in: 2...8))
+        do { pattern = try KeepPattern(kept: kept, of: size) } catch { throw .data(error.message) }
+        masks = pattern.masksOfEight
+        patternBytes = pattern.patternBytes(columns: inputCount)
+        patterns = try parts.tensor("patterns", .uint8, [outputCount, patternBytes])
+        let component = try parts.component("values")
+        guard let values = component as? any StoredLinear & RowDecodable else {
+            throw .data("component 'values' cannot be read row by row")
+        }
+        let stored = pattern.keptCount(columns: inputCount)
+        guard values.outputCount == outputCount, values.inputCount == stored else {
+            throw .data(
+                "component 'values' is [\(values.outputCount), \(values.inputCount)]",
+                remedy: "it should be [\(outputCount), \(stored)]")
+        }
+        if let dense = values as? DenseOperator, !dense.weight.isFinite {
+            throw .data("component 'values' holds a value that is not finite")
+        }
+        self.values = values
+        try validatePatterns()
+    }
+
+    /// Every index must name a way to keep n of m, and the bits behind the last index of a row must be zeros.
+    private func validatePatterns() throws(PithError) {
+        let (ways, groups) = (pattern.masks.count, pattern.groups(columns: inputCount))
+        let usedBits = groups * pattern.indexBits - 8 * max(0, patternBytes - 1)
+        for row in 0..<outputCount {
+            for group in 0..<groups where patternIndex(row, group) >= ways {
+                throw .data("part 'patterns' has an index beyond \(ways - 1) in row \(row)")
+            }
+            if patternBytes > 0, Int(patterns.byteValues[(row + 1) * patternBytes - 1]) >> usedBits != 0 {
+                throw .data("part 'patterns' has bits behind the last index of row \(row)")
+            }
+        }
+    }
+
+    private func patternIndex(_ row: Int, _ group: Int) -> Int {
+        let (bits, bytes) = (pattern.indexBits, patterns.byteValues)
+        let bit = group * bits
+        let byte = row * patternBytes + bit / 8
+        var window = Int(bytes[byte])
+        if bit % 8 + bits > 8 { window |= Int(bytes[byte + 1]) << 8 }
+        return window >> (bit % 8) & ((1 << bits) - 1)
+    }
+
+    /// Takes the weights of `weight` for which `kept` is true: n of each group of m.
+    ///
+    /// `store` makes the smaller matrix of the kept weights, [rows, groups · n].
+    package init(
+        _ weight: Tensor, keeping kept: [Bool], _ pattern: KeepPattern,
+        store: (Tensor) throws(PithError) -> any StoredLinear = Self.storeDense
+    ) throws(PithError) {
+        let selection = PatternSelection(kept, rows: weight.rows, columns: weight.columns, pattern)
+        let parts = StoredParts(
+            tensors: ["patterns": selection.packedIndices()],
+            parameters: ["kept": pattern.kept, "size": pattern.size],
+            components: ["values": try store(selection.gather(weight))])
+        try self.init(parts, shape: weight.shape, layouts: WeightLayouts.catalogue)
+    }
+
+    /// The kept weights in half precision.
+    package static func storeDense(_ values: Tensor) throws(PithError) -> any StoredLinear {
+        try DenseOperator(StoredTensor(values, as: .halfType(for: values.values)))
+    }
+
+    /// Calls `body` with row `row` as the kernels take it.
+    private func withSparseRow<Result>(_ row: Int, _ body: (inout pith_sparse_row) -> Result) -> Result {
+        let columns = values.inputCount
+        return masks.withUnsafeBufferPointer { masks in
+            var sparse = pith_sparse_row(
+                patterns: patterns.byteValues.baseAddress.map { $0 + row * patternBytes }, masks: masks.baseAddress,
+                values: nil, pattern_bytes: Int64(patternBytes), value_count: Int64(columns), type: PITH_F32,
+                bits: Int32(pattern.bitsOfEight))
+            if let dense = values as? DenseOperator, let type = dense.weight.type.dense {
+                let rowBytes = columns * dense.weight.type.byteCount
+                sparse.type = type
+                sparse.values = dense.weight.region.bytes.baseAddress.map { $0 + row * rowBytes }
+                return body(&sparse)
+            }
+            return withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, columns)) { buffer in
+                guard let base = buffer.baseAddress else { return body(&sparse) }
+                values.decodeRow(row, into: base)
+                sparse.values = UnsafeRawPointer(base)
+                return body(&sparse)
+            }
+        }
+    }
+
+    package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
+        guard inputCount > 0 else { return }
+        withSparseRow(row) { kernels.decode_sparse(&$0, Int64(inputCount), target) }
+    }
+
+    package func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
+        guard inputCount > 0 else { return 0 }
+        return withSparseRow(row) { kernels.dot_sparse(input, &$0, Int64(inputCount)) }
+    }
+
+    /// Which weights are kept.
+    package var selection: PatternSelection {
+        let (masks, groups) = (pattern.masks, pattern.groups(columns: inputCount))
+        return PatternSelection(
+            (0..<outputCount * groups).map { masks[patternIndex($0 / groups, $0 % groups)] }, rows: outputCount,
+            columns: inputCount, pattern)
+    }
+}
+
+/// Where the kept weights of an n:m matrix stand.
+///
+/// A last group that reaches beyond the last column may keep columns there; their weights are zeros.
+package struct PatternSelection {
+    /// Rows of the matrix.
+    package let rows: Int
+    /// Columns of the matrix.
+    package let columns: Int
+    /// How many of how many are kept.
+    package let pattern: KeepPattern
+    /// For each group the mask of what it keeps, [rows, groups].
+    private let groupMasks: [UInt8]
+
+    fileprivate init(_ groupMasks: [UInt8], rows: Int, columns: Int, _ pattern: KeepPattern) {
+        (self.rows, self.columns, self.pattern, self.groupMasks) = (rows, columns, pattern, groupMasks)
+    }
+
+    /// Takes a truth value for each weight, [rows, columns], of which no more than n of each m are true.
+    package init(_ kept: [Bool], rows: Int, columns: Int, _ pattern: KeepPattern) {
+        precondition(kept.count == rows * columns, "a truth value for each weight")
+        (self.rows, self.columns, self.pattern) = (rows, columns, pattern)
+        let groups = pattern.groups(columns: columns)
+        groupMasks = (0..<rows * groups).map { group in
+            let first = group % groups * pattern.size
+            let present = min(pattern.size, columns - first)
+            var mask: UInt8 = 0
+            for j in 0..<present where kept[group / groups * columns + first + j] { mask |= 1 << UInt8(j) }
+            // Fill up from the far end: with columns that are not there where possible.
+            var j = pattern.size - 1
+            while mask.nonzeroBitCount < pattern.kept {
+                mask |= 1 << UInt8(j)
+                j -= 1
+            }
+            precondition(mask.nonzeroBitCount == pattern.kept, "more than \(pattern) kept")
+            return mask
+        }
+    }
+
+    /// The index of each group's way to keep n of m, packed, [rows, bytes of a row].
+    func packedIndices() -> StoredTensor {
+        let (bits, groups) = (pattern.indexBits, pattern.groups(columns: columns))
+        var indices = [UInt8](repeating: 0, count: 256)
+        for (index, mask) in pattern.masks.enumerated() { indices[Int(mask)] = UInt8(index) }
+        let packed = packCodes(groupMasks.map { indices[Int($0)] }, rows: rows, columns: groups, bits: bits)
+        return StoredTensor(bytes: packed, shape: [rows, pattern.patternBytes(columns: columns)])
+    }
+
+    /// Calls `body` with each kept weight: its row, its column, and its place among the kept weights of the row.
+    func forEachKept(_ body: (_ row: Int, _ column: Int, _ place: Int) -> Void) {
+        let groups = pattern.groups(columns: columns)
+        for row in 0..<rows {
+            var place = 0
+            for group in 0..<groups {
+                for j in 0..<pattern.size where groupMasks[row * groups + group] >> UInt8(j) & 1 == 1 {
+                    if group * pattern.size + j < columns { body(row, group * pattern.size + j, place) }
+                    place += 1
+                }
+            }
+        }
+    }
+
+    /// For each weight of a row its place among the kept weights of the row, or −1, [rows, columns].
+    package var places: [Int32] {
+        var places = [Int32](repeating: -1, count: rows * columns)
+        forEachKept { row, column, place in places[row * columns + column] = Int32(place) }
+        return places
+    }
+
+    /// The kept weights, [rows, groups · n].
+    func gather(_ weight: Tensor) -> Tensor {
+        var result = Tensor(rows: rows, columns: pattern.keptCount(columns: columns))
+        forEachKept { row, column, place in result[row, place] = weight[row, column] }
+        return result
+    }
+}

@@ -1,0 +1,129 @@
+import PithCore
+import PithTensor
+
+/// Replaces the columns of a matrix one after the other by what will be stored, and lets the columns to the right make
+/// up for each error: the optimal brain surgeon as GPTQ and SparseGPT arrange it.
+///
+/// With H = XᵀX and H⁻¹ = UᵀU, U upper triangular, an error e = (w − stored) in column j is made up for by taking
+/// e / U[j, j] · U[j, k] from each column k > j: the change that harms the output W·x least, given that the
+/// columns up to j are final.
+struct ColumnSweep {
+    /// The columns after which errors are carried to the rest of the matrix, by one matrix product.
+    static let blockSize = 128
+    private static let rowsInTask = 32
+
+    /// U, upper triangular.
+    let factor: Tensor
+    let pool: ThreadPool
+
+    /// Prepares U from the Hessian, whose rows and columns stand in the order of the sweep.
+    ///
+    /// `damping` times the mean of the diagonal is added to the diagonal, and ten times as much again for as long as
+    /// the matrix has no Cholesky factor.
+    init(hessian: SquareMatrix, damping: Double, pool: ThreadPool) throws(PithError) {
+        self.pool = pool
+        let scaled = Self.scaled(hessian)
+        var share = damping
+        while share < 1e6 {
+            if let factor = Self.inverseFactor(scaled, share) {
+                self.factor = factor
+                return
+            }
+            share = max(share, 1e-7) * 10
+        }
+        throw .data("the Hessian of the inputs has no Cholesky factor at any damping")
+    }
+
+    /// The Hessian with a diagonal of mean 1. Inputs that were never seen stand alone: nothing is known of them.
+    private static func scaled(_ hessian: SquareMatrix) -> SquareMatrix {
+        var scaled = hessian
+        let seen = hessian.diagonal.filter { $0 > 0 }
+        let mean = seen.isEmpty ? 1 : seen.reduce(0, +) / Double(seen.count)
+        for i in scaled.values.indices { scaled.values[i] /= mean }
+        for j in 0..<scaled.size where hessian[j, j] <= 0 { scaled[j, j] = 1 }
+        return scaled
+    }
+
+    private static func inverseFactor(_ hessian: SquareMatrix, _ damping: Double) -> Tensor? {
+        let size = hessian.size
+        var damped = hessian
+        for j in 0..<size { damped[j, j] += damping }
+        guard let lower = damped.inverseOfPositiveDefinite()?.cholesky() else { return nil }
+        var factor = Tensor(rows: size, columns: size)
+        for row in 0..<size { for column in row..<size { factor[row, column] = Float(lower[column, row]) } }
+        return factor.values.allSatisfy(\.isFinite) && (0..<size).allSatisfy { factor[$0, $0] > 0 } ? factor : nil
+    }
+
+    /// Walks over the columns of `weight`, which are in the order of the factor.
+    ///
+    /// `prepare` sees each block of columns as all errors before have left it. `replace` is given a row, a column and
+    /// the weights of that row as they are now, and returns what will be stored. Rows run at the same time.
+    func run(
+        _ weight: inout Tensor,
+        prepare: (_ columns: Range<Int>, _ weights: UnsafePointer<Float>) -> Void = { _, _ in },
+        replace: (_ row: Int, _ column: Int, _ weights: UnsafePointer<Float>) -> Float
+    ) {
+        let (rows, columns) = (weight.rows, weight.columns)
+        guard weight.count > 0 else { return }
+        weight.values.withUnsafeMutableBufferPointer { weights in
+            guard let weights = weights.baseAddress else { return }
+            for start in stride(from: 0, to: columns, by: Self.blockSize) {
+                let block = start..<min(columns, start + Self.blockSize)
+                prepare(block, weights)
+                pool.forEachBlock(of: rows, grain: Self.rowsInTask) { task in
+                    sweep(task, block, weights, columns, replace)
+                }
+            }
+        }
+    }
+
+    /// One block of columns in some rows: its own columns one by one, then those to its right all at once.
+    private func sweep(
+        _ rows: Range<Int>, _ block: Range<Int>, _ weights: UnsafeMutablePointer<Float>, _ columns: Int,
+        _ replace: (Int, Int, UnsafePointer<Float>) -> Float
+    ) {
+        let kernels = kernels
+        factor.values.withUnsafeBufferPointer { factor in
+            guard let factor = factor.baseAddress else { return }
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.rowsInTask * Self.blockSize) { errors in
+                guard let errors = errors.baseAddress else { return }
+                for (i, row) in rows.enumerated() {
+                    let line = weights + row * columns
+                    for j in block {
+                        let stored = replace(row, j, line)
+                        let error = (line[j] - stored) / factor[j * columns + j]
+                        line[j] = stored
+                        errors[i * Self.blockSize + j - block.lowerBound] = error
+                        let next = j + 1
+                        kernels.add_scaled(
+                            factor + j * columns + next, -error, Int64(block.upperBound - next), line + next)
+                    }
+                }
+                let rest = block.upperBound
+                LinearAlgebra.multiply(
+                    errors, lda: Self.blockSize, factor + block.lowerBound * columns + rest, ldb: columns,
+                    into: weights + rows.lowerBound * columns + rest, ldc: columns, m: rows.count, n: columns - rest,
+                    k: block.count, alpha: -1, beta: 1)
+            }
+        }
+    }
+}
+
+/// The columns with the largest diagonal element of the Hessian first; equal ones as they stand.
+func columnsByActivation(_ hessian: SquareMatrix) -> [Int] {
+    let diagonal = hessian.diagonal
+    return (0..<hessian.size).sorted { (diagonal[$0], $1) > (diagonal[$1], $0) }
+}
+
+extension Tensor {
+    /// A matrix with its columns reordered: column j is this one's column order[j].
+    func reorderingColumns(_ order: [Int]) -> Tensor {
+        var result = Tensor(rows: rows, columns: columns)
+        for row in 0..<rows {
+            for (j, column) in order.enumerated() {
+                result.values[row * columns + j] = values[row * columns + column]
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,123 @@
+import PithCore
+import PithTensor
+
+/// How finely and in which groups weights are rounded: the options that all quantizers share.
+struct GridOptions: Sendable {
+    let bits: Int
+    let group: Int
+    let symmetric: Bool
+
+    static let schema: [OptionSchema] = [
+        .integer("bits", 4, in: 2...8, "bits of a code"),
+        .integer("group", 64, in: 0...1024, "columns that share a scale, a multiple of 16; 0: the whole row"),
+        .flag("symmetric", false, "scales without zero points"),
+    ]
+
+    init(_ options: OptionValues) throws(PithError) {
+        bits = options.integer("bits")
+        group = options.integer("group")
+        symmetric = options.flag("symmetric")
+        guard group % 16 == 0 else {
+            throw .usage("group=\(group) is no multiple of 16", remedy: "for example group=64, or 0 for the whole row")
+        }
+    }
+}
+
+/// The levels that weights are rounded to: (code − zero) · scale, with scale and zero for each group of a row.
+///
+/// Zero is a level of every group, so that rounding never moves a weight further than dropping it would.
+struct QuantizationGrid: Sendable {
+    let bits: Int
+    /// Columns of a group.
+    let groupSize: Int
+    /// Groups of a row.
+    let groups: Int
+    let symmetric: Bool
+    /// As they are stored, rounded to half precision, [rows, groups].
+    let scales: [Float]
+    /// The code of the weight zero, [rows, groups].
+    let zeros: [Float]
+
+    /// The grid that spans the weights of each group, [rows, columns].
+    init(_ weight: Tensor, _ options: GridOptions) throws(PithError) {
+        let columns = weight.columns
+        bits = options.bits
+        symmetric = options.symmetric
+        groupSize = options.group == 0 ? max(1, columns) : options.group
+        groups = (columns + groupSize - 1) / groupSize
+        let levels = Float((1 << bits) - 1)
+        var scales: [Float] = []
+        var lows: [Float] = []
+        for row in 0..<weight.rows {
+            for start in stride(from: 0, to: columns, by: groupSize) {
+                var (low, high) = Self.span(
+                    weight.values[row * columns + start..<row * columns + min(columns, start + groupSize)])
+                if symmetric {
+                    high = max(-low, high)
+                    low = -high
+                }
+                scales.append((high - low) / levels)
+                lows.append(low)
+            }
+        }
+        let stored = roundedToHalf(scales)
+        guard stored.allSatisfy(\.isFinite) else {
+            throw .data("the weights are too large for scales in half precision")
+        }
+        let middle = Float(1 << (bits - 1))
+        self.scales = stored
+        zeros = zip(lows, stored).map { [symmetric] low, scale in
+            symmetric ? middle : scale > 0 ? min(levels, max(0, (-low / scale).rounded(.toNearestOrEven))) : 0
+        }
+    }
+
+    /// The smallest and the largest of some weights and zero.
+    private static func span(_ weights: ArraySlice<Float>) -> (low: Float, high: Float) {
+        weights.withUnsafeBufferPointer { weights in
+            var (low, high) = (Float(0), Float(0))
+            for weight in weights {
+                low = min(low, weight)
+                high = max(high, weight)
+            }
+            return (low, high)
+        }
+    }
+
+    /// The zero points as they are stored.
+    var storedZeros: [UInt8]? { symmetric ? nil : zeros.map { UInt8($0) } }
+
+    /// The levels of every group, [rows, groups].
+    var allLevels: [GroupLevels] { zip(scales, zeros).map { GroupLevels(scale: $0, zero: $1, bits: bits) } }
+
+    /// The stored form of codes on this grid, one byte each, [rows, columns].
+    func store(_ codes: [UInt8], rows: Int, columns: Int) throws(PithError) -> GroupedCodes {
+        try GroupedCodes(
+            codes: codes, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
+            groupSize: groupSize)
+    }
+}
+
+/// The levels of one group.
+struct GroupLevels {
+    let scale: Float
+    let zero: Float
+    private let inverse: Float
+    private let highest: Float
+
+    init(scale: Float, zero: Float, bits: Int) {
+        self.scale = scale
+        self.zero = zero
+        inverse = scale > 0 ? 1 / scale : 0
+        highest = Float((1 << bits) - 1)
+    }
+
+    /// The code of the level nearest to a weight, as a float.
+    @inline(__always)
+    func code(_ weight: Float) -> Float {
+        min(highest, max(0, (weight * inverse).rounded(.toNearestOrEven) + zero))
+    }
+
+    /// The weight that a code stands for.
+    @inline(__always)
+    func weight(_ code: Float) -> Float { (code - zero) * scale }
+}

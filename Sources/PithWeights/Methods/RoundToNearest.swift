@@ -1,0 +1,47 @@
+import PithCore
+import PithModels
+import PithTensor
+
+/// Rounds every weight to the nearest level of its group: the baseline of all quantizers.
+struct RoundToNearest: WeightCodec {
+    static let entry = MethodEntry(
+        identifier: "rtn", paper: nil, summary: "round each weight to the nearest level of its group",
+        options: GridOptions.schema)
+
+    private let options: GridOptions
+
+    init(_ options: OptionValues) throws(PithError) { self.options = try GridOptions(options) }
+
+    var needs: CalibrationNeeds { .nothing }
+
+    func validate(after previous: any WeightCodec) throws(PithError) {
+        try validateQuantizer(Self.identifier, after: previous)
+    }
+
+    func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
+        // After a pruner the kept weights alone are rounded, a smaller matrix.
+        if let pruned = problem.current as? PatternSparse {
+            return try pruned.replacingValues { (kept) throws(PithError) in try round(kept, pool: problem.pool) }
+        }
+        return try round(problem.weight, pool: problem.pool)
+    }
+
+    private func round(_ weight: Tensor, pool: ThreadPool) throws(PithError) -> GroupedCodes {
+        let grid = try QuantizationGrid(weight, options)
+        return try grid.store(nearestCodes(weight, grid, pool: pool), rows: weight.rows, columns: weight.columns)
+    }
+}
+
+/// The codes of the nearest levels, one byte each, [rows, columns].
+func nearestCodes(_ weight: Tensor, _ grid: QuantizationGrid, pool: ThreadPool) -> [UInt8] {
+    let columns = weight.columns
+    let levels = grid.allLevels
+    return mapRows(of: weight, pool: pool) { row, weights, codes in
+        for group in 0..<grid.groups {
+            let levels = levels[row * grid.groups + group]
+            for column in group * grid.groupSize..<min(columns, (group + 1) * grid.groupSize) {
+                codes[column] = UInt8(levels.code(weights[column]))
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import PithCore
+import PithModels
+import PithTensor
+
+/// Leaves weights out column by column and lets the columns to the right make up for each that is gone.
+struct SparseGPT: PruningCodec {
+    static let entry = MethodEntry(
+        identifier: "sparsegpt",
+        paper: Paper("SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot", 2023),
+        summary: "leave weights out column by column; later columns make up for what is gone",
+        options: SparsityTarget.schema + [
+            .real("damping", 0.01, in: 0...1, "added to the Hessian's diagonal, as a share of its mean")
+        ])
+
+    let target: SparsityTarget
+    private let damping: Double
+
+    init(_ options: OptionValues) throws(PithError) {
+        target = try SparsityTarget(options)
+        damping = options.real("damping")
+    }
+
+    var needs: CalibrationNeeds { .hessian }
+
+    func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
+        var weight = problem.weight
+        let sweep = try ColumnSweep(hessian: problem.hessian(), damping: damping, pool: problem.pool)
+        let kept =
+            switch target {
+            case .anywhere(let sparsity): prune(&weight, sparsity, sweep)
+            case .pattern(let pattern): prune(&weight, pattern, sweep)
+            }
+        return try target.store(weight, keeping: kept)
+    }
+
+    /// Chooses what to leave out of a whole block of columns when the sweep reaches it.
+    private func prune(_ weight: inout Tensor, _ sparsity: Double, _ sweep: ColumnSweep) -> [Bool] {
+        let (rows, columns) = (weight.rows, weight.columns)
+        var kept = [Bool](repeating: true, count: weight.count)
+        kept.withUnsafeMutableBufferPointer { kept in
+            sweep.run(&weight) { block, weights in
+                // So many that the whole matrix ends with the exact share.
+                let count =
+                    SparsityTarget.leftOut(of: rows * block.upperBound, sparsity)
+                    - SparsityTarget.leftOut(of: rows * block.lowerBound, sparsity)
+                var scores: [Float] = []
+                scores.reserveCapacity(rows * block.count)
+                for row in 0..<rows {
+                    for j in block { scores.append(sweep.harm(weights[row * columns + j], column: j)) }
+                }
+                for (i, isLeftOut) in smallest(count, of: scores.map(\.orderKey)).enumerated() where isLeftOut {
+                    kept[i / block.count * columns + block.lowerBound + i % block.count] = false
+                }
+            } replace: { row, j, weights in
+                kept[row * columns + j] ? weights[j] : 0
+            }
+        }
+        return kept
+    }
+
+    /// Chooses what to keep of each group of m columns when the sweep reaches it.
+    private func prune(_ weight: inout Tensor, _ pattern: KeepPattern, _ sweep: ColumnSweep) -> [Bool] {
+        let columns = weight.columns
+        var kept = [Bool](repeating: true, count: weight.count)
+        kept.withUnsafeMutableBufferPointer { kept in
+            sweep.run(&weight) { row, j, weights in
+                if j % pattern.size == 0 {
+                    let group = j..<min(columns, j + pattern.size)
+                    let scores = group.map { sweep.harm(weights[$0], column: $0) }
+                    for (k, isKept) in zip(group, keepLargest(pattern.kept, of: scores)) {
+                        kept[row * columns + k] = isKept
+                    }
+                }
+                return kept[row * columns + j] ? weights[j] : 0
+            }
+        }
+        return kept
+    }
+}
+
+extension ColumnSweep {
+    /// How much the output suffers if the weight of a column is left out and the columns to the right make up for
+    /// it: w² / U[j, j]².
+    func harm(_ weight: Float, column: Int) -> Float {
+        let pivot = factor.values[column * factor.columns + column]
+        return weight * weight / (pivot * pivot)
+    }
+}

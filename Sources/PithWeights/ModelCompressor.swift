@@ -1,0 +1,220 @@
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+
+/// Text that input statistics are gathered on.
+public struct CalibrationText: Sendable {
+    /// The name, for manifests.
+    public var name: String
+    /// The text.
+    public var text: String
+
+    /// Creates a calibration text.
+    public init(name: String, text: String) {
+        self.name = name
+        self.text = text
+    }
+}
+
+/// Compresses a model folder into another, layer by layer.
+///
+/// The calibration text runs through the layers once: what a layer reads was written by the compressed layers before
+/// it, so that each can make up for their errors. The source stays mapped; only statistics of one layer are held.
+public struct ModelCompressor: Sendable {
+    /// The model to compress.
+    public let source: ModelFolder
+    /// What to do.
+    public let spec: Spec
+    /// The seed of all random choices.
+    public let seed: UInt64
+    /// What to calibrate on, if the spec needs it.
+    public let calibration: CalibrationText?
+    /// At most so many tokens of it are read.
+    public let calibrationTokenCount: Int
+    private let pool: ThreadPool
+    private let pipeline: WeightPipeline
+
+    /// The tokens of one calibration sequence, if the model's context is not shorter.
+    static let sequenceLength = 512
+    /// Sequences that run together.
+    static let batchSize = 4
+
+    /// Checks that the spec can be carried out.
+    public init(
+        _ source: ModelFolder, spec: Spec, seed: UInt64 = 0, calibration: CalibrationText?,
+        calibrationTokenCount: Int = 32768, pool: ThreadPool
+    ) throws(PithError) {
+        guard source.manifest == nil else {
+            throw .usage(
+                "is compressed already (\(source.manifest?.spec ?? ""))", at: source.path,
+                remedy: "compress the model that it was made from")
+        }
+        pipeline = try WeightPipeline(spec)
+        if pipeline.needs != .nothing && calibration == nil {
+            throw .usage("'\(spec)' needs a calibration text", remedy: "give one with --calibration FILE")
+        }
+        self.source = source
+        self.spec = spec
+        self.seed = seed
+        self.calibration = pipeline.needs == .nothing ? nil : calibration
+        self.calibrationTokenCount = calibrationTokenCount
+        self.pool = pool
+    }
+
+    /// Does the work and writes the folder `target`, which appears when it is whole.
+    public func run(into target: String, quiet: Bool = true) throws(PithError) {
+        guard !Files.exists(target) else {
+            throw .usage("exists already", at: target, remedy: "remove it or choose another name")
+        }
+        var model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+        var stream = try calibration.map { (text) throws(PithError) in
+            try CalibrationStream(text, tokenCount: calibrationTokenCount, source, model)
+        }
+        var compressed: [(name: String, matrix: any StoredLinear)] = []
+        var progress = Progress("compressing \(spec)", total: model.layers.count, quiet: quiet)
+        for layer in model.layers.indices {
+            let statistics = stream.map { $0.gather(layer, model, pipeline.needs) } ?? [:]
+            for (site, matrix) in try compress(layer, of: model, statistics) {
+                model.layers[layer][site] = matrix
+                compressed.append((site.weightName(layer: layer), matrix))
+            }
+            if layer + 1 < model.layers.count { stream?.advance(through: layer, model) }
+            progress.update(layer + 1)
+        }
+        progress.finish()
+        try write(compressed, record: stream?.record, into: target)
+    }
+
+    /// Compresses the matrices of one layer at the same time.
+    private func compress(
+        _ layer: Int, of model: LanguageModel, _ statistics: [ActivationSite: InputStatistics]
+    ) throws(PithError) -> [(LinearSite, any StoredLinear)] {
+        let sites = LinearSite.allCases
+        var results = [Result<any StoredLinear, PithError>?](repeating: nil, count: sites.count)
+        results.withUnsafeMutableBufferPointer { results in
+            pool.forEachBlock(of: sites.count, grain: 1) { block in
+                for index in block {
+                    let site = sites[index]
+                    results[index] = Result { () throws(PithError) in
+                        try compress(model.layers[layer][site], site.weightName(layer: layer), statistics[site.input])
+                    }
+                }
+            }
+        }
+        var matrices: [(LinearSite, any StoredLinear)] = []
+        for (site, result) in zip(sites, results) {
+            guard let result else { preconditionFailure("the loop skipped \(site)") }
+            matrices.append((site, try result.get()))
+        }
+        return matrices
+    }
+
+    private func compress(
+        _ original: any LinearOperator, _ name: String, _ statistics: InputStatistics?
+    ) throws(PithError) -> any StoredLinear {
+        guard let dense = original as? DenseOperator else { preconditionFailure("sources are dense") }
+        return try pipeline.compress(
+            name: name, weight: try dense.weight.decoded(), statistics: statistics, seed: seed)
+    }
+
+    private func write(
+        _ compressed: [(name: String, matrix: any StoredLinear)], record: CompressionManifest.CalibrationRecord?,
+        into target: String
+    ) throws(PithError) {
+        let replaced = Set(compressed.map(\.name))
+        var tensors = compressed.flatMap { $0.matrix.tensors(named: $0.name) }
+        for name in source.archive.names where !replaced.contains(name) {
+            tensors.append((name, try source.archive.tensor(name)))
+        }
+        let manifest = CompressionManifest(
+            spec: spec.description, seed: seed, source: try source.weightDigests(), calibration: record,
+            weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }))
+        try Files.buildFolder(at: target) { (folder) throws(PithError) in
+            for name in ModelFolder.companions where Files.exists(joinPath(source.path, name)) {
+                try Files.copy(joinPath(source.path, name), to: joinPath(folder, name))
+            }
+            try SafetensorsWriter.write(
+                tensors, metadata: ["format": "pith"], to: joinPath(folder, "model.safetensors"))
+            try AtomicFile.write(
+                manifest.json.prettyText, to: joinPath(folder, CompressionManifest.fileName))
+        }
+    }
+}
+
+/// The calibration sequences on their way through the layers.
+private struct CalibrationStream {
+    let record: CompressionManifest.CalibrationRecord
+    private let sequences: [[Int]]
+    // The residual stream of each batch of sequences, [rows, hidden].
+    private var hidden: [Tensor]
+    private let batches: [Range<Int>]
+
+    init(
+        _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelFolder, _ model: LanguageModel
+    ) throws(PithError) {
+        let beginning = folder.configuration.bosToken.map { [$0] } ?? []
+        let tokens = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false).prefix(tokenCount)
+        guard tokens.count > 1 else { throw .data("the calibration text is too short", at: calibration.name) }
+        let length = min(ModelCompressor.sequenceLength, folder.configuration.contextLength)
+        let step = max(1, length - beginning.count)
+        let sequences = stride(from: 0, to: tokens.count, by: step).map { start in
+            beginning + tokens[start..<min(start + step, tokens.count)]
+        }
+        let batches = stride(from: 0, to: sequences.count, by: ModelCompressor.batchSize).map {
+            $0..<min($0 + ModelCompressor.batchSize, sequences.count)
+        }
+        self.sequences = sequences
+        self.batches = batches
+        hidden = batches.map { model.embed(sequences[$0].flatMap { $0 }) }
+        record = .init(
+            name: calibration.name,
+            sha256: Array(calibration.text.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) },
+            tokenCount: tokens.count, sequenceLength: length)
+    }
+
+    /// Statistics of what the linear operators of a layer read.
+    func gather(
+        _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
+    ) -> [ActivationSite: InputStatistics] {
+        let observer = StatisticsObserver(needs, model.pool)
+        for index in batches.indices { _ = run(layer, model, index, observer) }
+        return observer.statistics
+    }
+
+    /// Moves the sequences through a layer.
+    mutating func advance(through layer: Int, _ model: LanguageModel) {
+        for index in batches.indices { hidden[index] = run(layer, model, index, nil) }
+    }
+
+    private func run(
+        _ layer: Int, _ model: LanguageModel, _ batch: Int, _ observer: StatisticsObserver?
+    ) -> Tensor {
+        let counts = sequences[batches[batch]].map(\.count)
+        var states = counts.map { _ in model.makeState() }
+        var workspace = model.makeWorkspace(counts, states)
+        var stream = hidden[batch]
+        model.runLayer(layer, &stream, &states, &workspace, observer)
+        return stream
+    }
+}
+
+/// Adds up what the linear operators of a layer read.
+private final class StatisticsObserver: ActivationObserver {
+    private(set) var statistics: [ActivationSite: InputStatistics] = [:]
+    private let needs: CalibrationNeeds
+    private let sites = Set(LinearSite.allCases.map(\.input))
+
+    private let pool: ThreadPool
+
+    init(_ needs: CalibrationNeeds, _ pool: ThreadPool) {
+        self.needs = needs
+        self.pool = pool
+    }
+
+    func observe(_ site: ActivationSite, layer: Int, _ activations: UnsafePointer<Float>, rows: Int, width: Int) {
+        guard sites.contains(site) else { return }
+        statistics[site, default: InputStatistics(width: width, gathering: needs)]
+            .add(activations, count: rows, pool: pool)
+    }
+}

@@ -1,0 +1,125 @@
+import PithCore
+import PithModels
+import PithTensor
+
+/// What a codec must know of the inputs that a matrix is multiplied with, least first.
+public enum CalibrationNeeds: Int, Comparable, Sendable {
+    /// Nothing: the weights alone.
+    case nothing
+    /// The sum of squares of each input column.
+    case columnNorms
+    /// XᵀX, the Hessian of the output error.
+    case hessian
+
+    /// Orders by how much is gathered.
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// One matrix to compress, with all that a codec may use.
+public struct WeightProblem: Sendable {
+    /// The name of the weight, for errors.
+    public var name: String
+    /// The original matrix, [outputCount, inputCount].
+    public var weight: Tensor
+    /// What calibration saw of the inputs; at least what the codec `needs`.
+    public var statistics: InputStatistics?
+    /// What the stage before made of `weight`; nil in the first stage.
+    public var current: (any StoredLinear)?
+    /// Where every random choice comes from.
+    public var seed: UInt64
+    /// The threads to work on. Results do not depend on their number.
+    public var pool: ThreadPool
+
+    /// Creates a problem.
+    public init(
+        name: String, weight: Tensor, statistics: InputStatistics? = nil, current: (any StoredLinear)? = nil,
+        seed: UInt64 = 0, pool: ThreadPool
+    ) {
+        self.name = name
+        self.weight = weight
+        self.statistics = statistics
+        self.current = current
+        self.seed = seed
+        self.pool = pool
+    }
+
+    /// XᵀX, [inputCount, inputCount].
+    func hessian() throws(PithError) -> SquareMatrix {
+        guard let hessian = statistics?.hessian else { throw .usage("the method needs calibration text") }
+        return hessian
+    }
+
+    /// The sum of squares of each input column.
+    func columnSquares() throws(PithError) -> [Double] {
+        guard let squares = statistics?.columnSquares else { throw .usage("the method needs calibration text") }
+        return squares
+    }
+
+    /// What is still missing: the weight minus what the stages before made of it.
+    func residual() -> Tensor {
+        guard let current else { return weight }
+        return weight - current.denseWeight(pool: pool)
+    }
+
+    /// What the stages before made with `repair` added, or `repair` alone in the first stage.
+    func adding(_ repair: some StoredLinear) throws(PithError) -> any StoredLinear {
+        guard let current else { return repair }
+        return try SumOperator(base: current, residual: repair)
+    }
+}
+
+/// A method that turns a weight matrix into a stored form that is multiplied as it is.
+///
+/// One method is one file in `Methods/` and one line in `WeightCatalogue`.
+public protocol WeightCodec: Sendable {
+    /// What the catalogue, the option parser and the law tests know of the method.
+    static var entry: MethodEntry { get }
+
+    /// Takes the options, already checked against the entry; throws for combinations that make no sense.
+    init(_ options: OptionValues) throws(PithError)
+
+    /// What calibration has to gather.
+    var needs: CalibrationNeeds { get }
+
+    /// Throws a usage error, which says what would work, if this method cannot follow `previous` in a composition.
+    func validate(after previous: any WeightCodec) throws(PithError)
+
+    /// Compresses one matrix.
+    func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear
+}
+
+extension WeightCodec {
+    /// The identifier in specs.
+    public static var identifier: String { entry.identifier }
+
+    /// Most methods make a stored matrix from the original one, and so come first.
+    public func validate(after previous: any WeightCodec) throws(PithError) {
+        let (name, before) = (Self.identifier, type(of: previous).identifier)
+        throw .usage(
+            "\(name) cannot follow \(before): it works on the original matrix",
+            remedy: "put \(name) first, and repairs such as eora behind it")
+    }
+}
+
+extension LinearOperator {
+    /// All of W as floats, [outputCount, inputCount], whatever its form: for methods that repair.
+    func denseWeight(pool: ThreadPool) -> Tensor {
+        if let rows = self as? any RowDecodable { return rows.decodedWeight() }
+        // W times the unit vectors, some columns at a time.
+        var result = Tensor(rows: outputCount, columns: inputCount)
+        for start in stride(from: 0, to: inputCount, by: 64) {
+            let count = min(64, inputCount - start)
+            var units = Tensor(rows: count, columns: inputCount)
+            for i in 0..<count { units[i, start + i] = 1 }
+            var columns = Tensor(rows: count, columns: outputCount)
+            units.values.withUnsafeBufferPointer { input in
+                columns.values.withUnsafeMutableBufferPointer { output in
+                    guard let input = input.baseAddress, let output = output.baseAddress else { return }
+                    apply(input, rows: count, into: output, pool: pool)
+                }
+            }
+            for i in 0..<count { for row in 0..<outputCount { result[row, start + i] = columns[i, row] } }
+        }
+        return result
+    }
+}

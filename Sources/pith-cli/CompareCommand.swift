@@ -1,0 +1,104 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+/// Compares methods on one model and one text.
+struct CompareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare", abstract: "Run several methods on one model and print what each saved and cost.",
+        discussion: """
+            Each spec is carried out for real: written to disk, opened again, and measured beside the model as it \
+            came. Without --calibration the first half of the text is for calibration, the second half for measuring.
+            """)
+
+    @Argument(help: "A model folder, or a built-in model's name.")
+    var model: String
+
+    @Argument(help: "What to compare, for example rtn:bits=4 gptq:bits=4.")
+    var specs: [String]
+
+    @OptionGroup var textOptions: TextOptions
+    @OptionGroup var calibrationOptions: CalibrationOptions
+
+    @Option(help: "Write the comparison as a page with a picture.")
+    var report: String?
+
+    @Option(help: "Write the picture alone, as SVG.")
+    var picture: String?
+
+    @Option(help: "Keep the compressed models, in this folder.")
+    var keep: String?
+
+    @Flag(help: "Print an array of rows as JSON.")
+    var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        var parsed: [Spec] = []
+        for spec in specs { parsed.append(try Spec(parsing: spec)) }
+        let folder = try ModelFolder.open(model)
+        let (text, calibration) = try texts(folder)
+        let threads = shared.threads ?? ThreadPool.coreCount
+        var comparison = try Comparison(
+            folder, specs: parsed, text: text, calibration: calibration, pool: shared.pool
+        ) { (path) throws(PithError) in
+            try SpeedMeasurement.inChildProcess(
+                Bundle.main.executablePath ?? CommandLine.arguments[0], ["measure", path, "--threads", "\(threads)"])
+        }
+        comparison.seed = calibrationOptions.seed
+        comparison.batchSize = textOptions.batch
+        comparison.calibrationTokenCount = calibrationOptions.calibrationTokens
+        let rows = try inWorkFolder { (work) throws(PithError) in
+            try comparison.run(in: work, quiet: shared.quiet)
+        }
+        try present(rows, folder, text, calibration, threads: threads)
+    }
+
+    /// The text to measure on and the text to calibrate on, which do not overlap.
+    private func texts(_ folder: ModelFolder) throws(PithError) -> (EvaluationText, CalibrationText) {
+        let (name, content) = try textOptions.load()
+        var (calibrationName, calibrationContent, measured) = ("", "", content)
+        if let path = calibrationOptions.calibration {
+            (calibrationName, calibrationContent) = try TextFile.load(path)
+        } else {
+            (calibrationContent, measured) = TextFile.halves(content)
+            calibrationName = "first half of \(name)"
+        }
+        let text = try EvaluationText(
+            measured, name: calibrationOptions.calibration == nil ? "second half of \(name)" : name,
+            tokenizer: folder.tokenizer, configuration: folder.configuration, windowLength: textOptions.window)
+        return (text, CalibrationText(name: calibrationName, text: calibrationContent))
+    }
+
+    private func inWorkFolder(
+        _ body: (String) throws(PithError) -> [ComparisonRow]
+    ) throws(PithError) -> [ComparisonRow] {
+        let work = keep ?? joinPath(NSTemporaryDirectory(), "pith-compare-\(getpid())")
+        try Files.makeFolder(work)
+        defer { if keep == nil { try? Files.remove(work) } }
+        return try body(work)
+    }
+
+    private func present(
+        _ rows: [ComparisonRow], _ folder: ModelFolder, _ text: EvaluationText, _ calibration: CalibrationText,
+        threads: Int
+    ) throws(PithError) {
+        let notes = [
+            "Measured on \(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes, in windows of \(textOptions.window) tokens; ± is the standard error between blocks of 64 tokens.",
+            "Calibrated on \(calibration.name). Seed \(calibrationOptions.seed).",
+            "Size is that of the model's folder on disk, configuration and tokenizer included; bits per weight count the weight files and the manifest.",
+            "Speed: 512 tokens read at once, then 64 written one by one, medians of five, \(threads) threads, \(KernelPath.best) kernels; memory is the most that a process of its own ever held.",
+        ]
+        if json {
+            printJSON(.array(rows.map(\.json)))
+        } else {
+            print(TextTable(header: ComparisonRow.header, rows: rows.map(\.cells)).text)
+            for note in notes { print(note) }
+        }
+        let page = ReportPage(
+            title: "\(TextFile.fileName(model)), compressed \(rows.count - 1) ways", notes: notes, rows: rows)
+        if let report { try AtomicFile.write(page.html, to: report) }
+        if let picture { try AtomicFile.write(page.picture, to: picture) }
+    }
+}

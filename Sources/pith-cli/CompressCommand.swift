@@ -1,0 +1,66 @@
+import ArgumentParser
+import Pith
+
+/// Compresses a model into a folder.
+struct CompressCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compress", abstract: "Write a smaller copy of a model.")
+
+    @Argument(help: "A model folder, or a built-in model's name.")
+    var model: String
+
+    @Argument(help: "What to do, for example gptq:bits=4+eora:rank=16; 'pith methods' lists the methods.")
+    var spec: String
+
+    @Option(name: [.short, .long], help: "The folder to write; it must not exist yet.")
+    var output: String
+
+    @OptionGroup var calibrationOptions: CalibrationOptions
+
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let spec = try Spec(parsing: spec)
+        guard !spec.stages.isEmpty else { throw PithError.usage("'none' changes nothing", at: "spec") }
+        let source = try ModelFolder.open(model)
+        let (name, text) = try TextFile.load(calibrationOptions.calibration)
+        let pool = shared.pool
+        try ModelCompressor(
+            source, spec: spec, seed: calibrationOptions.seed, calibration: CalibrationText(name: name, text: text),
+            calibrationTokenCount: calibrationOptions.calibrationTokens, pool: pool
+        ).run(into: output, quiet: shared.quiet)
+        let result = try ModelFolder(output)
+        let weights = try result.loadModel(pool: pool).weightCount
+        let (before, after) = (try source.byteCount(), try result.byteCount())
+        let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: weights)
+        if json {
+            printJSON([
+                "spec": .string(spec.description), "folder": .string(output), "bytes": .integer(after.value),
+                "originalBytes": .integer(before.value), "bitsPerWeight": .real(rate.value),
+                "ratio": .real(Double(before.value) / Double(after.value)),
+            ])
+        } else {
+            let ratio = (Double(before.value) / Double(after.value)).formatted(significant: 3)
+            print("\(output): \(after), \(rate) bits per weight, \(ratio) times smaller than \(before)")
+        }
+    }
+}
+
+/// What input statistics are gathered on.
+struct CalibrationOptions: ParsableArguments {
+    @Option(help: "A text file that methods may calibrate on; text like what the model will read is best.")
+    var calibration: String?
+
+    @Option(help: "Calibrate on at most so many tokens.")
+    var calibrationTokens = 32768
+
+    @Option(help: "The seed of all random choices.")
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        if calibrationTokens < 2 { throw ValidationError("--calibration-tokens should be at least 2.") }
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Pith
+
+/// Measures a model on a text.
+struct EvalCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "eval", abstract: "Measure a model on a text, alone or against another.")
+
+    @Argument(help: "A model folder, or a built-in model's name.")
+    var model: String
+
+    @Option(help: "The model to measure divergence from, usually the uncompressed one.")
+    var reference: String?
+
+    @OptionGroup var textOptions: TextOptions
+
+    @Flag(help: "Print the figures as JSON.")
+    var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let pool = shared.pool
+        let folder = try ModelFolder.open(model)
+        let candidate = try folder.loadModel(pool: pool)
+        let (name, content) = try textOptions.load()
+        let text = try EvaluationText(
+            content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
+            windowLength: textOptions.window)
+        let other = try reference.map { (path) throws(PithError) in
+            let other = try ModelFolder.open(path)
+            guard other.configuration.vocabularySize == folder.configuration.vocabularySize else {
+                throw PithError.usage("has another vocabulary than \(model)", at: path)
+            }
+            return try other.loadModel(pool: pool)
+        }
+        let ruler = Ruler(batchSize: textOptions.batch)
+        let measurement = try ruler.measure(
+            other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: shared.quiet
+        ).last
+        guard let measurement else { preconditionFailure("the reference is always measured") }
+        let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
+        present(measurement, text, rate, try folder.byteCount())
+    }
+
+    private func present(_ m: Measurement, _ text: EvaluationText, _ rate: BitsPerWeight, _ bytes: ByteCount) {
+        var figures: [(key: String, name: String, estimate: Estimate)] = [
+            ("bitsPerByte", "bits per byte", m.bitsPerByte), ("perplexity", "perplexity", m.perplexity),
+        ]
+        if reference != nil {
+            figures += [
+                ("klDivergence", "KL divergence", m.klDivergence),
+                ("top1Agreement", "top-1 agreement", m.top1Agreement),
+            ]
+        }
+        if json {
+            var object = JSONObject()
+            object["text"] = .string(text.name)
+            object["tokens"] = .integer(text.tokenCount)
+            object["textBytes"] = .integer(text.byteCount)
+            object["bytes"] = .integer(bytes.value)
+            object["bitsPerWeight"] = .real(rate.value)
+            for figure in figures {
+                object[figure.key] = .real(figure.estimate.value)
+                object[figure.key + "Error"] =
+                    figure.estimate.standardError.isFinite ? .real(figure.estimate.standardError) : .null
+            }
+            printJSON(.object(object))
+        } else {
+            print("\(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes")
+            let rows = figures.map {
+                [
+                    $0.name, $0.estimate.value.formatted(significant: 5),
+                    "±\($0.estimate.standardError.formatted(significant: 2))",
+                ]
+            }
+            print(TextTable(header: ["figure", "value", "error"], rows: rows).text)
+            print("model: \(bytes) on disk, \(rate) bits per weight")
+        }
+    }
+}
+
+/// Measures speed and memory in a process of its own; `pith compare` calls it.
+struct MeasureCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "measure", abstract: "Measure the speed and memory of a model, as JSON.", shouldDisplay: false)
+
+    @Argument(help: "A model folder, or a built-in model's name.")
+    var model: String
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let model = try ModelFolder.open(model).loadModel(pool: shared.pool)
+        let speed = try SpeedMeasurement.inThisProcess(model)
+        printJSON([
+            "prefillTokensPerSecond": .real(speed.prefillTokensPerSecond),
+            "decodeTokensPerSecond": .real(speed.decodeTokensPerSecond),
+            "peakMemoryBytes": .integer(speed.peakMemoryBytes.value),
+        ])
+    }
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+/// The `pith` program: verbs are sub-commands, arguments are files and folders.
+@main
+struct PithCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pith",
+        abstract: "Compress language models, and measure what it costs.",
+        discussion: """
+            A model is a folder with config.json, tokenizer.json and model.safetensors, or the name of a built-in \
+            model (nano). What to do is a spec: name:option=value,option=value, composed with +, for example \
+            gptq:bits=4,group=64 or sparsegpt:sparsity=0.5+eora:rank=16. 'pith methods' lists them.
+
+            Results go to standard output, progress to standard error. Exit status 64 means a wrong call, 65 wrong \
+            data, 70 a fault of the system.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
+            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
+        ])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let error as PithError {
+            PithCore.Progress.write("pith: \(error)\n")
+            Foundation.exit(error.kind.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// Options that mean the same everywhere.
+struct SharedOptions: ParsableArguments {
+    @Option(help: "Threads to work with; by default one for each core.")
+    var threads: Int?
+
+    @Flag(help: "Show no progress.")
+    var quiet = false
+
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads should be in 1…1024.") }
+    }
+
+    /// The threads to work with.
+    var pool: ThreadPool { ThreadPool(threads: threads ?? ThreadPool.coreCount) }
+}
+
+/// What is measured on.
+struct TextOptions: ParsableArguments {
+    @Option(help: "A text file to measure on; by default Pith's own guide.")
+    var text: String?
+
+    @Option(help: "Tokens that are read from an empty context at a time.")
+    var window = 512
+
+    @Option(help: "Windows that are read together; figures do not depend on it.")
+    var batch = 4
+
+    func validate() throws {
+        if window < 2 { throw ValidationError("--window should be at least 2.") }
+        if !(1...1024).contains(batch) { throw ValidationError("--batch should be in 1…1024.") }
+    }
+
+    /// The name and content of the text.
+    func load() throws(PithError) -> (name: String, content: String) { try TextFile.load(text) }
+}
+
+/// Texts by path.
+enum TextFile {
+    /// The file at `path`, or Pith's guide.
+    static func load(_ path: String?) throws(PithError) -> (name: String, content: String) {
+        if let path { return (fileName(path), try Files.text(path)) }
+        guard let guide = BuiltIn.guidePath else {
+            throw .fault("Pith's own guide was not installed with the program", remedy: "give a text with --text FILE")
+        }
+        return ("Pith's guide", try Files.text(guide))
+    }
+
+    /// The last part of a path.
+    static func fileName(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
+    /// Two halves of a text, cut between paragraphs if there are any.
+    static func halves(_ text: String) -> (String, String) {
+        let bytes = Array(text.utf8)
+        let middle = bytes.count / 2
+        let newline = UInt8(ascii: "\n")
+        let cut =
+            (middle..<max(middle, bytes.count - 1)).first { bytes[$0] == newline && bytes[$0 + 1] == newline }
+            ?? (middle..<bytes.count).first { bytes[$0] == newline || bytes[$0] == UInt8(ascii: " ") } ?? middle
+        return (String(decoding: bytes[..<cut], as: UTF8.self), String(decoding: bytes[cut...], as: UTF8.self))
+    }
+}
+
+/// Prints JSON for programs.
+func printJSON(_ value: JSONValue) { print(value.prettyText) }

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+/// Writes on after a prompt.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Let a model write on after a prompt, token by token.")
+
+    @Argument(help: "A model folder, or a built-in model's name.")
+    var model: String
+
+    @Argument(help: "What to write on after; '-' reads standard input.")
+    var prompt: String = ""
+
+    @Option(help: "At most so many tokens.")
+    var maxTokens = 200
+
+    @Option(help: "0 always takes the most likely token; 1 samples from the model's distribution.")
+    var temperature: Float = 0.8
+
+    @Option(help: "Consider only so many of the most likely tokens; 0 for all.")
+    var topK = 0
+
+    @Option(help: "Consider only the most likely tokens that together have this probability.")
+    var topP: Float = 1
+
+    @Option(help: "Consider only tokens at least this share as likely as the most likely one.")
+    var minP: Float = 0.05
+
+    @Option(help: "Make tokens seen before less likely; 1 for no penalty.")
+    var repetitionPenalty: Float = 1
+
+    @Option(help: "The seed of all choices.")
+    var seed: UInt64 = 0
+
+    @Flag(help: "Print the text and the figures as JSON when done.")
+    var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let options = try SamplingOptions(
+            temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetitionPenalty,
+            seed: seed)
+        let folder = try ModelFolder.open(model)
+        let model = try folder.loadModel(pool: shared.pool)
+        let text =
+            prompt == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
+        let tokens = try promptTokens(text, folder)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let generated = try GeneratedTokens(model, after: tokens, options: options, maximumCount: maxTokens)
+        let prefillSeconds = (clock.now - start).seconds
+        let (written, count) = stream(generated, folder.tokenizer)
+        let decodeSeconds = (clock.now - start).seconds - prefillSeconds
+        let prefillRate = Double(tokens.count) / max(prefillSeconds, 1e-9)
+        let decodeRate = Double(count) / max(decodeSeconds, 1e-9)
+        if json {
+            printJSON([
+                "prompt": .string(text), "text": .string(written), "promptTokens": .integer(tokens.count),
+                "tokens": .integer(count), "prefillTokensPerSecond": .real(prefillRate),
+                "decodeTokensPerSecond": .real(decodeRate), "seed": .string("\(seed)"),
+            ])
+        } else if !shared.quiet {
+            PithCore.Progress.write(
+                "\n\(tokens.count) tokens read at \(prefillRate.formatted(decimals: 0)) per second, "
+                    + "\(count) written at \(decodeRate.formatted(decimals: 0)) per second\n")
+        }
+    }
+
+    private func promptTokens(_ text: String, _ folder: ModelFolder) throws(PithError) -> [Int] {
+        var tokens = folder.tokenizer.encode(text, addingSpecialTokens: false)
+        if let beginning = folder.configuration.bosToken { tokens.insert(beginning, at: 0) }
+        guard !tokens.isEmpty else {
+            throw .usage("there is no prompt", remedy: "this model has no beginning-of-text token; give it some text")
+        }
+        return tokens
+    }
+
+    /// Writes text as it comes; returns all of it and the number of tokens.
+    private func stream(_ tokens: GeneratedTokens, _ tokenizer: Tokenizer) -> (String, Int) {
+        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
+        var (written, count) = ("", 0)
+        func emit(_ piece: String) {
+            written += piece
+            if !json { FileHandle.standardOutput.write(Data(piece.utf8)) }
+        }
+        if !json { FileHandle.standardOutput.write(Data(prompt == "-" ? "".utf8 : prompt.utf8)) }
+        for token in tokens {
+            emit(decoder.push(token))
+            count += 1
+        }
+        emit(decoder.finish())
+        if !json { FileHandle.standardOutput.write(Data("\n".utf8)) }
+        return (written, count)
+    }
+}

@@ -1,0 +1,90 @@
+"""Makes logits/*: tiny random Llama models and the logits that the reference implementation
+(the `transformers` package) gives for them, and logits of a real model if a folder with it is named.
+
+    python3 make_logits_golden.py [FOLDER_OF_TINYSTORIES_656K]
+"""
+
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+TARGET = pathlib.Path(__file__).resolve().parent / "logits"
+
+CONFIGURATIONS = {
+    "grouped-untied": dict(num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False),
+    "multi-query-tied": dict(num_attention_heads=4, num_key_value_heads=1, tie_word_embeddings=True, rope_theta=500.0),
+    "head-dim": dict(num_attention_heads=3, num_key_value_heads=3, head_dim=10, tie_word_embeddings=False,
+                     rms_norm_eps=1e-6),
+    "llama3-rope": dict(num_attention_heads=2, num_key_value_heads=2, tie_word_embeddings=True,
+                        max_position_embeddings=128,
+                        rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                                      "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
+}
+
+
+TOKENIZER = {
+    "version": "1.0", "added_tokens": [], "normalizer": None, "post_processor": None,
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+    "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+    "model": {"type": "BPE", "vocab": {chr(ord("a") + i): i for i in range(26)}, "merges": []},
+}
+
+
+def logits(model, tokens):
+    """The logits behind each token, [tokens, vocabulary]."""
+    with torch.no_grad():
+        return model(torch.tensor([tokens])).logits[0]
+
+
+def write_random(name, changes):
+    torch.manual_seed(len(name))
+    config = LlamaConfig(**{**dict(vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
+                                   max_position_embeddings=64, initializer_range=0.4, bos_token_id=1, eos_token_id=2),
+                            **changes})
+    model = LlamaForCausalLM(config).float().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+    tokens = torch.randint(0, 61, (40,)).tolist()
+    folder = TARGET / name
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {key: value.contiguous() for key, value in model.state_dict().items()
+             if not (key == "lm_head.weight" and config.tie_word_embeddings)}
+    save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    settings = config.to_dict()
+    settings["torch_dtype"] = "float32"
+    (folder / "config.json").write_text(json.dumps(settings, indent=1, sort_keys=True, default=str) + "\n")
+    (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER) + "\n")
+    write_golden(folder / "golden.json", tokens, logits(model, tokens), range(len(tokens)))
+
+
+def write_golden(path, tokens, values, rows):
+    rows = list(rows)
+    golden = {"tokens": tokens, "rows": rows, "logits": [[round(x, 5) for x in values[r].tolist()] for r in rows]}
+    path.write_text(json.dumps(golden) + "\n")
+
+
+def write_real(folder):
+    model = LlamaForCausalLM.from_pretrained(folder).float().eval()
+    torch.manual_seed(0)
+    tokens = [1] + torch.randint(3, 2048, (199,)).tolist()
+    with torch.no_grad():
+        greedy = model.generate(torch.tensor([tokens[:20]]), max_new_tokens=60, do_sample=False)[0].tolist()
+    values = logits(model, tokens)
+    path = TARGET / "tinystories-656k.json"
+    write_golden(path, tokens, values, [0, 1, 50, 199])
+    golden = json.loads(path.read_text())
+    golden["greedy"] = greedy
+    path.write_text(json.dumps(golden) + "\n")
+
+
+if __name__ == "__main__":
+    for name, changes in CONFIGURATIONS.items():
+        write_random(name, changes)
+    if len(sys.argv) > 1:
+        write_real(sys.argv[1])

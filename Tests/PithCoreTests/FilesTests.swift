@@ -1,0 +1,95 @@
+import Foundation
+import PithCore
+import Testing
+
+@Suite("Files")
+struct FilesTests {
+    private let folder = NSTemporaryDirectory() + "pith-files-\(UUID().uuidString)"
+
+    @Test func whatIsWrittenIsMapped() throws {
+        try Files.makeFolder(folder)
+        defer { try? Files.remove(folder) }
+        let path = joinPath(folder, "a")
+        try AtomicFile.write("hello", to: path)
+        #expect(try Files.text(path) == "hello")
+        #expect(try Files.size(path) == ByteCount(5))
+        try AtomicFile.write("", to: path)
+        #expect(try MappedFile.open(path).count == 0)
+        #expect(try Files.names(in: folder) == ["a"])
+    }
+
+    @Test func anUnfinishedFileLeavesTheOldOne() throws {
+        try Files.makeFolder(folder)
+        defer { try? Files.remove(folder) }
+        let path = joinPath(folder, "a")
+        try AtomicFile.write("old", to: path)
+        do {
+            var file = try AtomicFile(at: path)
+            try [1, 2, 3].withUnsafeBytes { try file.write($0) }
+        }
+        #expect(try Files.text(path) == "old")
+        #expect(try Files.names(in: folder) == ["a"])
+    }
+
+    @Test func aFolderThatFailsLeavesNothing() throws {
+        try Files.makeFolder(folder)
+        defer { try? Files.remove(folder) }
+        let target = joinPath(folder, "model")
+        #expect(throws: PithError.data("broken")) {
+            try Files.buildFolder(at: target) { (inner) throws(PithError) in
+                try AtomicFile.write("x", to: joinPath(inner, "x"))
+                throw .data("broken")
+            }
+        }
+        #expect(try Files.names(in: folder).isEmpty)
+    }
+
+    @Test func missingFilesAreWrongData() {
+        let error = #expect(throws: PithError.self) { try MappedFile.open("/nonexistent/file") }
+        #expect(error?.kind == .data)
+        #expect(error?.place == "/nonexistent/file")
+        #expect(throws: PithError.self) { try MappedFile.open("/") }
+    }
+}
+
+@Suite("SHA-256")
+struct SHA256Tests {
+    // The examples of FIPS 180-4, and a million times "a".
+    @Test func publishedDigests() {
+        func digest(_ text: String) -> String { Array(text.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) } }
+        #expect(digest("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        #expect(digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        #expect(
+            digest("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")
+                == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+        #expect(
+            digest(String(repeating: "a", count: 1_000_000))
+                == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
+    }
+
+    @Test func piecesGiveTheDigestOfTheWhole() {
+        let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0 * 7) }
+        let whole = bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) }
+        for size in [1, 3, 63, 64, 65, 200] {
+            var digest = SHA256()
+            for start in stride(from: 0, to: bytes.count, by: size) {
+                bytes[start..<min(start + size, bytes.count)].withUnsafeBytes { digest.update($0) }
+            }
+            #expect(digest.hexDigest() == whole)
+        }
+    }
+}
+
+@Suite("Units")
+struct UnitsTests {
+    @Test func numbersForPeople() {
+        #expect(ByteCount(987).description == "987 B")
+        #expect(ByteCount(12_345_678).description == "12.3 MB")
+        #expect(ByteCount(999_999).description == "1.00 MB")
+        #expect(BitsPerWeight(bytes: ByteCount(500), weights: 1000).description == "4.00")
+        #expect(0.000123456.formatted(significant: 3) == "0.000123")
+        #expect(45.678.formatted(significant: 3) == "45.7")
+        #expect(Double.nan.formatted(decimals: 2) == "nan")
+        #expect(Progress.time(3725) == "1 h 02 min")
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import Pith
+import PithTestSupport
+import Testing
+
+func openGolden(_ name: String, threads: Int = 2) throws -> (folder: ModelFolder, model: LanguageModel) {
+    let folder = try ModelFolder(GoldenModels.path(name))
+    return (folder, try folder.loadModel(pool: ThreadPool(threads: threads)))
+}
+
+@Suite("The ruler")
+struct RulerTests {
+    private func text(_ folder: ModelFolder, letters: Int = 500, window: Int = 40) throws -> EvaluationText {
+        try EvaluationText(
+            GoldenModels.text(letters: letters), name: "letters", tokenizer: folder.tokenizer,
+            configuration: folder.configuration, windowLength: window)
+    }
+
+    @Test func aModelDoesNotDivergeFromItself() throws {
+        let (folder, model) = try openGolden("grouped-untied")
+        let results = try Ruler().measure(model, against: [model], on: try text(folder))
+        #expect(results[0] == results[1])
+        #expect(results[0].klDivergence == Estimate(0, standardError: 0))
+        #expect(results[0].top1Agreement == Estimate(1, standardError: 0))
+    }
+
+    /// Everything again, in double precision and without any of the ruler's parts.
+    @Test func figuresFollowTheirDefinitions() throws {
+        let (folder, reference) = try openGolden("grouped-untied")
+        var candidate = reference
+        candidate.finalNorm = candidate.finalNorm.map { $0 * 0.9 }
+        let letters = GoldenModels.text(letters: 90)
+        let text = try EvaluationText(
+            letters, name: "", tokenizer: folder.tokenizer, configuration: folder.configuration, windowLength: 31)
+        let measured = try Ruler().measure(reference, against: [candidate], on: text)[1]
+
+        let tokens = folder.tokenizer.encode(letters, addingSpecialTokens: false)
+        var (divergence, surprise, agreements) = (0.0, 0.0, 0.0)
+        for start in stride(from: 0, to: tokens.count, by: 30) {
+            let window = [1] + tokens[start..<min(start + 30, tokens.count)]
+            let p = try logProbabilities(reference, window)
+            let q = try logProbabilities(candidate, window)
+            for position in 1..<window.count {
+                let (p, q) = (p[position - 1], q[position - 1])
+                divergence += zip(p, q).reduce(0) { $0 + exponential($1.0) * ($1.0 - $1.1) }
+                surprise -= q[window[position]]
+                agreements += p.firstIndex(of: p.max()!) == q.firstIndex(of: q.max()!) ? 1 : 0
+            }
+        }
+        #expect(text.tokenCount == 90 && text.byteCount == 90)
+        #expect(abs(measured.klDivergence.value - divergence / 90) < 1e-5)
+        #expect(abs(measured.perplexity.value / exponential(surprise / 90) - 1) < 1e-5)
+        #expect(abs(measured.bitsPerByte.value - surprise / 90 / naturalLogarithm(2)) < 1e-5)
+        #expect(abs(measured.top1Agreement.value - agreements / 90) < 1e-12)
+        #expect(measured.klDivergence.value > 0.001)
+    }
+
+    private func logProbabilities(_ model: LanguageModel, _ tokens: [Int]) throws -> [[Double]] {
+        var states = [model.makeState()]
+        let hidden = try model.hiddenStates([tokens], states: &states)
+        let logits = model.logits(of: hidden, rows: 0..<tokens.count)
+        return (0..<tokens.count).map { row in
+            let values = logits.rows(row..<row + 1).values.map { Double($0) }
+            let total = naturalLogarithm(values.reduce(0) { $0 + exponential($1) })
+            return values.map { $0 - total }
+        }
+    }
+
+    @Test(arguments: [(1, 1), (3, 2), (100, 3)])
+    func figuresDependNeitherOnTheBatchNorOnThreads(batch: Int, threads: Int) throws {
+        let (folder, reference) = try openGolden("head-dim", threads: 2)
+        let (_, model) = try openGolden("head-dim", threads: threads)
+        var candidate = model
+        candidate.finalNorm = candidate.finalNorm.map { $0 * 0.8 }
+        var same = reference
+        same.finalNorm = candidate.finalNorm
+        let text = try text(folder)
+        let expected = try Ruler(batchSize: 4).measure(reference, against: [same], on: text)
+        #expect(try Ruler(batchSize: batch).measure(model, against: [candidate], on: text) == expected)
+    }
+
+    @Test func textsThatAreTooShortAreRefused() throws {
+        let (folder, _) = try openGolden("head-dim")
+        #expect(throws: PithError.self) { try text(folder, letters: 0) }
+        #expect(throws: PithError.self) { try text(folder, window: 1) }
+    }
+}
+
+@Suite("Tables and pages")
+struct PresentationTests {
+    private let rows: [ComparisonRow] = ["none", "rtn:bits=4", "a<b&c"].enumerated().map { index, spec in
+        ComparisonRow(
+            spec: spec, bitsPerWeight: BitsPerWeight(16 / Double(index + 1)), bytes: ByteCount(1000),
+            measurement: Measurement(
+                klDivergence: Estimate(Double(index) * 0.1, standardError: 0.01),
+                top1Agreement: Estimate(0.9, standardError: 0.01), bitsPerByte: Estimate(1.5, standardError: 0.1),
+                perplexity: Estimate(12, standardError: .nan)),
+            speed: SpeedMeasurement(
+                prefillTokensPerSecond: 100, decodeTokensPerSecond: 10, peakMemoryBytes: ByteCount(5000)),
+            compressionSeconds: 1)
+    }
+
+    @Test func rowsHaveTheNamesThatProgramsRead() throws {
+        let object = JSONReader(rows[1].json)
+        for key in ["bitsPerWeight", "klDivergence", "klDivergenceError", "bitsPerByte", "perplexity", "top1Agreement"]
+        {
+            _ = try object.member(key).real()
+        }
+        for key in ["prefillTokensPerSecond", "decodeTokensPerSecond"] { _ = try object.member(key).real() }
+        #expect(try object.member("spec").text() == "rtn:bits=4")
+        #expect(try object.member("bytes").integer() == 1000)
+        #expect(try object.member("peakMemoryBytes").integer() == 5000)
+        // JSON knows no nan.
+        #expect(try object.optional("perplexityError") == nil)
+        _ = try JSONValue(parsing: rows[1].json.prettyText)
+    }
+
+    @Test func pagesNameEveryRowAndEscapeIt() {
+        let page = ReportPage(title: "x", notes: ["a > b"], rows: rows)
+        for document in [page.html, page.picture] {
+            #expect(document.contains("rtn:bits=4") && document.contains("a&lt;b&amp;c") && !document.contains("a<b"))
+            for tag in ["svg", "text", "circle", "title", "style"] {
+                let opened = document.components(separatedBy: "<\(tag)").count
+                #expect(opened == document.components(separatedBy: "</\(tag)>").count, "\(tag)")
+            }
+        }
+        #expect(page.html.contains("prefers-color-scheme: dark") && page.html.contains("a &gt; b"))
+    }
+
+    @Test func columnsAreAligned() {
+        let text = TextTable(header: ["name", "n"], rows: [["a", "1"], ["bcdefg", "100"]]).text
+        #expect(text == "name      n\n──────  ───\na         1\nbcdefg  100")
+    }
+}

@@ -1,0 +1,157 @@
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+import PithTestSupport
+import Testing
+
+/// What the reference implementation computed; made by `Tests/Golden/make_logits_golden.py`.
+struct Golden {
+    let tokens: [Int]
+    let rows: [Int]
+    let logits: [[Double]]
+    let greedy: [Int]
+
+    init(_ path: String) throws {
+        let json = JSONReader(try JSONValue(contentsOf: path))
+        tokens = try json.member("tokens").array().map { try $0.integer() }
+        rows = try json.member("rows").array().map { try $0.integer() }
+        logits = try json.member("logits").array().map { try $0.array().map { try $0.real() } }
+        greedy = try json.optional("greedy")?.array().map { try $0.integer() } ?? []
+    }
+}
+
+func openModel(_ path: String, threads: Int = 2) throws -> LanguageModel {
+    try ModelFolder(path).loadModel(layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: threads))
+}
+
+func openRandomModel(_ name: String, threads: Int = 2) throws -> LanguageModel {
+    try openModel(GoldenModels.path(name), threads: threads)
+}
+
+@Suite("Agreement with the reference implementation")
+struct ReferenceTests {
+    private func check(_ model: LanguageModel, _ golden: Golden) throws {
+        var states = [model.makeState()]
+        let hidden = try model.hiddenStates([golden.tokens], states: &states)
+        for (row, expected) in zip(golden.rows, golden.logits) {
+            let logits = model.logits(of: hidden, rows: row..<row + 1).values
+            #expect(logits.count == expected.count)
+            let worst = zip(logits, expected).map { abs(Double($0) - $1) }.max() ?? .infinity
+            #expect(worst < 1e-3, "row \(row)")
+        }
+    }
+
+    @Test(arguments: GoldenModels.names)
+    func randomConfigurations(name: String) throws {
+        try check(try openRandomModel(name), try Golden(joinPath(GoldenModels.path(name), "golden.json")))
+    }
+
+    @Test(.enabled(if: TestData.has("tinystories-656k-hf")))
+    func aTrainedModel() throws {
+        let model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
+        let golden = try Golden(joinPath(GoldenModels.folder, "tinystories-656k.json"))
+        try check(model, golden)
+        let written = try GeneratedTokens(
+            model, after: Array(golden.tokens.prefix(20)), options: SamplingOptions(temperature: 0), maximumCount: 60)
+        #expect(Array(golden.tokens.prefix(20)) + Array(written) == golden.greedy.filter { $0 != 2 })
+    }
+}
+
+@Suite("The same bits whatever the company")
+struct InvarianceTests {
+    private let tokens = (0..<37).map { ($0 * 17 + 5) % 61 }
+
+    private func logits(_ model: LanguageModel, _ pieces: [[Int]]) throws -> [Float] {
+        var state = model.makeState()
+        var last: [Float] = []
+        for piece in pieces { last = try model.nextLogits(piece, state: &state) }
+        return last
+    }
+
+    @Test(arguments: GoldenModels.names)
+    func tokenByTokenOrAtOnce(name: String) throws {
+        let model = try openRandomModel(name)
+        let atOnce = try logits(model, [tokens])
+        #expect(try logits(model, tokens.map { [$0] }) == atOnce)
+        #expect(try logits(model, [Array(tokens[..<13]), Array(tokens[13...])]) == atOnce)
+    }
+
+    @Test(arguments: [1, 2, 5])
+    func anyNumberOfThreads(threads: Int) throws {
+        let one = try logits(try openRandomModel("grouped-untied", threads: 1), [tokens])
+        #expect(try logits(try openRandomModel("grouped-untied", threads: threads), [tokens]) == one)
+    }
+
+    @Test func severalSequencesTogether() throws {
+        let model = try openRandomModel("grouped-untied")
+        let sequences = [tokens, Array(tokens[3..<11]), [7]]
+        var states = sequences.map { _ in model.makeState() }
+        let together = try model.hiddenStates(sequences, states: &states)
+        var row = 0
+        for sequence in sequences {
+            var alone = [model.makeState()]
+            let hidden = try model.hiddenStates([sequence], states: &alone)
+            #expect(together.rows(row..<row + sequence.count) == hidden)
+            row += sequence.count
+        }
+    }
+
+    @Test(arguments: KernelPath.allCases.filter(\.isAvailable))
+    func anyKernelPath(path: KernelPath) throws {
+        let model = try openRandomModel("grouped-untied")
+        let best = try logits(model, [tokens])
+        KernelPath.current = path
+        defer { KernelPath.current = .best }
+        #expect(try logits(model, [tokens]) == best)
+    }
+
+    @Test func forgettingAndRestoring() throws {
+        let model = try openRandomModel("head-dim")
+        var state = model.makeState()
+        _ = try model.nextLogits(Array(tokens[..<10]), state: &state)
+        let saved = state.stores.map(\.stored)
+        let expected = try model.nextLogits([tokens[10]], state: &state)
+        state.truncate(to: 10)
+        #expect(state.position == 10)
+        #expect(try model.nextLogits([tokens[10]], state: &state) == expected)
+        var other = model.makeState()
+        for i in saved.indices { try other.stores[i].restore(saved[i]) }
+        #expect(other.storedBits == saved.reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.byteCount * 8 } })
+        #expect(try model.nextLogits([tokens[10]], state: &other) == expected)
+        #expect(throws: PithError.self) { try other.stores[0].restore([:]) }
+    }
+
+    @Test func wrongTokensAreRefused() throws {
+        let model = try openRandomModel("head-dim")
+        var state = model.makeState()
+        for tokens in [[], [61], [-1], Array(repeating: 3, count: 65)] {
+            #expect(throws: PithError.self) { try model.nextLogits(tokens, state: &state) }
+        }
+        #expect(state.position == 0)
+    }
+
+    @Test func observersSeeEverySiteOfEveryLayer() throws {
+        final class Recorder: ActivationObserver {
+            var seen: [String: Int] = [:]
+            func observe(
+                _ site: ActivationSite, layer: Int, _ activations: UnsafePointer<Float>, rows: Int, width: Int
+            ) {
+                seen["\(site) \(layer)", default: 0] += rows * width
+            }
+        }
+        let model = try openRandomModel("grouped-untied")
+        let recorder = Recorder()
+        var states = [model.makeState()]
+        let hidden = try model.hiddenStates([tokens], states: &states, observer: recorder)
+        _ = model.logits(of: hidden, rows: 0..<2, observer: recorder)
+        for layer in 0..<2 {
+            for site in ActivationSite.allCases where site != .headInput && site != .logits {
+                #expect(recorder.seen["\(site) \(layer)"] != nil, "\(site) \(layer)")
+            }
+        }
+        #expect(recorder.seen["keys 1"] == 37 * 12)
+        #expect(recorder.seen["headInput 2"] == 37 * 24)
+        #expect(recorder.seen["logits 2"] == 2 * 61)
+    }
+}

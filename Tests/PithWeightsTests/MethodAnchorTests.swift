@@ -1,0 +1,153 @@
+import PithCore
+import PithModels
+import PithTensor
+import PithTestSupport
+import PithWeights
+import Testing
+
+@Suite("What the methods promise")
+struct MethodAnchorTests {
+    static let problems = [
+        LayerProblem(outputs: 96, inputs: 128, samples: 700, seed: 3),
+        LayerProblem(outputs: 64, inputs: 176, samples: 500, seed: 4),
+    ]
+
+    @Test(
+        "gptq beats rtn at equal bytes", arguments: problems, ["bits=2", "bits=3", "bits=4", "bits=3,symmetric=true"])
+    func gptq(problem: LayerProblem, options: String) throws {
+        let (rtn, gptq) = (try problem.compress("rtn:" + options), try problem.compress("gptq:" + options))
+        #expect(gptq.storedBits == rtn.storedBits)
+        #expect(problem.outputError(gptq) < 0.6 * problem.outputError(rtn))
+        // The order of rounding changes no sizes, and pays.
+        let inOrder = try problem.compress("gptq:order=false," + options)
+        #expect(inOrder.storedBits == gptq.storedBits)
+        #expect(problem.outputError(gptq) < problem.outputError(inOrder))
+    }
+
+    @Test(
+        "sparsegpt beats wanda beats magnitude at equal bytes", arguments: problems,
+        [
+            "sparsity=0.3", "sparsity=0.5", "sparsity=0.77", "pattern=2:4", "pattern=4:8", "pattern=1:4",
+        ])
+    func pruning(problem: LayerProblem, options: String) throws {
+        let results = try ["sparsegpt:", "wanda:", "magnitude:"].map { try problem.compress($0 + options) }
+        let errors = results.map { problem.outputError($0) }
+        #expect(errors[0] < errors[1] && errors[1] < errors[2])
+        #expect(Set(results.map { $0.storedBits }).count == 1)
+    }
+
+    @Test(
+        "exactly the asked share is left out", arguments: ["magnitude", "wanda", "sparsegpt"], [0.0, 0.37, 0.5, 0.9])
+    func exactShare(method: String, sparsity: Double) throws {
+        let problem = Self.problems[1]
+        let compressed = try problem.compress("\(method):sparsity=\(sparsity)")
+        let values = try #require(compressed.stored.tensors["values"])
+        let count = problem.weight.count
+        #expect(values.count == count - Int((sparsity * Double(count)).rounded()))
+    }
+
+    @Test("n of m really holds", arguments: ["magnitude", "wanda", "sparsegpt"], ["2:4", "1:4", "4:8", "5:8", "1:2"])
+    func pattern(method: String, pattern: String) throws {
+        let counts = pattern.split(separator: ":").compactMap { Int($0) }
+        for suffix in ["", "+gptq:bits=4", "+rtn:bits=3"] {
+            let compressed = try Self.problems[0].compress("\(method):pattern=\(pattern)\(suffix)")
+            let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+            for start in stride(from: 0, to: decoded.count, by: counts[1]) {
+                let kept = decoded.values[start..<start + counts[1]].count { $0 != 0 }
+                #expect(kept <= counts[0])
+            }
+        }
+    }
+
+    @Test("integer codes of the kept weights make it really smaller, and gptq beats rtn there too")
+    func sparseCodes() throws {
+        let problem = Self.problems[0]
+        let half = try problem.compress("sparsegpt:pattern=2:4")
+        let rtn = try problem.compress("sparsegpt:pattern=2:4+rtn:bits=4")
+        let gptq = try problem.compress("sparsegpt:pattern=2:4+gptq:bits=4")
+        // 3 bits for the pattern of 4 weights, 4 for each code, 24 for the scale and zero of 64 codes.
+        #expect(Double(gptq.storedBits) / Double(problem.weight.count) == 0.75 + 0.5 * (4 + 24.0 / 64))
+        #expect(gptq.storedBits == rtn.storedBits && 2 * gptq.storedBits < half.storedBits)
+        #expect(problem.outputError(gptq) < problem.outputError(rtn))
+    }
+
+    @Test(
+        "eora repairs, and better than a plain decomposition", arguments: problems,
+        [
+            "rtn:bits=2", "gptq:bits=3", "magnitude", "sparsegpt:pattern=2:4", "sparsegpt:pattern=2:4+gptq",
+        ])
+    func repair(problem: LayerProblem, base: String) throws {
+        let damaged = try problem.compress(base)
+        let plain = try problem.compress(base + "+svd:rank=8,whiten=false")
+        let repaired = try problem.compress(base + "+eora:rank=8")
+        #expect(repaired.storedBits == plain.storedBits)
+        #expect(repaired.storedBits - damaged.storedBits == 16 * 8 * (problem.weight.rows + problem.weight.columns))
+        #expect(problem.outputError(repaired) < problem.outputError(plain))
+        #expect(problem.outputError(repaired) < problem.outputError(damaged))
+    }
+
+    @Test("whitening pays, and a full rank loses nothing", arguments: problems)
+    func decomposition(problem: LayerProblem) throws {
+        let plain = try problem.compress("svd:whiten=false")
+        let whitened = try problem.compress("svd")
+        #expect(whitened.storedBits == plain.storedBits)
+        #expect(Double(whitened.storedBits) <= 0.5 * 16 * Double(problem.weight.count))
+        #expect(problem.outputError(whitened) < 0.5 * problem.outputError(plain))
+        for whiten in [true, false] {
+            #expect(try problem.outputError(of: "svd:rank=\(problem.weight.rows),whiten=\(whiten)") < 1e-6)
+        }
+    }
+
+    @Test("rtn moves no weight further than half a level", arguments: 2...8)
+    func nearest(bits: Int) throws {
+        let weight = Self.problems[0].weight
+        let compressed = try Self.problems[0].compress("rtn:bits=\(bits),group=32")
+        let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+        for start in stride(from: 0, to: weight.count, by: 32) {
+            let group = weight.values[start..<start + 32]
+            let level = (max(0, group.max()!) - min(0, group.min()!)) / Float((1 << bits) - 1)
+            // Half a level, half a level for the rounding of the zero point, and the rounding of the scale.
+            for i in group.indices { #expect(abs(decoded.values[i] - weight.values[i]) <= 1.01 * level) }
+            let errors = group.indices.count { abs(decoded.values[$0] - weight.values[$0]) > 0.505 * level }
+            #expect(errors <= 2)
+        }
+    }
+
+    /// The best that the weights behind column `gone` can do once it is zero, found by the normal equations.
+    static func bestWithout(_ gone: Int, _ weight: [Double], _ hessian: SquareMatrix) -> (
+        weight: [Double], error: Double
+    ) {
+        let free = Array(gone + 1..<weight.count)
+        var change = [Double](repeating: 0, count: weight.count)
+        change[gone] = -weight[gone]
+        if !free.isEmpty {
+            var block = SquareMatrix(size: free.count)
+            for (i, row) in free.enumerated() {
+                for (j, column) in free.enumerated() { block[i, j] = hessian[row, column] }
+            }
+            if let inverse = block.inverseOfPositiveDefinite() {
+                for (i, row) in free.enumerated() {
+                    change[row] = free.indices.reduce(0) {
+                        $0 + inverse[i, $1] * hessian[free[$1], gone] * weight[gone]
+                    }
+                }
+            }
+        }
+        var error = 0.0
+        for i in change.indices { for j in change.indices { error += change[i] * hessian[i, j] * change[j] } }
+        return (zip(weight, change).map { $0 + $1 }, error)
+    }
+
+    @Test("sparsegpt leaves out and makes up as brute force says", arguments: 1...12)
+    func bruteForce(seed: UInt64) throws {
+        let problem = LayerProblem(outputs: 6, inputs: 4, samples: 50, seed: seed)
+        let hessian = try #require(problem.statistics.hessian)
+        let compressed = try problem.compress("sparsegpt:pattern=3:4,damping=0")
+        let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+        for row in 0..<6 {
+            let weight = (0..<4).map { Double(problem.weight[row, $0]) }
+            let best = (0..<4).map { Self.bestWithout($0, weight, hessian) }.min { $0.error < $1.error }!
+            for column in 0..<4 { #expect(abs(Double(decoded[row, column]) - best.weight[column]) < 1e-4) }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+import PithTestSupport
+import PithWeights
+import Testing
+
+@Suite("Compressing whole models")
+struct ModelCompressorTests {
+    private let calibration = CalibrationText(name: "letters", text: GoldenModels.text(letters: 600))
+
+    private func compress(
+        _ spec: String, into target: String, model: String = "grouped-untied", threads: Int = 2
+    ) throws -> ModelFolder {
+        try ModelCompressor(
+            try ModelFolder(GoldenModels.path(model)), spec: try Spec(parsing: spec), seed: 7,
+            calibration: calibration, pool: ThreadPool(threads: threads)
+        ).run(into: target)
+        return try ModelFolder(target)
+    }
+
+    private func logits(_ folder: ModelFolder, threads: Int = 2) throws -> [Float] {
+        let model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: ThreadPool(threads: threads))
+        var state = model.makeState()
+        return try model.nextLogits([1, 5, 9, 2, 7], state: &state)
+    }
+
+    /// The default spec of every method of the catalogue, alone or behind rounding if it repairs.
+    static let specs = WeightCatalogue.all.map { type in
+        let alone = try? WeightPipeline(Spec(stages: [.init(name: type.entry.identifier)]))
+        return alone == nil ? "rtn+\(type.entry.identifier)" : type.entry.identifier
+    }
+
+    @Test(arguments: specs)
+    func everyMethodWritesAFolderThatRuns(spec: String) throws {
+        try TestData.withTemporaryFolder { folder in
+            let spec = spec.contains("eora") && !spec.contains("+") ? "rtn+\(spec)" : spec
+            let compressed = try compress(spec, into: joinPath(folder, "a"))
+            #expect(try logits(compressed).allSatisfy(\.isFinite))
+            let manifest = try #require(compressed.manifest)
+            #expect(manifest.spec == spec && manifest.seed == 7)
+            #expect(manifest.weights.count == 14)
+            #expect(manifest.source["model.safetensors"]?.count == 64)
+            // What the operators say that they hold is what lies in the file.
+            let model = try compressed.loadModel(layouts: WeightLayouts.catalogue, pool: ThreadPool(threads: 1))
+            let tensorBytes = try compressed.archive.names.reduce(0) {
+                $0 + (try compressed.archive.tensor($1)).byteCount
+            }
+            #expect(model.storedBits == tensorBytes * 8)
+        }
+    }
+
+    @Test(arguments: ["gptq:bits=3", "sparsegpt", "svd", "rtn:bits=3+eora:rank=4"])
+    func theBytesDoNotDependOnThreads(spec: String) throws {
+        try TestData.withTemporaryFolder { folder in
+            for threads in [1, 3] { _ = try compress(spec, into: joinPath(folder, "\(threads)"), threads: threads) }
+            for file in ["model.safetensors", CompressionManifest.fileName] {
+                #expect(
+                    try Files.bytes(joinPath(folder, "1/\(file)")) == Files.bytes(joinPath(folder, "3/\(file)")),
+                    "\(file)")
+            }
+        }
+    }
+
+    @Test func whatCannotBeDoneIsRefusedBeforeAnyWork() throws {
+        try TestData.withTemporaryFolder { folder in
+            let first = try compress("rtn", into: joinPath(folder, "a"))
+            // The target exists; a compressed model; a missing calibration text.
+            #expect(throws: PithError.self) { try compress("rtn", into: joinPath(folder, "a")) }
+            #expect(throws: PithError.self) {
+                try ModelCompressor(first, spec: Spec(parsing: "rtn"), calibration: nil, pool: ThreadPool(threads: 1))
+            }
+            #expect(throws: PithError.self) {
+                try ModelCompressor(
+                    ModelFolder(GoldenModels.path("head-dim")), spec: Spec(parsing: "gptq"), calibration: nil,
+                    pool: ThreadPool(threads: 1))
+            }
+            #expect(try Files.names(in: folder) == ["a"])
+        }
+    }
+
+    @Test func brokenManifestsGiveErrors() throws {
+        try TestData.withTemporaryFolder { folder in
+            let compressed = try compress("rtn:bits=4+eora:rank=2", into: joinPath(folder, "a"))
+            let path = joinPath(compressed.path, CompressionManifest.fileName)
+            let original = try Files.bytes(path)
+            let expected = try logits(compressed)
+            var generator = SeededGenerator(seed: 5)
+            var refused = 0
+            for round in 0..<400 {
+                try Data(mutated(original, round, &generator)).write(to: URL(fileURLWithPath: path))
+                do {
+                    // A change that is accepted must be one that means nothing, or another valid reading.
+                    #expect(try logits(try ModelFolder(compressed.path)).count == expected.count)
+                } catch let error as PithError {
+                    #expect(error.place != nil)
+                    refused += 1
+                }
+            }
+            #expect(refused > 200)
+        }
+    }
+
+    private func mutated(_ bytes: [UInt8], _ round: Int, _ generator: inout SeededGenerator) -> [UInt8] {
+        var bytes = bytes
+        let at = generator.index(below: bytes.count)
+        switch round % 4 {
+        case 0: bytes.removeLast(bytes.count - at)
+        case 1: bytes[at] ^= UInt8(1 << generator.index(below: 7))
+        case 2: bytes.removeSubrange(at..<min(bytes.count, at + 1 + generator.index(below: 20)))
+        default:
+            // A number becomes absurd.
+            let digits = bytes.indices.filter { (48...57).contains(bytes[$0]) }
+            let place = digits[generator.index(below: digits.count)]
+            bytes.replaceSubrange(
+                place...place, with: Array(["-1", "99999999", "0", "4294967296"][round / 4 % 4].utf8))
+        }
+        return bytes
+    }
+
+    @Test func tensorsThatDoNotFitTheManifestAreRefused() throws {
+        try TestData.withTemporaryFolder { folder in
+            let compressed = try compress("rtn:bits=4", into: joinPath(folder, "a"))
+            let path = joinPath(compressed.path, "model.safetensors")
+            let names = compressed.archive.names.filter { $0.contains("_proj") }
+            let tensors = try compressed.archive.names.map { ($0, try compressed.archive.tensor($0)) }
+            for name in names {
+                let changed = tensors.map { pair -> (name: String, tensor: StoredTensor) in
+                    guard pair.0 == name, pair.1.shape.count == 2 else { return pair }
+                    return (name, StoredTensor(Tensor(rows: 1, columns: pair.1.shape[1])))
+                }
+                try SafetensorsWriter.write(changed, metadata: [:], to: path)
+                #expect(throws: PithError.self, "\(name)") { try logits(try ModelFolder(compressed.path)) }
+                try SafetensorsWriter.write(tensors.filter { $0.0 != name }, metadata: [:], to: path)
+                #expect(throws: PithError.self, "\(name)") { try logits(try ModelFolder(compressed.path)) }
+            }
+        }
+    }
+}
