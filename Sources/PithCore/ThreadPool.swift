@@ -115,7 +115,12 @@ private final class SharedState: @unchecked Sendable {
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake() }
         takeBlocks()
         open.store(false, ordering: .sequentiallyConsistent)
-        while entered.load(ordering: .sequentiallyConsistent) > 0 {}
+        // The others may be far from done, or off their cores: then spinning would keep them from the caller's.
+        var turns = 0
+        while entered.load(ordering: .sequentiallyConsistent) > 0 {
+            turns += 1
+            if turns > Self.spins { sched_yield() }
+        }
         body = { _ in }
     }
 
