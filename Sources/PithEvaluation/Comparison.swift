@@ -44,6 +44,8 @@ public struct Comparison: Sendable {
     public let calibration: CalibrationText
     /// The seed of all random choices.
     public var seed: UInt64 = 0
+    /// What to do to the embeddings in every row; nil leaves them alone.
+    public var embeddings: Spec?
     /// Windows that are read together.
     public var batchSize = 4
     /// At most so many tokens are calibrated on.
@@ -76,7 +78,7 @@ public struct Comparison: Sendable {
             let start = clock.now
             do {
                 try ModelCompressor(
-                    folder, spec: spec, seed: seed, calibration: calibration,
+                    folder, spec: spec, embeddings: embeddings, seed: seed, calibration: calibration,
                     calibrationTokenCount: calibrationTokenCount, pool: pool
                 ).run(into: target, quiet: quiet)
             } catch { throw error.within("spec '\(spec)'") }

@@ -93,8 +93,12 @@ struct RateDistortionPlot {
     private var frontier: String {
         var best = Double.infinity
         var path: [String] = []
+        // Rates that differ by less than this are the same size to a reader: records differ by some bytes.
+        let tolerance = 1.005
         for point in points.sorted(by: { ($0.rate, $0.distortion) < ($1.rate, $1.distortion) })
-        where point.distortion < best {
+        where point.distortion < best
+            && !points.contains(where: { $0.rate <= point.rate * tolerance && $0.distortion < point.distortion })
+        {
             best = point.distortion
             path.append("\(x(point.rate).short),\(y(point.distortion).short)")
         }

@@ -114,14 +114,14 @@ public struct ReportPage: Sendable {
         """
     private static let pageStyle = """
         body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
-        main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+        main { max-width: 74rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
         h1 { font-size: 1.7rem; margin: 0 0 .5rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
         .lead { color: var(--soft); max-width: 44rem; }
-        figure { margin: 1.5rem 0; } figure svg { width: 100%; height: auto; }
+        figure { margin: 1.5rem 0; max-width: 62rem; } figure svg { width: 100%; height: auto; }
         figcaption { color: var(--soft); font-size: .9rem; }
         .scroll { overflow-x: auto; }
-        table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; width: 100%; }
-        th, td { text-align: right; padding: .45rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+        table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; width: 100%; }
+        th, td { text-align: right; padding: .45rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
         th { color: var(--soft); font-weight: 600; }
         th:first-child, td:first-child { text-align: left; }
         tbody tr:first-child { color: var(--soft); }

@@ -10,6 +10,8 @@ public struct CompressionManifest: Sendable {
 
     /// The methods, as a spec.
     public var spec: String
+    /// What was done to the token embeddings, and to the head if it is not tied; nil if they were left alone.
+    public var embeddings: String?
     /// The seed of all random choices.
     public var seed: UInt64
     /// SHA-256 of the weight files that the model was made from, by file name.
@@ -65,10 +67,11 @@ public struct CompressionManifest: Sendable {
 
     /// Creates a manifest.
     public init(
-        spec: String, seed: UInt64, source: [String: String], calibration: CalibrationRecord?,
+        spec: String, embeddings: String? = nil, seed: UInt64, source: [String: String], calibration: CalibrationRecord?,
         weights: [String: StoredForm]
     ) {
         self.spec = spec
+        self.embeddings = embeddings
         self.seed = seed
         self.source = source
         self.calibration = calibration
@@ -92,6 +95,7 @@ extension CompressionManifest {
         object["format"] = "pith"
         object["version"] = .integer(Self.version)
         object["spec"] = .string(spec)
+        object["embeddings"] = embeddings.map { .string($0) }
         object["seed"] = .string("\(seed)")  // a number of 64 bits would lose digits in other readers
         object["source"] = sortedObject(source) { .string($0) }
         object["calibration"] = calibration.map {
@@ -113,6 +117,7 @@ extension CompressionManifest {
             throw .data("the manifest has version \(version)", remedy: "this Pith reads version \(Self.version)")
         }
         spec = try root.member("spec").text()
+        embeddings = try root.optional("embeddings")?.text()
         guard let seed = UInt64(try root.member("seed").text()) else { throw .data("the seed is no number") }
         self.seed = seed
         source = [:]

@@ -85,11 +85,11 @@ public struct ModelFolder: Sendable {
 
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
         let c = configuration
-        // Where the two are tied, some writers keep the one and some the other.
-        let embeddingName = "model.embed_tokens.weight"
-        let keepsHead = c.tiesEmbeddings && !archive.contains(embeddingName)
-        let embedding = try dense(
-            keepsHead ? "lm_head.weight" : embeddingName, [c.vocabularySize, c.hiddenSize])
+        let tableShape = [c.vocabularySize, c.hiddenSize]
+        let table = try matrix(embeddingName, tableShape, layouts)
+        guard let embedding = table as? any RowDecodable else {
+            throw .data("is stored so that single rows cannot be read", at: "weight \(embeddingName)")
+        }
         var layers: [DecoderLayer] = []
         for index in 0..<c.layerCount {
             let prefix = "model.layers.\(index)"
@@ -103,9 +103,21 @@ public struct ModelFolder: Sendable {
         }
         return LanguageModel(
             configuration: c, embedding: embedding, layers: layers, finalNorm: try vector("model.norm.weight"),
-            head: c.tiesEmbeddings
-                ? embedding : try matrix("lm_head.weight", [c.vocabularySize, c.hiddenSize], layouts),
-            pool: pool)
+            head: c.tiesEmbeddings ? embedding : try matrix(Self.headName, tableShape, layouts), pool: pool)
+    }
+
+    /// The names of the weights outside the layers that are matrices: token vectors, and the head if it is not tied.
+    public var tableNames: [String] {
+        configuration.tiesEmbeddings ? [embeddingName] : [embeddingName, Self.headName]
+    }
+
+    private static let headName = "lm_head.weight"
+
+    /// Where embedding and head are tied, some writers keep the one and some the other.
+    private var embeddingName: String {
+        let usual = "model.embed_tokens.weight"
+        let isThere = archive.contains(usual) || manifest?.weights[usual] != nil
+        return configuration.tiesEmbeddings && !isThere ? Self.headName : usual
     }
 
     private func matrix(

@@ -24,8 +24,10 @@ public struct CalibrationText: Sendable {
 public struct ModelCompressor: Sendable {
     /// The model to compress.
     public let source: ModelFolder
-    /// What to do.
+    /// What to do to the linear operators of the layers.
     public let spec: Spec
+    /// What to do to the token embeddings, and to the head if it is not tied; nil leaves them alone.
+    public let embeddings: Spec?
     /// The seed of all random choices.
     public let seed: UInt64
     /// What to calibrate on, if the spec needs it.
@@ -34,6 +36,7 @@ public struct ModelCompressor: Sendable {
     public let calibrationTokenCount: Int
     private let pool: ThreadPool
     private let pipeline: WeightPipeline
+    private let embeddingPipeline: WeightPipeline?
 
     /// The tokens of one calibration sequence, if the model's context is not shorter.
     static let sequenceLength = 512
@@ -42,7 +45,7 @@ public struct ModelCompressor: Sendable {
 
     /// Checks that the spec can be carried out.
     public init(
-        _ source: ModelFolder, spec: Spec, seed: UInt64 = 0, calibration: CalibrationText?,
+        _ source: ModelFolder, spec: Spec, embeddings: Spec? = nil, seed: UInt64 = 0, calibration: CalibrationText?,
         calibrationTokenCount: Int = 32768, pool: ThreadPool
     ) throws(PithError) {
         guard source.manifest == nil else {
@@ -54,12 +57,25 @@ public struct ModelCompressor: Sendable {
         if pipeline.needs != .nothing && calibration == nil {
             throw .usage("'\(spec)' needs a calibration text", remedy: "give one with --calibration FILE")
         }
+        embeddingPipeline = try embeddings.map { (spec) throws(PithError) in try Self.embeddingPipeline(spec) }
         self.source = source
         self.spec = spec
+        self.embeddings = embeddings
         self.seed = seed
         self.calibration = pipeline.needs == .nothing ? nil : calibration
         self.calibrationTokenCount = calibrationTokenCount
         self.pool = pool
+    }
+
+    /// Embeddings are looked up, not multiplied: there are no inputs to calibrate on.
+    private static func embeddingPipeline(_ spec: Spec) throws(PithError) -> WeightPipeline {
+        let pipeline = try WeightPipeline(spec)
+        guard pipeline.needs == .nothing else {
+            throw .usage(
+                "'\(spec)' calibrates on inputs, which embeddings do not have", at: "embeddings",
+                remedy: "for example rtn:bits=8")
+        }
+        return pipeline
     }
 
     /// Does the work and writes the folder `target`, which appears when it is whole.
@@ -71,7 +87,7 @@ public struct ModelCompressor: Sendable {
         var stream = try calibration.map { (text) throws(PithError) in
             try CalibrationStream(text, tokenCount: calibrationTokenCount, source, model)
         }
-        var compressed: [(name: String, matrix: any StoredLinear)] = []
+        var compressed = try compressTables()
         var progress = Progress("compressing \(spec)", total: model.layers.count, quiet: quiet)
         for layer in model.layers.indices {
             let statistics = stream.map { $0.gather(layer, model, pipeline.needs) } ?? [:]
@@ -118,6 +134,24 @@ public struct ModelCompressor: Sendable {
             name: name, weight: try dense.weight.decoded(), statistics: statistics, seed: seed)
     }
 
+    /// Compresses the embeddings, and the head if it is not tied.
+    private func compressTables() throws(PithError) -> [(name: String, matrix: any StoredLinear)] {
+        guard let embeddingPipeline else { return [] }
+        var tables: [(name: String, matrix: any StoredLinear)] = []
+        for name in source.tableNames {
+            let weight = try source.archive.tensor(name).decoded()
+            let matrix = try embeddingPipeline.compress(
+                name: name, weight: weight, statistics: nil, seed: seed, pool: pool)
+            guard matrix is any RowDecodable else {
+                throw .usage(
+                    "'\(embeddingPipeline.spec)' stores no single rows, which embeddings are read by",
+                    at: "embeddings", remedy: "for example rtn:bits=8")
+            }
+            tables.append((name, matrix))
+        }
+        return tables
+    }
+
     private func write(
         _ compressed: [(name: String, matrix: any StoredLinear)], record: CompressionManifest.CalibrationRecord?,
         into target: String
@@ -128,7 +162,7 @@ public struct ModelCompressor: Sendable {
             tensors.append((name, try source.archive.tensor(name)))
         }
         let manifest = CompressionManifest(
-            spec: spec.description, seed: seed, source: try source.weightDigests(), calibration: record,
+            spec: spec.description, embeddings: embeddings?.description, seed: seed, source: try source.weightDigests(), calibration: record,
             weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }))
         try Files.buildFolder(at: target) { (folder) throws(PithError) in
             for name in ModelFolder.companions where Files.exists(joinPath(source.path, name)) {

@@ -18,7 +18,7 @@ struct CompareCommand: ParsableCommand {
     var specs: [String]
 
     @OptionGroup var textOptions: TextOptions
-    @OptionGroup var calibrationOptions: CalibrationOptions
+    @OptionGroup var compressionOptions: CompressionOptions
 
     @Option(help: "Write the comparison as a page with a picture.")
     var report: String?
@@ -46,9 +46,10 @@ struct CompareCommand: ParsableCommand {
             try SpeedMeasurement.inChildProcess(
                 Bundle.main.executablePath ?? CommandLine.arguments[0], ["measure", path, "--threads", "\(threads)"])
         }
-        comparison.seed = calibrationOptions.seed
+        comparison.seed = compressionOptions.seed
+        comparison.embeddings = try compressionOptions.embeddingSpec()
         comparison.batchSize = textOptions.batch
-        comparison.calibrationTokenCount = calibrationOptions.calibrationTokens
+        comparison.calibrationTokenCount = compressionOptions.calibrationTokens
         let rows = try inWorkFolder { (work) throws(PithError) in
             try comparison.run(in: work, quiet: shared.quiet)
         }
@@ -59,14 +60,14 @@ struct CompareCommand: ParsableCommand {
     private func texts(_ folder: ModelFolder) throws(PithError) -> (EvaluationText, CalibrationText) {
         let (name, content) = try textOptions.load()
         var (calibrationName, calibrationContent, measured) = ("", "", content)
-        if let path = calibrationOptions.calibration {
+        if let path = compressionOptions.calibration {
             (calibrationName, calibrationContent) = try TextFile.load(path)
         } else {
             (calibrationContent, measured) = TextFile.halves(content)
             calibrationName = "first half of \(name)"
         }
         let text = try EvaluationText(
-            measured, name: calibrationOptions.calibration == nil ? "second half of \(name)" : name,
+            measured, name: compressionOptions.calibration == nil ? "second half of \(name)" : name,
             tokenizer: folder.tokenizer, configuration: folder.configuration, windowLength: textOptions.window)
         return (text, CalibrationText(name: calibrationName, text: calibrationContent))
     }
@@ -86,7 +87,8 @@ struct CompareCommand: ParsableCommand {
     ) throws(PithError) {
         let notes = [
             "Measured on \(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes, in windows of \(textOptions.window) tokens; ± is the standard error between blocks of 64 tokens.",
-            "Calibrated on \(calibration.name). Seed \(calibrationOptions.seed).",
+            "Calibrated on \(calibration.name). Seed \(compressionOptions.seed). "
+                + "Embeddings: \(compressionOptions.embeddings ?? "as they came").",
             "Size is that of the model's folder on disk, configuration and tokenizer included; bits per weight count the weight files and the manifest.",
             "Speed: 512 tokens read at once, then 64 written one by one, medians of five, \(threads) threads, \(KernelPath.best) kernels; memory is the most that a process of its own ever held.",
         ]

@@ -15,7 +15,7 @@ struct CompressCommand: ParsableCommand {
     @Option(name: [.short, .long], help: "The folder to write; it must not exist yet.")
     var output: String
 
-    @OptionGroup var calibrationOptions: CalibrationOptions
+    @OptionGroup var compressionOptions: CompressionOptions
 
     @Flag(help: "Print the result as JSON.")
     var json = false
@@ -26,11 +26,12 @@ struct CompressCommand: ParsableCommand {
         let spec = try Spec(parsing: spec)
         guard !spec.stages.isEmpty else { throw PithError.usage("'none' changes nothing", at: "spec") }
         let source = try ModelFolder.open(model)
-        let (name, text) = try TextFile.load(calibrationOptions.calibration)
+        let (name, text) = try TextFile.load(compressionOptions.calibration)
         let pool = shared.pool
         try ModelCompressor(
-            source, spec: spec, seed: calibrationOptions.seed, calibration: CalibrationText(name: name, text: text),
-            calibrationTokenCount: calibrationOptions.calibrationTokens, pool: pool
+            source, spec: spec, embeddings: try compressionOptions.embeddingSpec(), seed: compressionOptions.seed,
+            calibration: CalibrationText(name: name, text: text),
+            calibrationTokenCount: compressionOptions.calibrationTokens, pool: pool
         ).run(into: output, quiet: shared.quiet)
         let result = try ModelFolder(output)
         let weights = try result.loadModel(pool: pool).weightCount
@@ -49,16 +50,24 @@ struct CompressCommand: ParsableCommand {
     }
 }
 
-/// What input statistics are gathered on.
-struct CalibrationOptions: ParsableArguments {
+/// What all compression can be told besides the spec.
+struct CompressionOptions: ParsableArguments {
     @Option(help: "A text file that methods may calibrate on; text like what the model will read is best.")
     var calibration: String?
 
     @Option(help: "Calibrate on at most so many tokens.")
     var calibrationTokens = 32768
 
+    @Option(help: "What to do to the token embeddings, for example rtn:bits=8; by default they are left alone.")
+    var embeddings: String?
+
     @Option(help: "The seed of all random choices.")
     var seed: UInt64 = 0
+
+    /// The spec of the embeddings.
+    func embeddingSpec() throws(PithError) -> Spec? {
+        try embeddings.map { (text) throws(PithError) in try Spec(parsing: text) }
+    }
 
     func validate() throws {
         if calibrationTokens < 2 { throw ValidationError("--calibration-tokens should be at least 2.") }

@@ -65,7 +65,8 @@ struct InspectCommand: ParsableCommand {
         ]
         if let manifest = folder.manifest {
             object["manifest"] = manifest.json
-            lines.append("made by \(manifest.spec), seed \(manifest.seed)")
+            let embeddings = manifest.embeddings.map { ", embeddings by \($0)" } ?? ""
+            lines.append("made by \(manifest.spec)\(embeddings), seed \(manifest.seed)")
             for (name, digest) in manifest.source.sorted(by: { $0.key < $1.key }) {
                 lines.append("from \(name), SHA-256 \(digest)")
             }

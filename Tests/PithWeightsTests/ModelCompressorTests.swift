@@ -64,6 +64,30 @@ struct ModelCompressorTests {
         }
     }
 
+    @Test(arguments: GoldenModels.names)
+    func embeddingsCanBeCompressedToo(name: String) throws {
+        try TestData.withTemporaryFolder { folder in
+            let source = try ModelFolder(GoldenModels.path(name))
+            func compress(_ embeddings: String, _ target: String) throws -> ModelFolder {
+                try ModelCompressor(
+                    source, spec: Spec(parsing: "rtn:bits=8"), embeddings: Spec(parsing: embeddings),
+                    calibration: nil, pool: ThreadPool(threads: 1)
+                ).run(into: joinPath(folder, target))
+                return try ModelFolder(joinPath(folder, target))
+            }
+            let compressed = try compress("rtn:bits=8", "a")
+            #expect(compressed.manifest?.embeddings == "rtn:bits=8")
+            #expect(compressed.manifest?.weights.count == 14 + source.tableNames.count)
+            let (before, after) = (try logits(source), try logits(compressed))
+            let worst = zip(before, after).map { abs($0 - $1) }.max() ?? .infinity
+            #expect(worst > 0 && worst < 0.2 * (before.map { abs($0) }.max() ?? 0))
+            // Inputs to calibrate on do not exist, and factors have no rows to look up.
+            for spec in ["gptq", "svd:whiten=false"] {
+                #expect(throws: PithError.self) { try compress(spec, "b") }
+            }
+        }
+    }
+
     @Test func whatCannotBeDoneIsRefusedBeforeAnyWork() throws {
         try TestData.withTemporaryFolder { folder in
             let first = try compress("rtn", into: joinPath(folder, "a"))
