@@ -30,6 +30,9 @@ public protocol RowDecodable: LinearOperator {
 
     /// The product of row `row` of W with one input row; the same bits as decoding and `kernels.multiply` give.
     func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float
+
+    /// The products of some rows of W with one input row, each as `dotRow` gives it, into `output`, [rows.count].
+    func dotRows(_ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>)
 }
 
 extension RowDecodable {
@@ -42,14 +45,21 @@ extension RowDecodable {
         }
     }
 
-    /// Up to two input rows take `dotRow`; more are multiplied with decoded blocks of W.
+    /// One by one.
+    public func dotRows(
+        _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
+    ) {
+        for (i, row) in rows.enumerated() { output[i] = dotRow(row, input) }
+    }
+
+    /// Up to two input rows take `dotRows`; more are multiplied with decoded blocks of W.
     public func apply(
         _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>, pool: ThreadPool
     ) {
         guard rows > 2 else {
             pool.forEachBlock(of: outputCount, grain: decodeGrain) { block in
-                for n in block {
-                    for m in 0..<rows { output[m * outputCount + n] = dotRow(n, input + m * inputCount) }
+                for m in 0..<rows {
+                    dotRows(block, input + m * inputCount, into: output + m * outputCount + block.lowerBound)
                 }
             }
             return

@@ -32,4 +32,66 @@ struct LayoutTests {
             for i in 0..<weight.count where places[i] < 0 { #expect(decoded.values[i] == 0) }
         }
     }
+
+    /// Calls `body` with each set of kernels that this machine has.
+    private func withEachKernelPath(_ body: (KernelPath) throws -> Void) rethrows {
+        let before = KernelPath.current
+        defer { KernelPath.current = before }
+        for path in KernelPath.allCases where path.isAvailable {
+            KernelPath.current = path
+            try body(path)
+        }
+    }
+
+    @Test(
+        "integer codes mean (code − zero) · scale, with all kernels",
+        arguments: 2...8,
+        [(1, 1, 16), (5, 16, 16), (3, 33, 16), (4, 64, 32), (7, 95, 32), (2, 200, 200), (2, 17_600, 16)])
+    func groupedCodes(bits: Int, extents: (rows: Int, columns: Int, group: Int)) throws {
+        let (rows, columns, group) = extents
+        let groups = (columns + group - 1) / group
+        var random = SeededGenerator(seed: UInt64(bits * columns))
+        let codes = (0..<rows * columns).map { _ in UInt8(random.index(below: 1 << bits)) }
+        let zeros = (0..<rows * groups).map { _ in UInt8(random.index(below: 1 << bits)) }
+        let scales = roundedToHalf((0..<rows * groups).map { _ in random.uniform() })
+        let input = random.normalTensor([3, columns])
+        for zeros in [zeros, nil] {
+            let stored = try GroupedCodes(
+                codes: codes, scales: scales, zeros: zeros, rows: rows, columns: columns, bits: bits, groupSize: group)
+            let exact = Tensor(
+                shape: [rows, columns],
+                values: (0..<rows * columns).map { i in
+                    let place = i / columns * groups + i % columns / group
+                    return (Float(codes[i]) - Float(zeros?[place] ?? 1 << UInt8(bits - 1))) * scales[place]
+                })
+            let products = input.multiplied(by: try DenseOperator(StoredTensor(exact)))
+            withEachKernelPath { path in
+                #expect(stored.decodedWeight() == exact, "\(path)")
+                #expect(input.multiplied(by: stored) == products, "\(path)")
+                #expect(input.rows(1..<2).multiplied(by: stored) == products.rows(1..<2), "\(path)")
+                for row in 0..<rows { #expect(stored.dotRow(row, input.values) == products[0, row], "\(path)") }
+            }
+        }
+    }
+
+    @Test("values of any type multiply as their dense forms do", arguments: [3, 16, 40, 129], [0.0, 0.3, 0.9])
+    func sparseTypes(columns: Int, sparsity: Float) throws {
+        var random = SeededGenerator(seed: 8)
+        let weight = random.normalTensor([6, columns])
+        let kept = (0..<weight.count).map { _ in random.uniform() >= sparsity }
+        let bitmask = try BitmaskSparse(weight, keeping: kept)
+        let input = random.normalTensor([3, columns])
+        for type in [ElementType.float32, .float16, .bfloat16] {
+            var parts = bitmask.stored
+            let values = zip(weight.values, kept).filter(\.1).map(\.0)
+            parts.tensors["values"] = StoredTensor(Tensor(shape: [values.count], values: values), as: type)
+            let stored = try WeightLayouts.catalogue.open("bitmask", parts, shape: weight.shape)
+            let dense = Tensor(shape: weight.shape, values: zip(weight.values, kept).map { $1 ? $0 : 0 })
+            let products = input.multiplied(by: try DenseOperator(StoredTensor(dense, as: type)))
+            withEachKernelPath { path in
+                #expect(input.multiplied(by: stored) == products, "\(path)")
+                #expect(input.rows(2..<3).multiplied(by: stored) == products.rows(2..<3), "\(path)")
+            }
+        }
+    }
 }

@@ -60,6 +60,9 @@ typedef struct {
     void (*decode_codes)(const pith_code_row *row, int64_t count, float *target);
     /// One output of a product with a row of integer codes; the same bits as decoding it first.
     float (*dot_codes)(const float *x, const pith_code_row *row, int64_t k);
+    /// y[n] = product of x with row n of integer codes; rows lie `row_bytes` bytes and `groups` scales apart.
+    void (*multiply_codes)(const float *x, const pith_code_row *first, int64_t rows, int64_t row_bytes, int64_t groups,
+                           int64_t k, float *y);
     /// Decodes one row with weights left out to floats.
     void (*decode_sparse)(const pith_sparse_row *row, int64_t count, float *target);
     /// One output of a product with a row with weights left out; the same bits as decoding it first.

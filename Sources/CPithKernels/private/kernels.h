@@ -216,186 +216,16 @@ static void narrow(const float *source, pith_element type, int64_t count, void *
     for (int64_t i = 0; i < count; i++) halves[i] = type == PITH_BF16 ? narrow_bf16(source[i]) : narrow_f16(source[i]);
 }
 
-// MARK: Integer codes
+// MARK: Compressed rows
 
-/// 16 codes from element i on (a multiple of 8), for any number of bits; reads only bytes of the row.
-INLINE i16v load_codes(const uint8_t *codes, int bits, int64_t i, int64_t count) {
-    if (bits == 8 && count >= 16) {
-        b16v b;
-        memcpy(&b, codes + i, 16);
-        return __builtin_convertvector(b, i16v);
-    }
-    if (bits == 4 && count >= 16) {
-        b8v b;
-        memcpy(&b, codes + i / 2, 8);
-        b8v low = b & 15, high = b >> 4;
-        b16v both = __builtin_shufflevector(low, high, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
-        return __builtin_convertvector(both, i16v);
-    }
-    if (bits == 2 && count >= 16) {
-        uint32_t word;
-        memcpy(&word, codes + i / 4, 4);
-        u16v w = word - (u16v){0};
-        const u16v shifts = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
-        return (i16v)((w >> shifts) & 3u);
-    }
-    // Eight codes of `bits` bits fill `bits` whole bytes.
-    i16v v = {0};
-    int64_t taken = count < 16 ? count : 16;
-    uint32_t mask = (1u << bits) - 1;
-    for (int half = 0; half < 2; half++) {
-        int64_t here = taken - half * 8;
-        if (here <= 0) break;
-        if (here > 8) here = 8;
-        uint64_t word = 0;
-        memcpy(&word, codes + (i + half * 8) * bits / 8, (size_t)((here * bits + 7) / 8));
-        for (int j = 0; j < here; j++) v[half * 8 + j] = (int32_t)((uint32_t)(word >> (j * bits)) & mask);
-    }
-    return v;
-}
-
-INLINE float scalar_f16(uint16_t h) {
-#if defined(__F16C__) || defined(__aarch64__)
-    _Float16 value;
-    memcpy(&value, &h, sizeof value);
-    return (float)value;
-#else
-    uint16_t block[16] = {h};
-    return widen_f16(block)[0];
-#endif
-}
-
-/// Calls BODY(i, count, weights) for each run of up to 16 weights of a row; runs do not cross groups.
-#define EACH_RUN(BITS, BODY)                                                                                           \
-    for (int64_t group = 0, start = 0; start < k; group++, start += row->group_size) {                                 \
-        int64_t end = start + row->group_size < k ? start + row->group_size : k;                                       \
-        float scale = scalar_f16(row->scales[group]);                                                                  \
-        int32_t zero = row->zeros ? row->zeros[group] : 1 << (BITS - 1);                                               \
-        for (int64_t i = start; i < end; i += 16) {                                                                    \
-            int64_t count = end - i;                                                                                   \
-            f16v weights = __builtin_convertvector(load_codes(row->codes, BITS, i, count) - zero, f16v) * scale;       \
-            BODY                                                                                                       \
-        }                                                                                                              \
-    }
-
+// What is done with 16 weights of a row from column i on; `count` of them are there.
 #define DECODE_BODY                                                                                                    \
     if (count >= 16) store16(target + i, weights);                                                                     \
     else memcpy(target + i, &weights, (size_t)count * sizeof(float));
-
 #define DOT_BODY sum = FMA(count >= 16 ? load16(x + i) : load_part(x + i, count), weights, sum);
 
-static void decode_codes(const pith_code_row *row, int64_t k, float *target) {
-    switch (row->bits) {
-    case 2: EACH_RUN(2, DECODE_BODY) break;
-    case 3: EACH_RUN(3, DECODE_BODY) break;
-    case 4: EACH_RUN(4, DECODE_BODY) break;
-    case 5: EACH_RUN(5, DECODE_BODY) break;
-    case 6: EACH_RUN(6, DECODE_BODY) break;
-    case 7: EACH_RUN(7, DECODE_BODY) break;
-    default: EACH_RUN(8, DECODE_BODY) break;
-    }
-}
-
-static float dot_codes(const float *x, const pith_code_row *row, int64_t k) {
-    f16v sum = {0};
-    switch (row->bits) {
-    case 2: EACH_RUN(2, DOT_BODY) break;
-    case 3: EACH_RUN(3, DOT_BODY) break;
-    case 4: EACH_RUN(4, DOT_BODY) break;
-    case 5: EACH_RUN(5, DOT_BODY) break;
-    case 6: EACH_RUN(6, DOT_BODY) break;
-    case 7: EACH_RUN(7, DOT_BODY) break;
-    default: EACH_RUN(8, DOT_BODY) break;
-    }
-    return sum_lanes(sum);
-}
-
-// MARK: Rows with weights left out
-
-#if defined(USE_AVX2_INTRINSICS)
-// For each mask where lane j finds its value: the number of kept columns before it; the top bit is set where column j
-// is left out. One byte a lane.
-#define SPREAD(M)                                                                                                      \
-    ((M & 1ull) | (M & 2ull) << 7 | (M & 4ull) << 14 | (M & 8ull) << 21 | (M & 16ull) << 28 | (M & 32ull) << 35 |      \
-     (M & 64ull) << 42 | (M & 128ull) << 49)
-#define ONES 0x0101010101010101ull
-#define LANES_1(M) ((SPREAD(M) * ONES) << 8) | (ONES - SPREAD(M)) << 7
-#define LANES_4(M) LANES_1((M)), LANES_1((M + 1)), LANES_1((M + 2)), LANES_1((M + 3))
-#define LANES_16(M) LANES_4(M), LANES_4(M + 4), LANES_4(M + 8), LANES_4(M + 12)
-#define LANES_64(M) LANES_16(M), LANES_16(M + 16), LANES_16(M + 32), LANES_16(M + 48)
-static const uint64_t expansion_lanes[256] = {LANES_64(0), LANES_64(64), LANES_64(128), LANES_64(192)};
-
-/// Eight weights: values where `mask` has ones, zeros elsewhere. Reads eight values.
-INLINE f8v expand8(uint32_t mask, const void *values, pith_element type) {
-    __m256 v;
-    if (type == PITH_F32) v = _mm256_loadu_ps(values);
-    else if (type == PITH_F16) v = _mm256_cvtph_ps(_mm_loadu_si128(values));
-    else v = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(values)), 16));
-    __m256i lanes = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(expansion_lanes + mask)));
-    v = _mm256_permutevar8x32_ps(v, lanes);
-    return (f8v)_mm256_blendv_ps(v, _mm256_setzero_ps(), _mm256_castsi256_ps(lanes));
-}
-#else
-INLINE f8v expand8(uint32_t mask, const void *values, pith_element type) {
-    f16v v = load_typed(values, type, 0, 8);
-    f8v result = {0};
-    for (int j = 0, next = 0; j < 8; j++)
-        if (mask >> j & 1) result[j] = v[next++];
-    return result;
-}
-#endif
-
-/// The columns kept of the eight that begin at column 8 * block.
-INLINE uint32_t sparse_mask(const pith_sparse_row *row, int64_t block) {
-    if (!row->masks) return row->patterns[block];
-    int64_t bit = block * row->bits, byte = bit >> 3;
-    uint32_t window = row->patterns[byte];
-    if (byte + 1 < row->pattern_bytes) window |= (uint32_t)row->patterns[byte + 1] << 8;
-    return row->masks[window >> (bit & 7) & ((1u << row->bits) - 1)];
-}
-
-/// The weights of eight columns; `position` counts the values taken.
-INLINE f8v load_sparse8(const pith_sparse_row *row, pith_element type, int64_t block, int64_t *position) {
-    size_t size = type == PITH_F32 ? 4 : 2;
-    uint32_t mask = sparse_mask(row, block);
-    const char *values = (const char *)row->values + (size_t)*position * size;
-    char last[32] = {0};
-    int64_t left = row->value_count - *position;
-    if (left < 8) {
-        if (left > 0) memcpy(last, values, (size_t)left * size);
-        values = last;
-    }
-    *position += __builtin_popcount(mask);
-    return expand8(mask, values, type);
-}
-
-/// Runs BODY for each run of up to 16 weights of a row.
-#define EACH_SPARSE_RUN(TYPE, BODY)                                                                                    \
-    for (int64_t i = 0, position = 0; i < k; i += 16) {                                                                \
-        int64_t count = k - i;                                                                                         \
-        f8v low = load_sparse8(row, TYPE, i / 8, &position), high = {0};                                               \
-        if (count > 8) high = load_sparse8(row, TYPE, i / 8 + 1, &position);                                           \
-        f16v weights = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);       \
-        BODY                                                                                                           \
-    }
-
-static void decode_sparse(const pith_sparse_row *row, int64_t k, float *target) {
-    switch (row->type) {
-    case PITH_F32: EACH_SPARSE_RUN(PITH_F32, DECODE_BODY) break;
-    case PITH_F16: EACH_SPARSE_RUN(PITH_F16, DECODE_BODY) break;
-    default: EACH_SPARSE_RUN(PITH_BF16, DECODE_BODY) break;
-    }
-}
-
-static float dot_sparse(const float *x, const pith_sparse_row *row, int64_t k) {
-    f16v sum = {0};
-    switch (row->type) {
-    case PITH_F32: EACH_SPARSE_RUN(PITH_F32, DOT_BODY) break;
-    case PITH_F16: EACH_SPARSE_RUN(PITH_F16, DOT_BODY) break;
-    default: EACH_SPARSE_RUN(PITH_BF16, DOT_BODY) break;
-    }
-    return sum_lanes(sum);
-}
+#include "codes.h"
+#include "sparse.h"
 
 // MARK: The rest of the forward pass
 
@@ -542,7 +372,7 @@ static void gram(const double *x, int64_t rows, int64_t width, int64_t panel, do
 
 const pith_kernels KERNEL_TABLE = {
     .multiply = multiply,         .dot = dot,           .widen = widen,       .narrow = narrow,
-    .decode_codes = decode_codes, .dot_codes = dot_codes, .rms_norm = rms_norm, .swiglu = swiglu,
+    .decode_codes = decode_codes, .dot_codes = dot_codes, .multiply_codes = multiply_codes, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend = attend,             .gram = gram,       .decode_sparse = decode_sparse, .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference,

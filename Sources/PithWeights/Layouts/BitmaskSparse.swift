@@ -85,25 +85,35 @@ package struct BitmaskSparse: StoredLinear, RowDecodable {
     }
 
     /// Row `row` as the kernels take it.
-    private func sparseRow(_ row: Int) -> pith_sparse_row? {
-        guard let mask = mask.byteValues.baseAddress else { return nil }
-        let offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self)
-        let start = Int(offsets[row])
-        let end = row + 1 < outputCount ? Int(offsets[row + 1]) : values.count
-        let base = values.region.bytes.baseAddress ?? UnsafeRawPointer(mask)
+    private func sparseRow(_ row: Int) -> pith_sparse_row {
+        let start = Int(offsets.region.bytes.assumingMemoryBound(to: UInt32.self)[row])
         return pith_sparse_row(
-            patterns: mask + row * maskBytes, masks: nil, values: base + start * values.type.byteCount,
-            pattern_bytes: Int64(maskBytes), value_count: Int64(end - start), type: type, bits: 8)
+            patterns: mask.byteValues.baseAddress.map { $0 + row * maskBytes }, masks: nil,
+            values: values.region.bytes.baseAddress.map { $0 + start * values.type.byteCount },
+            pattern_bytes: Int64((outputCount - row) * maskBytes), value_count: Int64(values.count - start),
+            type: type, bits: 8)
     }
 
     package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
-        guard inputCount > 0, var sparse = sparseRow(row) else { return }
+        guard inputCount > 0 else { return }
+        var sparse = sparseRow(row)
         kernels.decode_sparse(&sparse, Int64(inputCount), target)
     }
 
     package func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
-        guard inputCount > 0, var sparse = sparseRow(row) else { return 0 }
-        return kernels.dot_sparse(input, &sparse, Int64(inputCount))
+        var product: Float = 0
+        dotRows(row..<row + 1, input, into: &product)
+        return product
+    }
+
+    package func dotRows(
+        _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
+    ) {
+        let (kernels, columns) = (kernels, Int64(inputCount))
+        for (i, row) in rows.enumerated() {
+            var sparse = sparseRow(row)
+            output[i] = columns > 0 ? kernels.dot_sparse(input, &sparse, columns) : 0
+        }
     }
 }
 

@@ -90,6 +90,17 @@ package struct GroupedCodes: StoredLinear, RowDecodable {
         guard inputCount > 0, var codes = codeRow(row) else { return 0 }
         return kernels.dot_codes(input, &codes, Int64(inputCount))
     }
+
+    package func dotRows(
+        _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
+    ) {
+        guard inputCount > 0, var first = codeRow(rows.lowerBound) else {
+            output.update(repeating: 0, count: rows.count)
+            return
+        }
+        kernels.multiply_codes(
+            input, &first, Int64(rows.count), Int64(rowBytes), Int64(groups), Int64(inputCount), output)
+    }
 }
 
 /// Codes, one byte each, as bit streams that begin on a byte in every row, the lowest bits first.

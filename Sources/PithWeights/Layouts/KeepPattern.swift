@@ -6,6 +6,10 @@ package struct KeepPattern: Hashable, Sendable, CustomStringConvertible {
     package let kept: Int
     /// Weights in a group: 2, 4 or 8.
     package let size: Int
+    /// The ways to keep n of m as masks, the first column in the lowest bit, ascending: a way is stored as its index.
+    let masks: [UInt8]
+    /// Bits of such an index.
+    let indexBits: Int
 
     /// All patterns that can be stored.
     package static let all = [2, 4, 8].flatMap { size in (1..<size).compactMap { try? KeepPattern(kept: $0, of: size) }
@@ -20,6 +24,8 @@ package struct KeepPattern: Hashable, Sendable, CustomStringConvertible {
         }
         self.kept = kept
         self.size = size
+        masks = (0..<1 << size).filter { $0.nonzeroBitCount == kept }.map { UInt8($0) }
+        indexBits = Int.bitWidth - (masks.count - 1).leadingZeroBitCount
     }
 
     /// Parses `n:m`.
@@ -33,19 +39,12 @@ package struct KeepPattern: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(kept):\(size)" }
 
-    /// The ways to keep n of m as masks, the first column in the lowest bit, ascending: a way is stored as its index.
-    var masks: [UInt8] { (0..<1 << size).filter { $0.nonzeroBitCount == kept }.map { UInt8($0) } }
-
-    /// Bits of such an index.
-    var indexBits: Int { Int.bitWidth - (masks.count - 1).leadingZeroBitCount }
-
     /// Bits that say what is kept of eight columns.
     var bitsOfEight: Int { 8 / size * indexBits }
 
     /// For each such word of bits the mask of eight columns that it means; 0 for words that mean nothing.
     var masksOfEight: [UInt8] {
-        let masks = masks
-        return (0..<1 << bitsOfEight).map { word in
+        (0..<1 << bitsOfEight).map { word in
             var result: UInt8 = 0
             for group in 0..<8 / size {
                 let index = word >> (group * indexBits) & ((1 << indexBits) - 1)

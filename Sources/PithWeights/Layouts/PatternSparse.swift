@@ -21,6 +21,8 @@ package struct PatternSparse: StoredLinear, RowDecodable {
     private let patterns: StoredTensor
     private let masks: [UInt8]
     private let patternBytes: Int
+    /// The kept weights if they lie in memory as they are; looked up once, for casts are slow.
+    private let dense: StoredTensor?
 
     package var storedBits: Int { stored.storedBits }
 
@@ -47,7 +49,8 @@ package struct PatternSparse: StoredLinear, RowDecodable {
                 "component 'values' is [\(values.outputCount), \(values.inputCount)]",
                 remedy: "it should be [\(outputCount), \(stored)]")
         }
-        if let dense = values as? DenseOperator, !dense.weight.isFinite {
+        dense = (values as? DenseOperator)?.weight
+        if let dense, !dense.isFinite {
             throw .data("component 'values' holds a value that is not finite")
         }
         self.values = values
@@ -97,37 +100,52 @@ package struct PatternSparse: StoredLinear, RowDecodable {
         try DenseOperator(StoredTensor(values, as: .halfType(for: values.values)))
     }
 
-    /// Calls `body` with row `row` as the kernels take it.
-    private func withSparseRow<Result>(_ row: Int, _ body: (inout pith_sparse_row) -> Result) -> Result {
+    /// Calls `body` with each of some rows as the kernels take it.
+    private func forEachRow(of rows: Range<Int>, _ body: (_ row: Int, inout pith_sparse_row) -> Void) {
+        guard inputCount > 0, !rows.isEmpty else { return }
         let columns = values.inputCount
-        return masks.withUnsafeBufferPointer { masks in
-            var sparse = pith_sparse_row(
-                patterns: patterns.byteValues.baseAddress.map { $0 + row * patternBytes }, masks: masks.baseAddress,
-                values: nil, pattern_bytes: Int64(patternBytes), value_count: Int64(columns), type: PITH_F32,
-                bits: Int32(pattern.bitsOfEight))
-            if let dense = values as? DenseOperator, let type = dense.weight.type.dense {
-                let rowBytes = columns * dense.weight.type.byteCount
-                sparse.type = type
-                sparse.values = dense.weight.region.bytes.baseAddress.map { $0 + row * rowBytes }
-                return body(&sparse)
-            }
-            return withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, columns)) { buffer in
-                guard let base = buffer.baseAddress else { return body(&sparse) }
-                values.decodeRow(row, into: base)
-                sparse.values = UnsafeRawPointer(base)
-                return body(&sparse)
+        // Room behind the decoded values, so that kernels may read beyond them.
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: dense == nil ? inputCount + 32 : 0) { decoded in
+            masks.withUnsafeBufferPointer { masks in
+                var sparse = pith_sparse_row(
+                    patterns: nil, masks: masks.baseAddress, values: nil, pattern_bytes: 0,
+                    value_count: Int64(decoded.count), type: PITH_F32, bits: Int32(pattern.bitsOfEight))
+                for row in rows {
+                    sparse.patterns = patterns.byteValues.baseAddress.map { $0 + row * patternBytes }
+                    sparse.pattern_bytes = Int64((outputCount - row) * patternBytes)
+                    if let dense, let type = dense.type.dense {
+                        sparse.type = type
+                        sparse.values = dense.region.bytes.baseAddress.map {
+                            $0 + row * columns * dense.type.byteCount
+                        }
+                        sparse.value_count = Int64((outputCount - row) * columns)
+                    } else if let target = decoded.baseAddress {
+                        values.decodeRow(row, into: target)
+                        sparse.values = UnsafeRawPointer(target)
+                    }
+                    body(row, &sparse)
+                }
             }
         }
     }
 
     package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
-        guard inputCount > 0 else { return }
-        withSparseRow(row) { kernels.decode_sparse(&$0, Int64(inputCount), target) }
+        let (kernels, columns) = (kernels, Int64(inputCount))
+        forEachRow(of: row..<row + 1) { kernels.decode_sparse(&$1, columns, target) }
     }
 
     package func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
-        guard inputCount > 0 else { return 0 }
-        return withSparseRow(row) { kernels.dot_sparse(input, &$0, Int64(inputCount)) }
+        var product: Float = 0
+        dotRows(row..<row + 1, input, into: &product)
+        return product
+    }
+
+    package func dotRows(
+        _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
+    ) {
+        let (kernels, columns) = (kernels, Int64(inputCount))
+        output.update(repeating: 0, count: rows.count)
+        forEachRow(of: rows) { output[$0 - rows.lowerBound] = kernels.dot_sparse(input, &$1, columns) }
     }
 
     /// Which weights are kept.
