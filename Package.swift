@@ -6,56 +6,62 @@ import PackageDescription
 let swiftSettings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
 
 /// A library target of ours with its settings.
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func room(_ name: String, _ dependencies: [String]) -> Target {
+    .target(name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, swiftSettings: swiftSettings)
 }
 
 /// The tests of a room.
-func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func tests(of name: String, _ dependencies: [String] = []) -> Target {
     .testTarget(
-        name: name + "Tests", dependencies: [.init(stringLiteral: name), "PithTestSupport"] + dependencies,
+        name: name + "Tests",
+        dependencies: Set(models + [name, "PithTestSupport"] + dependencies).sorted().map { .init(stringLiteral: $0) },
         swiftSettings: swiftSettings)
 }
 
 /// Dense linear algebra: OpenBLAS on Linux, Accelerate on macOS.
 #if os(macOS)
-    let linearAlgebra: [Target.Dependency] = []
+    let linearAlgebra: [String] = []
 #else
-    let linearAlgebra: [Target.Dependency] = ["COpenBLAS"]
+    let linearAlgebra = ["COpenBLAS"]
 #endif
 
+// A room names all that it imports, not only what stands right below it: the build follows these lists when it
+// decides what to compile again.
+let ground = ["CPithKernels", "PithCore", "PithTensor"]
+let models = ground + ["PithFormats", "PithModels"]
+
 var targets: [Target] = [
-    // Ground: errors, units, specs, threads, files.
+    // Ground: errors, units, specs, threads, files; tensors and the kernels below them.
     room("PithCore", []),
     .target(name: "CPithKernels"),
-    room("PithTensor", ["PithCore", "CPithKernels"] + linearAlgebra),
+    room("PithTensor", ["CPithKernels", "PithCore"] + linearAlgebra),
 
     // What is read and written.
-    room("PithFormats", ["PithTensor"]),
+    room("PithFormats", ground),
 
-    // What runs, and what learns.
-    room("PithModels", ["PithFormats"]),
-    room("PithTraining", ["PithModels"]),
+    // What learns, and what runs.
+    room("PithTraining", ground + ["PithFormats"]),
+    room("PithModels", ground + ["PithFormats"]),
 
     // The planes.
-    room("PithWeights", ["PithModels"]),
+    room("PithWeights", models),
 
     // The ruler.
-    room("PithEvaluation", ["PithWeights"]),
+    room("PithEvaluation", models + ["PithWeights"]),
 
     // The built-in model, the umbrella and the command line.
     .target(
         name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano"), .copy("text")],
         swiftSettings: swiftSettings),
-    room("Pith", ["PithEvaluation", "PithTraining", "PithBuiltIn"]),
+    room("Pith", models + ["PithWeights", "PithEvaluation", "PithTraining", "PithBuiltIn"]),
     .executableTarget(
         name: "pith-cli",
         dependencies: ["Pith", .product(name: "ArgumentParser", package: "swift-argument-parser")],
         swiftSettings: swiftSettings),
 
     .target(
-        name: "PithTestSupport", dependencies: ["PithWeights"], path: "Tests/PithTestSupport",
-        swiftSettings: swiftSettings),
+        name: "PithTestSupport", dependencies: (models + ["PithWeights"]).map { .init(stringLiteral: $0) },
+        path: "Tests/PithTestSupport", swiftSettings: swiftSettings),
     tests(of: "PithCore"),
     tests(of: "PithTensor"),
     tests(of: "PithFormats"),

@@ -117,17 +117,27 @@ public struct DenseOperator: RowDecodable {
         rowBytes = weight.shape[1] * weight.type.byteCount
     }
 
+    /// Rows of the matrix.
     public var outputCount: Int { weight.shape[0] }
+    /// Columns of the matrix.
     public var inputCount: Int { weight.shape[1] }
+    /// The bits of the matrix; nothing stands beside it.
     public var storedBits: Int { weight.byteCount * 8 }
 
     private func row(_ row: Int) -> UnsafeRawPointer { weight.region.bytes.baseAddress! + row * rowBytes }
 
+    /// Widens a row.
     public func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
         kernels.widen(self.row(row), type, Int64(inputCount), target)
     }
 
+    /// Multiplies a row as it is stored.
     public func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
         kernels.dot(input, self.row(row), type, Int64(inputCount))
+    }
+
+    /// Multiplies rows as they are stored, several at a time.
+    public func dotRows(_ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>) {
+        kernels.dot_rows(input, row(rows.lowerBound), type, Int64(rows.count), Int64(inputCount), output)
     }
 }

@@ -52,6 +52,8 @@ typedef struct {
                      int64_t k, float *y, int64_t ldy);
     /// One output of a product with a dense row of any element type.
     float (*dot)(const float *x, const void *w, pith_element type, int64_t k);
+    /// Outputs y[n] of a product with `rows` dense rows that follow each other; the bits of `dot`.
+    void (*dot_rows)(const float *x, const void *w, pith_element type, int64_t rows, int64_t k, float *y);
     /// Widens a dense row to floats.
     void (*widen)(const void *source, pith_element type, int64_t count, float *target);
     /// Narrows floats, rounding to nearest even.

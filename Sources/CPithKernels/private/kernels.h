@@ -173,6 +173,36 @@ static float dot(const float *x, const void *w, pith_element type, int64_t k) {
     }
 }
 
+/// Four rows at a time: their chains of sums do not wait for each other.
+#define DOT_ROWS_LOOP(TYPE, SIZE)                                                                                      \
+    for (; n + 4 <= rows; n += 4) {                                                                                    \
+        const char *row = (const char *)w + n * k * SIZE;                                                              \
+        f16v sum[4] = {{0}, {0}, {0}, {0}};                                                                            \
+        int64_t i = 0;                                                                                                 \
+        for (; i + 16 <= k; i += 16) {                                                                                 \
+            f16v a = load16(x + i);                                                                                    \
+            _Pragma("unroll") for (int r = 0; r < 4; r++)                                                              \
+                sum[r] = FMA(a, load_typed(row + r * k * SIZE, TYPE, i, 16), sum[r]);                                  \
+        }                                                                                                              \
+        if (i < k) {                                                                                                   \
+            f16v a = load_part(x + i, k - i);                                                                          \
+            for (int r = 0; r < 4; r++)                                                                                \
+                sum[r] = FMA(a, load_typed(row + r * k * SIZE, TYPE, i, k - i), sum[r]);                               \
+        }                                                                                                              \
+        for (int r = 0; r < 4; r++) y[n + r] = sum_lanes(sum[r]);                                                      \
+    }                                                                                                                  \
+    for (; n < rows; n++) y[n] = dot(x, (const char *)w + n * k * SIZE, TYPE, k);                                      \
+    break;
+
+static void dot_dense_rows(const float *x, const void *w, pith_element type, int64_t rows, int64_t k, float *y) {
+    int64_t n = 0;
+    switch (type) {
+    case PITH_F32: DOT_ROWS_LOOP(PITH_F32, 4)
+    case PITH_F16: DOT_ROWS_LOOP(PITH_F16, 2)
+    default: DOT_ROWS_LOOP(PITH_BF16, 2)
+    }
+}
+
 static void widen(const void *source, pith_element type, int64_t count, float *target) {
     int64_t i = 0;
     for (; i + 16 <= count; i += 16) store16(target + i, load_typed(source, type, i, 16));
@@ -375,5 +405,5 @@ const pith_kernels KERNEL_TABLE = {
     .decode_codes = decode_codes, .dot_codes = dot_codes, .multiply_codes = multiply_codes, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend = attend,             .gram = gram,       .decode_sparse = decode_sparse, .dot_sparse = dot_sparse,
-    .weighted_difference = weighted_difference,
+    .weighted_difference = weighted_difference, .dot_rows = dot_dense_rows,
 };
