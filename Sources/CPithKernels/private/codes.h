@@ -45,7 +45,7 @@ typedef struct {
     float shifts[GROUPS_READY];
 } ready_groups;
 
-/// Makes `count` groups ready that follow one another from the row's group `first` on, into the rows behind it.
+/// Makes `count` groups ready, from the group `first` of the row on, be it of the rows behind.
 static void make_ready(ready_groups *ready, const pith_code_row *row, int64_t first, int64_t count) {
     int64_t i = 0;
     const uint16_t *scales = row->scales + first;
@@ -105,31 +105,31 @@ INLINE void begin_tail(code_tail *tail, const float *x, int64_t k) {
     memcpy(tail->x, x + tail->start, (size_t)(k - tail->start) * sizeof(float));
 }
 
-INLINE void copy_codes(code_tail *tail, int r, const pith_code_row *row, int64_t k) {
-    int64_t first = tail->start / 8 * row->bits, last = (k * row->bits + 7) / 8;
+INLINE void copy_codes(code_tail *tail, int r, const uint8_t *codes, int64_t bits, int64_t k) {
+    int64_t first = tail->start / 8 * bits, last = (k * bits + 7) / 8;
     tail->last = 1;
     memset(tail->codes[r], 0, sizeof tail->codes[r]);
-    memcpy(tail->codes[r], row->codes + first, (size_t)(last - first));
+    memcpy(tail->codes[r], codes + first, (size_t)(last - first));
 }
 
-/// Products of x with ROWS rows at once, so that one row is multiplied while another is added. The groups of the rows
-/// are ready from `ready_first` on; only a single row may have more of them than fit.
+/// Products of x with ROWS rows from row n on, so that one row is multiplied while another is added. Their groups are
+/// ready from `place` on; only a single row may have more of them than fit.
 #define DOT_CODE_ROWS(ROWS)                                                                                            \
-    static void dot_code_rows_##ROWS(const float *x, const pith_code_row *row, int64_t k,                              \
-                                     int64_t groups, ready_groups *ready, int64_t ready_first, const code_tail *tail,  \
-                                     float *y) {                                                                       \
-        lane_registers tables = load_lanes(row->bits), *lanes = &tables;                                               \
+    INLINE void dot_code_rows_##ROWS(const float *x, const pith_code_row *first, int64_t n, int64_t row_bytes,         \
+                                     int64_t groups, int64_t k, ready_groups *ready, int64_t place,                    \
+                                     const code_tail *tail, float *y) {                                                \
+        lane_registers tables = load_lanes(first->bits), *lanes = &tables;                                             \
         __m256 low[ROWS], high[ROWS], scale[ROWS], shift[ROWS];                                                        \
         const uint8_t *codes[ROWS];                                                                                    \
         for (int r = 0; r < ROWS; r++) low[r] = high[r] = _mm256_setzero_ps();                                         \
-        for (int r = 0; r < ROWS; r++) codes[r] = row[r].codes;                                                        \
-        int64_t step = 2 * row->bits, limit = tail->partial || tail->last ? tail->start : INT64_MAX;                   \
-        for (int64_t group = 0, i = 0; i < k; group++) {                                                               \
-            int64_t stop = i + row->group_size < k ? i + row->group_size : k, place = ready_first + group;             \
+        for (int r = 0; r < ROWS; r++) codes[r] = first->codes + (n + r) * row_bytes;                                  \
+        int64_t step = 2 * first->bits, size = first->group_size;                                                      \
+        int64_t limit = tail->partial || tail->last ? tail->start : INT64_MAX;                                         \
+        for (int64_t group = 0, i = 0; i < k; group++, place++) {                                                      \
+            int64_t stop = i + size < k ? i + size : k;                                                                \
             if (ROWS == 1 && place >= GROUPS_READY) {                                                                  \
                 int64_t left = groups - group;                                                                         \
-                make_ready(ready, row, group, left < GROUPS_READY ? left : GROUPS_READY);                              \
-                ready_first = -group;                                                                                  \
+                make_ready(ready, first, n * groups + group, left < GROUPS_READY ? left : GROUPS_READY);               \
                 place = 0;                                                                                             \
             }                                                                                                          \
             for (int r = 0; r < ROWS; r++) {                                                                           \
@@ -155,8 +155,8 @@ INLINE void copy_codes(code_tail *tail, int r, const pith_code_row *row, int64_t
             }                                                                                                          \
         }                                                                                                              \
         for (int r = 0; r < ROWS; r++)                                                                                 \
-            y[r] = sum_lanes(__builtin_shufflevector((f8v)low[r], (f8v)high[r], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,  \
-                                                     12, 13, 14, 15));                                                 \
+            y[n + r] = sum_lanes(__builtin_shufflevector((f8v)low[r], (f8v)high[r], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,  \
+                                                         11, 12, 13, 14, 15));                                         \
     }
 DOT_CODE_ROWS(1)
 DOT_CODE_ROWS(2)
@@ -166,26 +166,19 @@ static void multiply_codes(const float *x, const pith_code_row *first, int64_t r
     code_tail tail;
     begin_tail(&tail, x, k);
     ready_groups ready;
-    int64_t rows_ready = 2 * groups <= GROUPS_READY ? GROUPS_READY / groups & ~1 : 1, ready_end = 0, place = 0, count;
-    pith_code_row row[2] = {*first, *first};
-    for (int64_t n = 0; n < rows; n += count, place += count * groups) {
-        count = rows_ready > 1 && rows - n > 1 ? 2 : 1;
-        for (int64_t r = 0; r < count; r++) {
-            row[r].codes = first->codes + (n + r) * row_bytes;
-            row[r].scales = first->scales + (n + r) * groups;
-            if (first->zeros) row[r].zeros = first->zeros + (n + r) * groups;
+    int64_t rows_ready = 2 * groups <= GROUPS_READY ? GROUPS_READY / groups & ~1 : 1;
+    for (int64_t begin = 0; begin < rows; begin += rows_ready) {
+        int64_t end = begin + rows_ready < rows ? begin + rows_ready : rows, wanted = (end - begin) * groups;
+        make_ready(&ready, first, begin * groups, wanted < GROUPS_READY ? wanted : GROUPS_READY);
+        for (int64_t n = begin, count; n < end; n += count) {
+            count = end - n > 1 ? 2 : 1;
+            // 16 bytes read at the end of a row may reach into the next rows, but not beyond the last.
+            for (int64_t r = 0; (rows - n - count) * row_bytes < 16 && r < count; r++)
+                copy_codes(&tail, (int)r, first->codes + (n + r) * row_bytes, first->bits, k);
+            int64_t place = (n - begin) * groups;
+            if (count == 2) dot_code_rows_2(x, first, n, row_bytes, groups, k, &ready, place, &tail, y);
+            else dot_code_rows_1(x, first, n, row_bytes, groups, k, &ready, place, &tail, y);
         }
-        if (n >= ready_end) {
-            ready_end = n + rows_ready < rows ? n + rows_ready : rows;
-            int64_t wanted = (ready_end - n) * groups;
-            make_ready(&ready, row, 0, wanted < GROUPS_READY ? wanted : GROUPS_READY);
-            place = 0;
-        }
-        // 16 bytes read at the end of a row may reach into the next rows, but not beyond the last.
-        int is_last = (rows - n - count) * row_bytes < 16;
-        for (int r = 0; is_last && r < count; r++) copy_codes(&tail, r, row + r, k);
-        if (count == 2) dot_code_rows_2(x, row, k, groups, &ready, place, &tail, y + n);
-        else dot_code_rows_1(x, row, k, groups, &ready, place, &tail, y + n);
     }
 }
 
@@ -197,19 +190,21 @@ static float dot_codes(const float *x, const pith_code_row *row, int64_t k) {
 
 static void decode_codes(const pith_code_row *row, int64_t k, float *target) {
     lane_registers lanes = load_lanes(row->bits);
-    code_tail tail;
-    tail.start = k < 80 ? 0 : (k - 64) & ~15;
-    copy_codes(&tail, 0, row, k);
-    const uint8_t *codes = row->codes;
+    const uint8_t *codes = row->codes, *end = codes + (k * row->bits + 7) / 8;
+    uint8_t last[16] = {0};
     for (int64_t group = 0, i = 0; i < k; group++) {
         int64_t stop = i + row->group_size < k ? i + row->group_size : k;
         float single = scalar_f16(row->scales[group]);
         __m256 scale = _mm256_mul_ps(_mm256_set1_ps(single), lanes.factor);
         __m256 shift = _mm256_set1_ps(-(code_zero(row, group) * single));
         for (; i < stop; i += 16) {
-            if (i == tail.start) codes = tail.codes[0];
-            __m256i bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)codes));
+            const uint8_t *from = codes;
+            if (end - codes < 16) {
+                for (int64_t j = 0; j < end - codes; j++) last[j] = codes[j];
+                from = last;
+            }
             codes += 2 * row->bits;
+            __m256i bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)from));
             __m256 low = code_weights(bytes, 0, &lanes, scale, shift);
             __m256 high = code_weights(bytes, 1, &lanes, scale, shift);
             if (stop - i >= 16) {
