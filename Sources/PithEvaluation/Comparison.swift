@@ -137,8 +137,10 @@ extension ComparisonRow {
         func withError(_ estimate: Estimate, _ decimals: Int, scale: Double = 1) -> String {
             "\((estimate.value * scale).formatted(decimals: decimals)) ±\((estimate.standardError * scale).formatted(decimals: decimals))"
         }
+        let kl = measurement.klDivergence
+        let divergence = "\(kl.value.formatted(significant: 3)) ±\(kl.standardError.formatted(significant: 2))"
         return [
-            spec, bitsPerWeight.description, bytes.description, withError(measurement.klDivergence, 4),
+            spec, bitsPerWeight.description, bytes.description, divergence,
             withError(measurement.bitsPerByte, 4), withError(measurement.perplexity, 2),
             withError(measurement.top1Agreement, 1, scale: 100) + " %",
             "\(speed.prefillTokensPerSecond.formatted(decimals: 0)) tok/s",

@@ -67,7 +67,8 @@ public struct CompressionManifest: Sendable {
 
     /// Creates a manifest.
     public init(
-        spec: String, embeddings: String? = nil, seed: UInt64, source: [String: String], calibration: CalibrationRecord?,
+        spec: String, embeddings: String? = nil, seed: UInt64, source: [String: String],
+        calibration: CalibrationRecord?,
         weights: [String: StoredForm]
     ) {
         self.spec = spec

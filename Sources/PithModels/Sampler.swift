@@ -72,19 +72,24 @@ public struct Sampler: Sendable {
         return logits
     }
 
-    /// The tokens that pass all filters, most likely first, with weights relative to the most likely one.
+    /// The tokens that pass all filters, with weights relative to the most likely one.
     private func likely(_ logits: [Float]) -> [(token: Int, weight: Float)] {
         let best = logits.max() ?? 0
-        // A token e^-30 as likely as the best would not be drawn in a lifetime.
-        let floor = max(best - 30 * options.temperature, -.greatestFiniteMagnitude)
-        var candidates = logits.indices.lazy.filter { logits[$0] >= floor }
-            .map { (token: $0, weight: exponential((logits[$0] - best) / options.temperature)) }
-            .sorted { $0.weight != $1.weight ? $0.weight > $1.weight : $0.token < $1.token }
-        if options.topK > 0 { candidates.removeLast(max(0, candidates.count - options.topK)) }
+        var candidates = logits.enumerated().map {
+            (token: $0.offset, weight: exponential(($0.element - best) / options.temperature))
+        }
+        // Sorting is the dear part. What min-p drops need not be sorted, unless it counts for the sum of the top k.
+        var total = candidates.reduce(0) { $0 + $1.weight }
+        if options.topK == 0 || options.topP == 1 { candidates.removeAll { $0.weight < options.minP } }
+        guard options.topK > 0 || options.topP < 1 else { return candidates }
+        candidates.sort { $0.weight != $1.weight ? $0.weight > $1.weight : $0.token < $1.token }
+        if options.topK > 0 {
+            candidates.removeLast(max(0, candidates.count - options.topK))
+            total = candidates.reduce(0) { $0 + $1.weight }
+        }
         if options.topP < 1 {
-            let limit = options.topP * candidates.reduce(0) { $0 + $1.weight }
             var (sum, kept): (Float, Int) = (0, 0)
-            while kept < candidates.count, sum < limit {
+            while kept < candidates.count, sum < options.topP * total {
                 sum += candidates[kept].weight
                 kept += 1
             }

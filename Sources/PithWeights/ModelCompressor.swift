@@ -162,7 +162,8 @@ public struct ModelCompressor: Sendable {
             tensors.append((name, try source.archive.tensor(name)))
         }
         let manifest = CompressionManifest(
-            spec: spec.description, embeddings: embeddings?.description, seed: seed, source: try source.weightDigests(), calibration: record,
+            spec: spec.description, embeddings: embeddings?.description, seed: seed, source: try source.weightDigests(),
+            calibration: record,
             weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }))
         try Files.buildFolder(at: target) { (folder) throws(PithError) in
             for name in ModelFolder.companions where Files.exists(joinPath(source.path, name)) {
