@@ -31,7 +31,8 @@ SKIP_PATH = re.compile(
     r"contributors?|history|todo|buildinfo|bibliography|references|sitemap|kwindex|symbols?-index|function-index|"
     r"concept-index|whatsnew|releases?|release-notes?|relnotes|glossary-index|maintainers|install|"
     r"people|donors|acknowledge?ments?|colophon|porting|errata|legal|examples?|tests?|node_modules|_static|_sources|"
-    r"javadoc|doxygen|apidocs?|api|generated|_modules|modules/generated|rest-api|contributor|reno|manpages?|src)(?:[/._-]|$)",
+    r"javadoc|doxygen|apidocs?|api|generated|_modules|modules/generated|rest-api|contributor|reno|manpages?|src)"
+    r"(?:[/._-]|$)",
     re.I,
 )
 OTHER_LANGUAGE = re.compile(
