@@ -6,9 +6,14 @@ import PackageDescription
 let swiftSettings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
 
 /// A library target of ours with its settings.
-func room(_ name: String, _ dependencies: [String]) -> Target {
-    .target(name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, swiftSettings: swiftSettings)
+func room(_ name: String, _ dependencies: [String], _ libraries: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies.map { .init(stringLiteral: $0) } + libraries,
+        swiftSettings: swiftSettings)
 }
+
+/// Priority queues, for byte-pair encoding.
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
 /// The tests of a room.
 func tests(of name: String, _ dependencies: [String] = []) -> Target {
@@ -37,10 +42,10 @@ var targets: [Target] = [
     room("PithTensor", ["CPithKernels", "PithCore"] + linearAlgebra),
 
     // What is read and written.
-    room("PithFormats", ground),
+    room("PithFormats", ground, [heap]),
 
     // What learns, and what runs.
-    room("PithTraining", ground + ["PithFormats"]),
+    room("PithTraining", ground + ["PithFormats"], [heap]),
     room("PithModels", ground + ["PithFormats"]),
 
     // The planes.
@@ -84,7 +89,8 @@ let package = Package(
         .executable(name: "pith", targets: ["pith-cli"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     ],
     targets: targets,
     swiftLanguageModes: [.v6]

@@ -89,7 +89,7 @@ private final class SharedState: @unchecked Sendable {
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
     /// Turns of the idle loop before a worker sleeps: some tens of microseconds.
-    private static let spins = 4000
+    private static let spins = 40_000
 
     init() {
         pthread_mutex_init(mutex, nil)

@@ -20,21 +20,22 @@ public enum Orientation: Sendable {
 
 /// Dense linear algebra by the system's BLAS and LAPACK: OpenBLAS on Linux, Accelerate on macOS.
 public enum LinearAlgebra {
-    /// Tells BLAS how many threads it may use. Results may depend on it in the last bits.
-    public static func setThreadCount(_ count: Int) {
+    /// BLAS works on one thread: the loops above it are Pith's own, and its sums would otherwise be cut by the number
+    /// of threads. Touched before each call.
+    static let usesOneThread: Void = setThreadCount(1)
+
+    private static func setThreadCount(_ count: Int) {
         #if !canImport(Accelerate)
             openblas_set_num_threads(Int32(count))
         #endif
     }
 
-    /// BLAS works on one thread: the loops above it are Pith's own, and its sums would otherwise be cut by the number
-    /// of threads. Touched before each call.
-    static let usesOneThread: Void = setThreadCount(1)
-
-    /// Runs `body` with BLAS on one thread, so that its results do not depend on the number of threads.
-    public static func withOneThread<Result>(_ body: () throws(PithError) -> Result) throws(PithError) -> Result {
+    /// Runs `body` with BLAS on so many threads, to measure what it can do. Results may depend on their number.
+    public static func withThreads<Result>(_ count: Int, _ body: () -> Result) -> Result {
         _ = usesOneThread
-        return try body()
+        setThreadCount(count)
+        defer { setThreadCount(1) }
+        return body()
     }
 
     /// C = alpha · op(A) · op(B) + beta · C on row-major blocks: op(A) is [m, k], op(B) is [k, n], C is [m, n].

@@ -1,3 +1,4 @@
+import HeapModule
 import PithCore
 import PithFormats
 
@@ -124,7 +125,7 @@ private struct PairLearner {
     private var pairCounts: [TokenPair: Int] = [:]
     /// Words that hold a pair, or held it once.
     private var wordsOfPair: [TokenPair: [Int32]] = [:]
-    private var queue = PairQueue()
+    private var queue = Heap<CountedPair>()
 
     init(words counts: WordCounts, tokens: [String], alphabet: [UInt8]) {
         self.tokens = tokens
@@ -144,18 +145,18 @@ private struct PairLearner {
                 wordsOfPair[pair, default: []].append(Int32(index))
             }
         }
-        for (pair, count) in pairCounts { queue.push(.init(count: count, pair: pair)) }
+        for (pair, count) in pairCounts { queue.insert(CountedPair(count: count, pair: pair)) }
     }
 
     /// Merges until there are so many tokens, or no pair is frequent enough.
     mutating func learn(upTo tokenCount: Int, minimumCount: Int, quiet: Bool) {
         let start = tokens.count
         var progress = Progress("Learning tokens", total: tokenCount - start, quiet: quiet)
-        while tokens.count < tokenCount, let entry = queue.pop() {
+        while tokens.count < tokenCount, let entry = queue.popMax() {
             // Counts fall while entries wait; each is looked at again with the count that it has now.
             let count = pairCounts[entry.pair] ?? 0
             if count != entry.count {
-                if count > 0 { queue.push(.init(count: count, pair: entry.pair)) }
+                if count > 0 { queue.insert(CountedPair(count: count, pair: entry.pair)) }
                 continue
             }
             if count < minimumCount { break }
@@ -179,7 +180,7 @@ private struct PairLearner {
         }
         pairCounts[pair] = nil
         for pair in touched {
-            if let count = pairCounts[pair], count > 0 { queue.push(.init(count: count, pair: pair)) }
+            if let count = pairCounts[pair], count > 0 { queue.insert(CountedPair(count: count, pair: pair)) }
         }
     }
 
@@ -223,41 +224,12 @@ private struct PairLearner {
     }
 }
 
-/// Pairs by count, the most frequent first, of equal ones the lowest pair.
-private struct PairQueue {
-    struct Entry {
-        var count: Int
-        var pair: TokenPair
+/// A pair with its count; the greatest is the most frequent one, of equal ones the lowest pair.
+private struct CountedPair: Comparable {
+    var count: Int
+    var pair: TokenPair
 
-        func precedes(_ other: Entry) -> Bool { count != other.count ? count > other.count : pair < other.pair }
-    }
-
-    private var entries: [Entry] = []
-
-    mutating func push(_ entry: Entry) {
-        entries.append(entry)
-        var child = entries.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            if !entries[child].precedes(entries[parent]) { break }
-            entries.swapAt(child, parent)
-            child = parent
-        }
-    }
-
-    mutating func pop() -> Entry? {
-        guard let last = entries.popLast() else { return nil }
-        guard let first = entries.first else { return last }
-        entries[0] = last
-        var parent = 0
-        while true {
-            var child = 2 * parent + 1
-            if child >= entries.count { break }
-            if child + 1 < entries.count, entries[child + 1].precedes(entries[child]) { child += 1 }
-            if !entries[child].precedes(entries[parent]) { break }
-            entries.swapAt(child, parent)
-            parent = child
-        }
-        return first
+    static func < (left: Self, right: Self) -> Bool {
+        left.count != right.count ? left.count < right.count : right.pair < left.pair
     }
 }

@@ -16,7 +16,6 @@ extension Trainer {
 
     /// The summed loss of each window, in nats.
     private func windowLosses(_ tokens: [Int32]) -> [Double] {
-        LinearAlgebra.setThreadCount(1)
         let length = configuration.sequenceLength
         let predicted = tokens.count - 1
         let windows = (predicted + length - 1) / length

@@ -98,7 +98,6 @@ public final class Trainer {
 
     /// The loss of the sequences of the step to come, and its gradient in `gradient`.
     func computeGradient() {
-        LinearAlgebra.setThreadCount(1)
         let count = configuration.sequencesPerStep
         let starts = (0..<count).map { sampler.start(of: step * count + $0) }
         let next = Atomic<Int>(0)

@@ -64,9 +64,7 @@ public struct TrainingBenchmark: Sendable {
             }
             return Double(2 * size * size * size * products) / (seconds.min() ?? .infinity)
         }
-        LinearAlgebra.setThreadCount(pool.threadCount)
-        let together = best(products: 1) { product(0) }
-        LinearAlgebra.setThreadCount(1)
+        let together = LinearAlgebra.withThreads(pool.threadCount) { best(products: 1) { product(0) } }
         let apart = best(products: pool.threadCount) {
             pool.forEachBlock(of: pool.threadCount, grain: 1) { for n in $0 { product(n) } }
         }

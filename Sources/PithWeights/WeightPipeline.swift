@@ -38,12 +38,8 @@ public struct WeightPipeline: Sendable {
         do throws(PithError) {
             try validate(weight, statistics)
             var problem = WeightProblem(name: name, weight: weight, statistics: statistics, seed: seed, pool: pool)
-            // One BLAS thread: its sums would otherwise be cut by the number of threads.
-            let result = try LinearAlgebra.withOneThread { () throws(PithError) in
-                for codec in codecs { problem.current = try codec.compress(problem) }
-                return problem.current
-            }
-            guard let result else { throw .fault("a pipeline without stages") }
+            for codec in codecs { problem.current = try codec.compress(problem) }
+            guard let result = problem.current else { throw .fault("a pipeline without stages") }
             return result
         } catch { throw error.within(name) }
     }

@@ -1,3 +1,5 @@
+import HeapModule
+
 /// The merges of byte-pair encoding in the order of their rank.
 struct BytePairMerges: Sendable {
     private let ranks: PairTable
@@ -49,15 +51,13 @@ struct BytePairMerges: Sendable {
         // A linked list over the positions; a position that was merged away is its own next.
         var next = Array(1...count)
         var previous = Array(-1..<count - 1)
-        var heap = MergeHeap()
-        func candidate(_ left: Int) -> MergeHeap.Entry? {
+        func candidate(_ left: Int) -> MergeCandidate? {
             let right = next[left]
             guard right < count, let rank = ranks[symbols[left], symbols[right]] else { return nil }
-            return MergeHeap.Entry(rank: rank, position: left)
+            return MergeCandidate(rank: rank, position: left)
         }
-        for i in 0..<count - 1 { if let entry = candidate(i) { heap.append(entry) } }
-        heap.arrange()
-        while let entry = heap.pop() {
+        var heap = Heap((0..<count - 1).compactMap(candidate))
+        while let entry = heap.popMin() {
             let left = entry.position
             let right = next[left]
             // What has changed since the entry was made has got an entry of its own.
@@ -67,8 +67,8 @@ struct BytePairMerges: Sendable {
             next[left] = after
             next[right] = right
             if after < count { previous[after] = left }
-            if previous[left] >= 0, let entry = candidate(previous[left]) { heap.push(entry) }
-            if let entry = candidate(left) { heap.push(entry) }
+            if previous[left] >= 0, let entry = candidate(previous[left]) { heap.insert(entry) }
+            if let entry = candidate(left) { heap.insert(entry) }
         }
         var kept = 0
         for i in 0..<count where next[i] != i {
@@ -79,58 +79,15 @@ struct BytePairMerges: Sendable {
     }
 }
 
-/// Merges that could be done, the lowest rank and then the leftmost first.
-private struct MergeHeap {
-    struct Entry {
-        // Rank above position, so that one comparison orders by both.
-        private let bits: UInt64
-        private static let positionBits: UInt64 = 40
+/// A merge that could be done; the lowest rank and then the leftmost is done first.
+private struct MergeCandidate: Comparable {
+    // Rank above position, so that one comparison orders by both.
+    private let bits: UInt64
+    private static let positionBits: UInt64 = 40
 
-        init(rank: UInt32, position: Int) { bits = UInt64(rank) << Self.positionBits | UInt64(position) }
+    init(rank: UInt32, position: Int) { bits = UInt64(rank) << Self.positionBits | UInt64(position) }
 
-        var rank: UInt32 { UInt32(truncatingIfNeeded: bits >> Self.positionBits) }
-        var position: Int { Int(bits & (1 << Self.positionBits - 1)) }
-        @inline(__always) func precedes(_ other: Entry) -> Bool { bits < other.bits }
-    }
-
-    private var entries: [Entry] = []
-
-    /// Adds an entry without keeping the order.
-    mutating func append(_ entry: Entry) { entries.append(entry) }
-
-    /// Puts all entries in order.
-    mutating func arrange() {
-        for i in stride(from: entries.count / 2 - 1, through: 0, by: -1) { sink(i) }
-    }
-
-    mutating func push(_ entry: Entry) {
-        entries.append(entry)
-        var child = entries.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            if !entries[child].precedes(entries[parent]) { break }
-            entries.swapAt(child, parent)
-            child = parent
-        }
-    }
-
-    mutating func pop() -> Entry? {
-        guard let last = entries.popLast() else { return nil }
-        guard let first = entries.first else { return last }
-        entries[0] = last
-        sink(0)
-        return first
-    }
-
-    private mutating func sink(_ start: Int) {
-        var parent = start
-        while true {
-            var child = 2 * parent + 1
-            if child >= entries.count { return }
-            if child + 1 < entries.count, entries[child + 1].precedes(entries[child]) { child += 1 }
-            if !entries[child].precedes(entries[parent]) { return }
-            entries.swapAt(child, parent)
-            parent = child
-        }
-    }
+    var rank: UInt32 { UInt32(truncatingIfNeeded: bits >> Self.positionBits) }
+    var position: Int { Int(bits & (1 << Self.positionBits - 1)) }
+    @inline(__always) static func < (left: Self, right: Self) -> Bool { left.bits < right.bits }
 }
