@@ -17,8 +17,8 @@ build: deps
 demo: build
 	@mkdir -p out
 	$(PITH) compare nano \
-	    rtn:bits=4 gptq:bits=4 gptq:bits=3 gptq:bits=3+eora:rank=16 rtn:bits=8 \
-	    wanda:sparsity=0.5 sparsegpt:sparsity=0.5 svd:ratio=0.6 \
+	    rtn:bits=4 gptq:bits=4 gptq:bits=3 gptq:bits=2 gptq:bits=2+eora:rank=8 \
+	    sparsegpt:sparsity=0.5 sparsegpt:pattern=2:4+gptq:bits=4 svd:ratio=0.6 \
 	    --report out/report.html --picture out/report.svg
 	@echo "The picture is in out/report.html."
 

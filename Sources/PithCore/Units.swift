@@ -58,6 +58,13 @@ extension Double {
         return formatted(decimals: min(max(0, digits - 1 - magnitude), 15))
     }
 
+    /// So many significant digits; below a thousandth with an exponent: `0.0123`, `5.81e-4`.
+    public func compact(significant digits: Int) -> String {
+        guard isFinite, self != 0, abs(self) < 0.001 else { return formatted(significant: digits) }
+        let exponent = Int(_log10(abs(self)).rounded(.down))
+        return (self * _power10(Double(-exponent))).formatted(significant: digits) + "e\(exponent)"
+    }
+
     /// Decimal notation with so many digits after the point.
     public func formatted(decimals: Int) -> String {
         guard isFinite else { return isNaN ? "nan" : (self < 0 ? "-inf" : "inf") }

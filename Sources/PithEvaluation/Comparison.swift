@@ -138,7 +138,7 @@ extension ComparisonRow {
             "\((estimate.value * scale).formatted(decimals: decimals)) ±\((estimate.standardError * scale).formatted(decimals: decimals))"
         }
         let kl = measurement.klDivergence
-        let divergence = "\(kl.value.formatted(significant: 3)) ±\(kl.standardError.formatted(significant: 2))"
+        let divergence = "\(kl.value.compact(significant: 3)) ±\(kl.standardError.compact(significant: 1))"
         return [
             spec, bitsPerWeight.description, bytes.description, divergence,
             withError(measurement.bitsPerByte, 4), withError(measurement.perplexity, 2),

@@ -66,8 +66,8 @@ struct RateDistortionPlot {
             let at = y(distortion).short
             lines.append(
                 "<line class=\"grid\" x1=\"\(left.short)\" x2=\"\((width - right).short)\" y1=\"\(at)\" y2=\"\(at)\"/>")
-            lines.append(
-                text(distortion.formatted(significant: 1), left - 10, y(distortion) + 4, "tick", anchor: "end"))
+            let label = decade < -3 ? "1e\(decade)" : distortion.formatted(significant: 1)
+            lines.append(text(label, left - 10, y(distortion) + 4, "tick", anchor: "end"))
         }
         let step = rateLimit > 20 ? 4.0 : rateLimit > 8 ? 2.0 : 1.0
         for rate in stride(from: 0, through: rateLimit, by: step) {

@@ -89,6 +89,8 @@ struct UnitsTests {
         #expect(BitsPerWeight(bytes: ByteCount(500), weights: 1000).description == "4.00")
         #expect(0.000123456.formatted(significant: 3) == "0.000123")
         #expect(45.678.formatted(significant: 3) == "45.7")
+        #expect(0.000581234.compact(significant: 3) == "5.81e-4")
+        #expect(0.0123.compact(significant: 2) == "0.012")
         #expect(Double.nan.formatted(decimals: 2) == "nan")
         #expect(Progress.time(3725) == "1 h 02 min")
     }
