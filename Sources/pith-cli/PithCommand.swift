@@ -85,14 +85,17 @@ enum TextFile {
     /// The last part of a path.
     static func fileName(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
 
-    /// Two halves of a text, cut between paragraphs if there are any.
+    /// Two halves of a text, cut between paragraphs if there is a place near the middle, else between words, else
+    /// between characters.
     static func halves(_ text: String) -> (String, String) {
         let bytes = Array(text.utf8)
         let middle = bytes.count / 2
-        let newline = UInt8(ascii: "\n")
+        let near = middle..<min(bytes.count, middle + bytes.count / 8)
+        let (newline, space) = (UInt8(ascii: "\n"), UInt8(ascii: " "))
         let cut =
-            (middle..<max(middle, bytes.count - 1)).first { bytes[$0] == newline && bytes[$0 + 1] == newline }
-            ?? (middle..<bytes.count).first { bytes[$0] == newline || bytes[$0] == UInt8(ascii: " ") } ?? middle
+            near.first { bytes[$0] == newline && bytes[$0 - 1] == newline }
+            ?? near.first { bytes[$0] == newline || bytes[$0] == space }
+            ?? near.first { bytes[$0] & 0xC0 != 0x80 } ?? middle
         return (String(decoding: bytes[..<cut], as: UTF8.self), String(decoding: bytes[cut...], as: UTF8.self))
     }
 }

@@ -27,16 +27,12 @@ struct ModelCompressorTests {
         return try model.nextLogits([1, 5, 9, 2, 7], state: &state)
     }
 
-    /// The default spec of every method of the catalogue, alone or behind rounding if it repairs.
-    static let specs = WeightCatalogue.all.map { type in
-        let alone = try? WeightPipeline(Spec(stages: [.init(name: type.entry.identifier)]))
-        return alone == nil ? "rtn+\(type.entry.identifier)" : type.entry.identifier
-    }
+    /// Every method of the catalogue with its defaults, and a composition.
+    static let specs = WeightCatalogue.all.map { $0.entry.identifier } + ["rtn+eora:rank=4"]
 
     @Test(arguments: specs)
     func everyMethodWritesAFolderThatRuns(spec: String) throws {
         try TestData.withTemporaryFolder { folder in
-            let spec = spec.contains("eora") && !spec.contains("+") ? "rtn+\(spec)" : spec
             let compressed = try compress(spec, into: joinPath(folder, "a"))
             #expect(try logits(compressed).allSatisfy(\.isFinite))
             let manifest = try #require(compressed.manifest)
