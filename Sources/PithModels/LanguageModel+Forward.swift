@@ -13,9 +13,9 @@ extension LanguageModel {
     ) throws(PithError) -> Tensor {
         try check(tokens, states)
         var hidden = embed(tokens.flatMap { $0 })
-        var workspace = makeWorkspace(tokens.map(\.count), states)
+        let workspace = makeWorkspace(tokens.map(\.count), states)
         for layer in layers.indices {
-            runLayer(layer, &hidden, &states, &workspace, observer)
+            runLayer(layer, &hidden, &states, workspace, observer)
         }
         return normalizeForHead(hidden, observer)
     }
@@ -26,8 +26,9 @@ extension LanguageModel {
         let values = [Float](unsafeUninitializedCapacity: rows.count * width) { buffer, count in
             hidden.values.withUnsafeBufferPointer { input in
                 guard let input = input.baseAddress, let output = buffer.baseAddress, !rows.isEmpty else { return }
-                head.apply(
-                    input + rows.lowerBound * hidden.columns, rows: rows.count, into: output, pool: pool)
+                let block = ActivationBlock(precision: precision)
+                block.load(input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
+                block.multiply(by: LinearProduct(head, into: output), pool: pool)
                 observer?.observe(.logits, layer: layers.count, output, rows: rows.count, width: width)
             }
             count = rows.count * width
@@ -97,131 +98,139 @@ extension LanguageModel {
     }
 }
 
-/// The buffers of a forward pass, reused by all layers, and the rotation of each row.
-public struct ForwardWorkspace {
+/// The buffers of a forward pass, used again by all layers, and the rotation of each row.
+public final class ForwardWorkspace {
     /// Rows of each sequence.
     let counts: [Int]
-    var normalized: [Float]  // [rows, hidden]
-    var queries: [Float]  // [rows, heads · headSize]
-    var keys: [Float]  // [rows, kvHeads · headSize]
-    var values: [Float]  // [rows, kvHeads · headSize]
-    var attended: [Float]  // [rows, heads · headSize]
-    var gate: [Float]  // [rows, intermediate]
-    var up: [Float]  // [rows, intermediate]
-    var update: [Float]  // [rows, hidden]
+    /// What the linear operators read.
+    let input: ActivationBlock
+    let normalized: UnsafeMutablePointer<Float>  // [rows, hidden]
+    let queries: UnsafeMutablePointer<Float>  // [rows, heads · headSize]
+    let keys: UnsafeMutablePointer<Float>  // [rows, kvHeads · headSize]
+    let values: UnsafeMutablePointer<Float>  // [rows, kvHeads · headSize]
+    let attended: UnsafeMutablePointer<Float>  // [rows, heads · headSize]
+    let gate: UnsafeMutablePointer<Float>  // [rows, intermediate]
+    let up: UnsafeMutablePointer<Float>  // [rows, intermediate]
+    let update: UnsafeMutablePointer<Float>  // [rows, hidden]
     let cosines: [Float]  // [rows, headSize / 2]
     let sines: [Float]  // [rows, headSize / 2]
+    private let memory = ScratchMemory()
+
+    init(_ c: ModelConfiguration, _ precision: ActivationPrecision, counts: [Int], angles: [Double]) {
+        self.counts = counts
+        input = ActivationBlock(precision: precision)
+        let rows = counts.reduce(0, +)
+        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
+        let widths = [
+            c.hiddenSize, queryWidth, keyWidth, keyWidth, queryWidth, c.intermediateSize, c.intermediateSize,
+            c.hiddenSize,
+        ]
+        // Each buffer begins on a boundary of 64 bytes.
+        var offsets = [0]
+        for width in widths { offsets.append(offsets.last! + (rows * width + 15) / 16 * 16) }
+        let base = memory.reserve(offsets.last! * 4).assumingMemoryBound(to: Float.self)
+        (normalized, queries, keys, values) = (
+            base, base + offsets[1], base + offsets[2], base + offsets[3]
+        )
+        (attended, gate, up, update) = (
+            base + offsets[4], base + offsets[5], base + offsets[6], base + offsets[7]
+        )
+        cosines = angles.map { Float(cosine($0)) }
+        sines = angles.map { Float(sine($0)) }
+    }
 }
 
 extension LanguageModel {
     /// Buffers for `counts[s]` rows that follow what `states[s]` holds.
     public func makeWorkspace(_ counts: [Int], _ states: [SequenceState]) -> ForwardWorkspace {
-        let c = configuration
-        let rows = counts.reduce(0, +)
         let positions = zip(counts, states).flatMap { count, state in (0..<count).map { state.position + $0 } }
         let angles = positions.flatMap { position in inverseFrequencies.map { Double(Float(position) * $0) } }
-        func buffer(_ width: Int) -> [Float] { [Float](repeating: 0, count: rows * width) }
-        return ForwardWorkspace(
-            counts: counts, normalized: buffer(c.hiddenSize), queries: buffer(c.headCount * c.headSize),
-            keys: buffer(c.keyValueHeadCount * c.headSize), values: buffer(c.keyValueHeadCount * c.headSize),
-            attended: buffer(c.headCount * c.headSize), gate: buffer(c.intermediateSize),
-            up: buffer(c.intermediateSize), update: buffer(c.hiddenSize), cosines: angles.map { Float(cosine($0)) },
-            sines: angles.map { Float(sine($0)) })
+        return ForwardWorkspace(configuration, precision, counts: counts, angles: angles)
     }
 
     /// Runs one layer over the residual stream `hidden`, [rows, hidden], in place.
     ///
     /// Calibration calls this layer by layer, so that compressed layers feed those behind them.
     public func runLayer(
-        _ layer: Int, _ hidden: inout Tensor, _ states: inout [SequenceState], _ workspace: inout ForwardWorkspace,
+        _ layer: Int, _ hidden: inout Tensor, _ states: inout [SequenceState], _ workspace: ForwardWorkspace,
         _ observer: (any ActivationObserver)? = nil
     ) {
         let rows = hidden.rows
         hidden.values.withUnsafeMutableBufferPointer { buffer in
             let stream = buffer.baseAddress!
             observer?.observe(.residual, layer: layer, stream, rows: rows, width: configuration.hiddenSize)
-            attend(layer, stream, rows, &states, &workspace, observer)
-            feedForward(layer, stream, rows, &workspace, observer)
+            attend(layer, stream, rows, &states, workspace, observer)
+            feedForward(layer, stream, rows, workspace, observer)
         }
     }
 
     /// hidden += O · attention(rotate(Q x), rotate(K x), V x) with x = norm(hidden).
     private func attend(
         _ index: Int, _ stream: UnsafeMutablePointer<Float>, _ rows: Int, _ states: inout [SequenceState],
-        _ w: inout ForwardWorkspace, _ observer: (any ActivationObserver)?
+        _ w: ForwardWorkspace, _ observer: (any ActivationObserver)?
     ) {
         let (layer, c) = (layers[index], configuration)
         let keyWidth = c.keyValueHeadCount * c.headSize
         let queryWidth = c.headCount * c.headSize
-        func see(_ site: ActivationSite, _ values: [Float], _ width: Int) {
+        func see(_ site: ActivationSite, _ values: UnsafePointer<Float>, _ width: Int) {
             observer?.observe(site, layer: index, values, rows: rows, width: width)
         }
-        normalize(stream, layer.attentionNorm, rows: rows, into: &w.normalized)
+        normalize(stream, layer.attentionNorm, rows: rows, into: w.normalized)
         see(.attentionInput, w.normalized, c.hiddenSize)
-        layer[.query].apply(w.normalized, rows: rows, into: &w.queries, pool: pool)
-        layer[.key].apply(w.normalized, rows: rows, into: &w.keys, pool: pool)
-        layer[.value].apply(w.normalized, rows: rows, into: &w.values, pool: pool)
-        rotate(&w.queries, heads: c.headCount, rows: rows, w.cosines, w.sines)
-        rotate(&w.keys, heads: c.keyValueHeadCount, rows: rows, w.cosines, w.sines)
+        w.input.load(w.normalized, rows: rows, width: c.hiddenSize)
+        w.input.multiply(
+            by: LinearProduct(layer[.query], into: w.queries), LinearProduct(layer[.key], into: w.keys),
+            LinearProduct(layer[.value], into: w.values), pool: pool)
+        rotate(w.queries, heads: c.headCount, rows: rows, w.cosines, w.sines)
+        rotate(w.keys, heads: c.keyValueHeadCount, rows: rows, w.cosines, w.sines)
         see(.queries, w.queries, queryWidth)
         see(.keys, w.keys, keyWidth)
         see(.values, w.values, keyWidth)
-        w.attended.withUnsafeMutableBufferPointer { attended in
-            w.queries.withUnsafeBufferPointer { queries in
-                w.keys.withUnsafeBufferPointer { keys in
-                    w.values.withUnsafeBufferPointer { values in
-                        var row = 0
-                        for (s, count) in w.counts.enumerated() {
-                            states[s].stores[index].append(
-                                keys: keys.baseAddress! + row * keyWidth,
-                                values: values.baseAddress! + row * keyWidth, rows: count)
-                            states[s].stores[index].attend(
-                                queries.baseAddress! + row * queryWidth, queryHeads: c.headCount, rows: count,
-                                into: attended.baseAddress! + row * queryWidth, pool: pool)
-                            row += count
-                        }
-                    }
-                }
-            }
+        var row = 0
+        for (s, count) in w.counts.enumerated() {
+            states[s].stores[index].append(
+                keys: w.keys + row * keyWidth, values: w.values + row * keyWidth, rows: count)
+            states[s].stores[index].attend(
+                w.queries + row * queryWidth, queryHeads: c.headCount, rows: count,
+                into: w.attended + row * queryWidth, pool: pool)
+            row += count
         }
         see(.attentionOutput, w.attended, queryWidth)
-        layer[.output].apply(w.attended, rows: rows, into: &w.update, pool: pool)
+        w.input.load(w.attended, rows: rows, width: queryWidth)
+        w.input.multiply(by: LinearProduct(layer[.output], into: w.update), pool: pool)
         kernels.add_scaled(w.update, 1, Int64(rows * c.hiddenSize), stream)
     }
 
     /// hidden += Down · gate(Gate x, Up x) with x = norm(hidden).
     private func feedForward(
-        _ index: Int, _ stream: UnsafeMutablePointer<Float>, _ rows: Int, _ w: inout ForwardWorkspace,
+        _ index: Int, _ stream: UnsafeMutablePointer<Float>, _ rows: Int, _ w: ForwardWorkspace,
         _ observer: (any ActivationObserver)?
     ) {
         let (layer, c) = (layers[index], configuration)
-        normalize(stream, layer.feedForwardNorm, rows: rows, into: &w.normalized)
+        normalize(stream, layer.feedForwardNorm, rows: rows, into: w.normalized)
         observer?.observe(.feedForwardInput, layer: index, w.normalized, rows: rows, width: c.hiddenSize)
-        layer[.gate].apply(w.normalized, rows: rows, into: &w.gate, pool: pool)
-        layer[.up].apply(w.normalized, rows: rows, into: &w.up, pool: pool)
-        w.gate.withUnsafeMutableBufferPointer { hidden in
-            gate.apply(
-                gate: hidden.baseAddress!, up: w.up, rows: rows, width: c.intermediateSize,
-                into: hidden.baseAddress!, pool: pool)
-        }
+        w.input.load(w.normalized, rows: rows, width: c.hiddenSize)
+        w.input.multiply(
+            by: LinearProduct(layer[.gate], into: w.gate), LinearProduct(layer[.up], into: w.up), pool: pool)
+        gate.apply(gate: w.gate, up: w.up, rows: rows, width: c.intermediateSize, into: w.gate, pool: pool)
         observer?.observe(.feedForwardHidden, layer: index, w.gate, rows: rows, width: c.intermediateSize)
-        layer[.down].apply(w.gate, rows: rows, into: &w.update, pool: pool)
+        w.input.load(w.gate, rows: rows, width: c.intermediateSize)
+        w.input.multiply(by: LinearProduct(layer[.down], into: w.update), pool: pool)
         kernels.add_scaled(w.update, 1, Int64(rows * c.hiddenSize), stream)
     }
 
     /// Rotates [rows, heads · headSize] in place, pairing element i with i + headSize / 2.
-    private func rotate(_ vectors: inout [Float], heads: Int, rows: Int, _ cosines: [Float], _ sines: [Float]) {
+    private func rotate(
+        _ vectors: UnsafeMutablePointer<Float>, heads: Int, rows: Int, _ cosines: [Float], _ sines: [Float]
+    ) {
         let (kernels, half) = (kernels, configuration.headSize / 2)
-        vectors.withUnsafeMutableBufferPointer { buffer in
-            let base = buffer.baseAddress!
-            cosines.withUnsafeBufferPointer { cosines in
-                sines.withUnsafeBufferPointer { sines in
-                    pool.forEachBlock(of: rows, grain: 64) { block in
-                        for row in block {
-                            kernels.rotate(
-                                base + row * heads * 2 * half, Int64(heads), Int64(half),
-                                cosines.baseAddress! + row * half, sines.baseAddress! + row * half)
-                        }
+        cosines.withUnsafeBufferPointer { cosines in
+            sines.withUnsafeBufferPointer { sines in
+                pool.forEachBlock(of: rows, grain: 64) { block in
+                    for row in block {
+                        kernels.rotate(
+                            vectors + row * heads * 2 * half, Int64(heads), Int64(half),
+                            cosines.baseAddress! + row * half, sines.baseAddress! + row * half)
                     }
                 }
             }

@@ -48,6 +48,8 @@ public struct LanguageModel: Sendable {
     public var head: any LinearOperator
     /// Between up, gate and down projections.
     public var gate: any ActivationGate = SwiGLU()
+    /// How finely the inputs of matrices are kept.
+    public var precision = ActivationPrecision.narrow
     /// The threads that loops run on.
     public var pool: ThreadPool
     let inverseFrequencies: [Float]

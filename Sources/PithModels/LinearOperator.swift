@@ -13,75 +13,100 @@ public protocol LinearOperator: Sendable {
     /// Exactly how many bits W occupies, side information included.
     var storedBits: Int { get }
 
-    /// Multiplies `rows` input rows, [rows, inputCount], into [rows, outputCount].
+    /// Makes ready what `multiply` needs of `input`, with all threads; called before any `multiply` of the same rows.
+    func prepare(_ input: ActivationBlock, pool: ThreadPool)
+
+    /// Multiplies all rows of `input` by the rows `outputs` of W, on one thread: the product of input row r and row n
+    /// of W goes to output[r · stride + n − outputs.lowerBound].
     ///
-    /// A row's result must not depend on how many rows come with it, nor on the number of threads.
-    func apply(
-        _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>, pool: ThreadPool)
+    /// A result must not depend on the rows that come with it, nor on how W is cut. `outputs` begins on a multiple
+    /// of 16.
+    func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int)
+}
+
+/// One of several matrices that read the same rows, and where its products go, [rows, outputCount].
+public struct LinearProduct {
+    let matrix: any LinearOperator
+    let output: UnsafeMutablePointer<Float>
+
+    /// W and the place of W x.
+    public init(_ matrix: any LinearOperator, into output: UnsafeMutablePointer<Float>) {
+        self.matrix = matrix
+        self.output = output
+    }
+}
+
+extension ActivationBlock {
+    /// Multiplies the rows by one matrix or several, in one loop over all their parts.
+    public func multiply(by products: LinearProduct..., pool: ThreadPool) {
+        for product in products { product.matrix.prepare(self, pool: pool) }
+        // Few rows: parts of W that keep a core busy for some microseconds. Many: parts that fit its cache.
+        let grain = rows <= 4 ? max(16, 65536 / max(1, width) / 16 * 16) : 48
+        let parts = products.map { ($0.matrix.outputCount + grain - 1) / grain }
+        pool.forEachBlock(of: parts.reduce(0, +), grain: 1) { block in
+            for index in block {
+                var (part, product) = (index, 0)
+                while part >= parts[product] { (part, product) = (part - parts[product], product + 1) }
+                let (matrix, output) = (products[product].matrix, products[product].output)
+                let outputs = part * grain..<min(matrix.outputCount, (part + 1) * grain)
+                matrix.multiply(outputs, self, into: output + outputs.lowerBound, stride: matrix.outputCount)
+            }
+        }
+    }
 }
 
 /// A linear operator whose rows of W can be decoded one by one: what most stored forms are.
 ///
 /// With `decodeRow` alone an operator works: blocks of rows are decoded into a buffer that fits the cache and
-/// multiplied there; W as a whole is never unpacked. `dotRow` is the short cut for few input rows.
+/// multiplied there; W as a whole is never unpacked. `dotRows` is the short cut for few input rows.
 public protocol RowDecodable: LinearOperator {
     /// Writes row `row` of W, [inputCount], to `target`.
     func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>)
 
-    /// The product of row `row` of W with one input row; the same bits as decoding and `kernels.multiply` give.
-    func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float
-
-    /// The products of some rows of W with one input row, each as `dotRow` gives it, into `output`, [rows.count].
+    /// The products of some rows of W with one input row, into `output`, [rows.count]; the same bits as decoding and
+    /// `kernels.multiply` give.
     func dotRows(_ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>)
 }
 
 extension RowDecodable {
-    /// Decodes the row, then multiplies.
-    public func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: inputCount) { buffer in
-            guard let base = buffer.baseAddress, inputCount > 0 else { return 0 }
-            decodeRow(row, into: base)
-            return kernels.dot(input, base, PITH_F32, Int64(inputCount))
-        }
-    }
+    /// Rows are multiplied as floats.
+    public func prepare(_ input: ActivationBlock, pool: ThreadPool) {}
 
-    /// One by one.
+    /// Decodes each row, then multiplies.
     public func dotRows(
         _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
     ) {
-        for (i, row) in rows.enumerated() { output[i] = dotRow(row, input) }
+        let kernels = kernels
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, inputCount)) { buffer in
+            guard let base = buffer.baseAddress else { return }
+            for (i, row) in rows.enumerated() {
+                decodeRow(row, into: base)
+                output[i] = kernels.dot(input, base, PITH_F32, Int64(inputCount))
+            }
+        }
     }
 
     /// Up to two input rows take `dotRows`; more are multiplied with decoded blocks of W.
-    public func apply(
-        _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>, pool: ThreadPool
+    public func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        guard rows > 2 else {
-            pool.forEachBlock(of: outputCount, grain: decodeGrain) { block in
-                for m in 0..<rows {
-                    dotRows(block, input + m * inputCount, into: output + m * outputCount + block.lowerBound)
-                }
+        guard input.rows > 2 else {
+            for m in 0..<input.rows {
+                dotRows(outputs, input.values + m * inputCount, into: output + m * stride)
             }
             return
         }
-        applyInBlocks(input, rows: rows, into: output, pool: pool)
-    }
-
-    /// Rows of W in one task of a matrix-vector product: about 16 thousand weights.
-    private var decodeGrain: Int { max(4, 16384 / max(1, inputCount)) }
-
-    private func applyInBlocks(
-        _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>, pool: ThreadPool
-    ) {
         let kernels = kernels
         // 24 rows are a whole number of every path's tiles.
-        pool.forEachBlock(of: outputCount, grain: 24) { block in
+        for start in Swift.stride(from: outputs.lowerBound, to: outputs.upperBound, by: 24) {
+            let block = start..<min(start + 24, outputs.upperBound)
             withUnsafeTemporaryAllocation(byteCount: 4 * max(1, block.count * inputCount), alignment: 64) { memory in
                 let panel = memory.baseAddress!.assumingMemoryBound(to: Float.self)
                 for (i, n) in block.enumerated() { decodeRow(n, into: panel + i * inputCount) }
                 kernels.multiply(
-                    input, Int64(rows), Int64(inputCount), panel, Int64(block.count), Int64(inputCount),
-                    Int64(inputCount), output + block.lowerBound, Int64(outputCount))
+                    input.values, Int64(input.rows), Int64(inputCount), panel, Int64(block.count), Int64(inputCount),
+                    Int64(inputCount), output + start - outputs.lowerBound, Int64(stride))
             }
         }
     }
@@ -129,11 +154,6 @@ public struct DenseOperator: RowDecodable {
     /// Widens a row.
     public func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
         kernels.widen(self.row(row), type, Int64(inputCount), target)
-    }
-
-    /// Multiplies a row as it is stored.
-    public func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
-        kernels.dot(input, self.row(row), type, Int64(inputCount))
     }
 
     /// Multiplies rows as they are stored, several at a time.

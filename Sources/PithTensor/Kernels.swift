@@ -5,10 +5,18 @@ import Synchronization
 public enum KernelPath: Int32, CaseIterable, Sendable {
     /// What the compiler's target has; the reference.
     case baseline = 0
+    /// NEON with dot products of bytes.
+    case neonDot = 1
     /// AVX2, FMA and F16C.
-    case avx2 = 1
+    case avx2 = 2
+    /// AVX2 with dot products of bytes.
+    case avxVNNI = 3
     /// AVX-512 F, BW, DQ and VL.
-    case avx512 = 2
+    case avx512 = 4
+    /// AVX-512 with dot products of bytes, VBMI and VBMI2.
+    case avx512VNNI = 5
+    /// The same, with dot products of BF16.
+    case avx512BF16 = 6
 
     /// Whether this machine can run it.
     public var isAvailable: Bool { pith_kernels_of(pith_path(UInt32(rawValue))) != nil }

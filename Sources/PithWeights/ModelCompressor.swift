@@ -227,9 +227,9 @@ private struct CalibrationStream {
     ) -> Tensor {
         let counts = sequences[batches[batch]].map(\.count)
         var states = counts.map { _ in model.makeState() }
-        var workspace = model.makeWorkspace(counts, states)
+        let workspace = model.makeWorkspace(counts, states)
         var stream = hidden[batch]
-        model.runLayer(layer, &stream, &states, &workspace, observer)
+        model.runLayer(layer, &stream, &states, workspace, observer)
         return stream
     }
 }

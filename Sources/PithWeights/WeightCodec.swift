@@ -115,7 +115,9 @@ extension LinearOperator {
             units.values.withUnsafeBufferPointer { input in
                 columns.values.withUnsafeMutableBufferPointer { output in
                     guard let input = input.baseAddress, let output = output.baseAddress else { return }
-                    apply(input, rows: count, into: output, pool: pool)
+                    let block = ActivationBlock(precision: .float)
+                    block.load(input, rows: count, width: inputCount)
+                    block.multiply(by: LinearProduct(self, into: output), pool: pool)
                 }
             }
             for i in 0..<count { for row in 0..<outputCount { result[row, start + i] = columns[i, row] } }

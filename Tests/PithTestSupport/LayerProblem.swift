@@ -51,13 +51,18 @@ public struct LayerProblem: Sendable {
 
 extension Tensor {
     /// The rows of this matrix multiplied by a stored one.
-    public func multiplied(by linear: any LinearOperator, pool: ThreadPool = ThreadPool(threads: 1)) -> Tensor {
+    public func multiplied(
+        by linear: any LinearOperator, _ precision: ActivationPrecision = .float,
+        pool: ThreadPool = ThreadPool(threads: 1)
+    ) -> Tensor {
         var result = Tensor(rows: rows, columns: linear.outputCount)
         let count = rows
         values.withUnsafeBufferPointer { input in
             result.values.withUnsafeMutableBufferPointer { output in
                 if let input = input.baseAddress, let output = output.baseAddress {
-                    linear.apply(input, rows: count, into: output, pool: pool)
+                    let block = ActivationBlock(precision: precision)
+                    block.load(input, rows: count, width: linear.inputCount)
+                    block.multiply(by: LinearProduct(linear, into: output), pool: pool)
                 }
             }
         }

@@ -14,23 +14,53 @@ extern "C" {
 /// Instruction sets, weakest first.
 typedef enum {
     PITH_PATH_BASELINE = 0, ///< what the compiler's target has: SSE2 on x86-64, NEON on arm64
-    PITH_PATH_AVX2 = 1,     ///< AVX2, FMA and F16C
-    PITH_PATH_AVX512 = 2,   ///< AVX-512 F, BW, DQ and VL
+    PITH_PATH_NEON_DOT = 1, ///< NEON with dot products of bytes
+    PITH_PATH_AVX2 = 2,     ///< AVX2, FMA and F16C
+    PITH_PATH_AVX_VNNI = 3, ///< AVX2 with dot products of bytes
+    PITH_PATH_AVX512 = 4,   ///< AVX-512 F, BW, DQ and VL
+    PITH_PATH_AVX512_VNNI = 5, ///< AVX-512 with dot products of bytes, VBMI and VBMI2
+    PITH_PATH_AVX512_BF16 = 6, ///< the same, with dot products of BF16
 } pith_path;
 
 /// Element types of dense matrices.
 typedef enum { PITH_F32 = 0, PITH_F16 = 1, PITH_BF16 = 2 } pith_element;
 
-/// Integer codes of one matrix row and what they mean: weight[i] = (code[i] - zero) * scale, by group.
-/// Codes are a little-endian bit stream, `bits` each; a row begins on a byte.
-/// Scales are F16; zeros are bytes, or NULL where all are 2^(bits-1).
+/// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says.
+/// weight = (code - zero) * scale, by row and group of columns. Rows and columns are padded to whole units.
 typedef struct {
+    /// Packed units, [blocks][units][unit_bytes].
     const uint8_t *codes;
+    /// F16, [blocks][groups][16].
     const uint16_t *scales;
+    /// [blocks][groups][16], or NULL where all are `zero`.
     const uint8_t *zeros;
+    int32_t zero;
     int32_t bits;
-    int32_t group_size;
-} pith_code_row;
+    int64_t unit_bytes;
+    /// Units of a row.
+    int64_t units;
+    /// Units that share a scale.
+    int64_t group;
+    /// Scales of a row.
+    int64_t groups;
+} pith_packed;
+
+/// Rows of inputs that are laid out together.
+#define PITH_TILE_ROWS 12
+
+/// Inputs as bytes, x = byte * scale by group of columns. Rows lie in tiles of PITH_TILE_ROWS, the last tile with the
+/// rest: bytes [columns / 4][rows of the tile][4]; scales and sums, the negative sums of the bytes of a group,
+/// [groups][rows of the tile].
+typedef struct {
+    int8_t *bytes;
+    float *scales;
+    int32_t *sums;
+    int64_t rows;
+    /// A multiple of 32.
+    int64_t columns;
+    /// Columns of a group, a multiple of 32, at most 128.
+    int64_t group;
+} pith_narrow_rows;
 
 /// One matrix row with most weights left out. A pattern says which of eight columns are kept; patterns are a
 /// little-endian bit stream, `bits` each, and `masks` gives the columns that each of them means, the first column in
@@ -58,13 +88,17 @@ typedef struct {
     void (*widen)(const void *source, pith_element type, int64_t count, float *target);
     /// Narrows floats, rounding to nearest even.
     void (*narrow)(const float *source, pith_element type, int64_t count, void *target);
-    /// Decodes one row of integer codes to floats.
-    void (*decode_codes)(const pith_code_row *row, int64_t count, float *target);
-    /// One output of a product with a row of integer codes; the same bits as decoding it first.
-    float (*dot_codes)(const float *x, const pith_code_row *row, int64_t k);
-    /// y[n] = product of x with row n of integer codes; rows lie `row_bytes` bytes and `groups` scales apart.
-    void (*multiply_codes)(const float *x, const pith_code_row *first, int64_t rows, int64_t row_bytes, int64_t groups,
-                           int64_t k, float *y);
+    /// Rounds one tile of `x` from rows of `count` floats.
+    void (*narrow_rows)(const float *source, int64_t count, int64_t tile, const pith_narrow_rows *x);
+    /// y[row * ldy + n] = products of the inputs with 16 * blocks rows of a packed matrix. The group of the inputs
+    /// divides that of the matrix, or the matrix has one group.
+    void (*multiply_packed)(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
+                            int64_t ldy);
+    /// The same with `rows` inputs of `count` floats, columns one after the other.
+    void (*multiply_packed_floats)(const pith_packed *w, int64_t block, int64_t blocks, const float *x, int64_t rows,
+                                   int64_t count, float *y, int64_t ldy);
+    /// Decodes one row of a packed matrix.
+    void (*decode_packed)(const pith_packed *w, int64_t row, int64_t count, float *target);
     /// Decodes one row with weights left out to floats.
     void (*decode_sparse)(const pith_sparse_row *row, int64_t count, float *target);
     /// One output of a product with a row with weights left out; the same bits as decoding it first.

@@ -254,7 +254,7 @@ static void narrow(const float *source, pith_element type, int64_t count, void *
     else memcpy(target + i, &weights, (size_t)count * sizeof(float));
 #define DOT_BODY sum = FMA(count >= 16 ? load16(x + i) : load_part(x + i, count), weights, sum);
 
-#include "codes.h"
+#include "packed.h"
 #include "sparse.h"
 
 // MARK: The rest of the forward pass
@@ -428,7 +428,8 @@ static void gram(const double *x, int64_t rows, int64_t width, int64_t panel, do
 
 const pith_kernels KERNEL_TABLE = {
     .multiply = multiply,         .dot = dot,           .widen = widen,       .narrow = narrow,
-    .decode_codes = decode_codes, .dot_codes = dot_codes, .multiply_codes = multiply_codes, .rms_norm = rms_norm, .swiglu = swiglu,
+    .narrow_rows = narrow_rows, .multiply_packed = multiply_packed, .decode_packed = decode_packed,
+    .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend = attend,             .gram = gram,       .decode_sparse = decode_sparse, .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference, .dot_rows = dot_dense_rows,

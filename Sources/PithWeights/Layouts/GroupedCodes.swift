@@ -6,23 +6,23 @@ import PithTensor
 /// Integer codes of 2 to 8 bits with a scale, and perhaps a zero point, for each group of columns of a row:
 /// weight = (code − zero) · scale.
 ///
-/// Parts: `codes` U8 [rows, bytes of a row], a little-endian bit stream; `scales` F16 [rows, groups]; `zeros` U8
-/// [rows, groups], absent where all are 2^(bits−1). Parameters: `bits`, `groupSize`.
-package struct GroupedCodes: StoredLinear, RowDecodable {
+/// Rows lie in blocks of 16, side by side, in units of 32 columns, so that vectors of any width read them in one
+/// stream. Parts: `codes` U8 [blocks, units, 64 · bits]; `scales` F16 [blocks, groups, 16]; `zeros` U8
+/// [blocks, groups, 16], absent where all are 2^(bits−1). Parameters: `bits`, `groupSize`.
+package struct GroupedCodes: PackedLayout {
     package static let layout = "codes"
 
     package let outputCount: Int
     package let inputCount: Int
     /// Bits of a code.
     package let bits: Int
-    /// Columns that share a scale; the last group of a row may be shorter.
+    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
     package let groupSize: Int
 
+    package let packing: Packing
     private let codes: StoredTensor
     private let scales: StoredTensor
     private let zeros: StoredTensor?
-    private let rowBytes: Int
-    private let groups: Int
 
     package var storedBits: Int { stored.storedBits }
 
@@ -37,88 +37,62 @@ package struct GroupedCodes: StoredLinear, RowDecodable {
         (outputCount, inputCount) = try matrixExtents(shape)
         bits = try parts.parameter("bits", in: 2...8)
         groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        guard groupSize % 16 == 0 || groupSize >= inputCount else {
-            throw .data("parameter 'groupSize' is \(groupSize)", remedy: "it should be a multiple of 16")
-        }
-        rowBytes = Self.rowBytes(columns: inputCount, bits: bits)
-        groups = (inputCount + groupSize - 1) / groupSize
-        codes = try parts.tensor("codes", .uint8, [outputCount, rowBytes])
-        scales = try parts.tensor("scales", .float16, [outputCount, groups]).aligned
-        zeros = parts.tensors["zeros"] == nil ? nil : try parts.tensor("zeros", .uint8, [outputCount, groups])
-        guard scales.isFinite, scales.bitPatterns.allSatisfy({ $0 & 0x8000 == 0 }) else {
-            throw .data("part 'scales' holds a negative or infinite scale")
-        }
-        if let zeros, bits < 8, let zero = zeros.byteValues.first(where: { $0 >> bits != 0 }) {
-            throw .data("part 'zeros' holds \(zero)", remedy: "\(bits)-bit codes end at \((1 << bits) - 1)")
-        }
+        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
+        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.units, 64 * bits])
+        scales = try packing.scales(parts)
+        zeros = try packing.zeros(parts, bits: bits)
     }
 
     /// Packs codes, one byte for each weight, [rows, columns], and their scales and zeros, [rows, groups].
     package init(
         codes: [UInt8], scales: [Float], zeros: [UInt8]?, rows: Int, columns: Int, bits: Int, groupSize: Int
     ) throws(PithError) {
-        let groups = (columns + groupSize - 1) / max(1, groupSize)
-        precondition(codes.count == rows * columns && scales.count == rows * groups, "parts do not fit the shape")
-        let rowBytes = Self.rowBytes(columns: columns, bits: bits)
-        let packed = packCodes(codes, rows: rows, columns: columns, bits: bits)
+        let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
+        precondition(codes.count == rows * columns && scales.count == rows * packing.groups, "parts do not fit")
+        let units = packing.unitBytes(of: codes)
         var parts = StoredParts(
             tensors: [
-                "codes": StoredTensor(bytes: packed, shape: [rows, rowBytes]),
-                "scales": StoredTensor(Tensor(shape: [rows, groups], values: scales), as: .float16),
+                "codes": StoredTensor(
+                    bytes: packPlanes(units, bits: bits), shape: [packing.blocks, packing.units, 64 * bits]),
+                "scales": StoredTensor(packing.blocked(scales), as: .float16),
             ], parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["zeros"] = zeros.map { StoredTensor(bytes: $0, shape: [rows, groups]) }
+        parts.tensors["zeros"] = zeros.map { zeros in
+            let blocked = packing.blocked(zeros.map { Float($0) })
+            return StoredTensor(bytes: blocked.values.map { UInt8($0) }, shape: blocked.shape)
+        }
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
-    private static func rowBytes(columns: Int, bits: Int) -> Int { (columns * bits + 7) / 8 }
-
-    /// Row `row` as the kernels take it.
-    private func codeRow(_ row: Int) -> pith_code_row? {
-        guard let codes = codes.byteValues.baseAddress, let scales = scales.bitPatterns.baseAddress else { return nil }
-        return pith_code_row(
-            codes: codes + row * rowBytes, scales: scales + row * groups,
-            zeros: zeros?.byteValues.baseAddress.map { $0 + row * groups }, bits: Int32(bits),
-            group_size: Int32(groupSize))
-    }
-
-    package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
-        guard inputCount > 0, var codes = codeRow(row) else { return }
-        kernels.decode_codes(&codes, Int64(inputCount), target)
-    }
-
-    package func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
-        guard inputCount > 0, var codes = codeRow(row) else { return 0 }
-        return kernels.dot_codes(input, &codes, Int64(inputCount))
-    }
-
-    package func dotRows(
-        _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
-    ) {
-        guard inputCount > 0, var first = codeRow(rows.lowerBound) else {
-            output.update(repeating: 0, count: rows.count)
-            return
-        }
-        kernels.multiply_codes(
-            input, &first, Int64(rows.count), Int64(rowBytes), Int64(groups), Int64(inputCount), output)
+    package var packed: pith_packed {
+        pith_packed(
+            codes: codes.byteValues.baseAddress, scales: scales.bitPatterns.baseAddress,
+            zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1), bits: Int32(bits),
+            unit_bytes: Int64(64 * bits), units: Int64(packing.units), group: Int64(packing.unitsOfGroup),
+            groups: Int64(packing.groups))
     }
 }
 
-/// Codes, one byte each, as bit streams that begin on a byte in every row, the lowest bits first.
-func packCodes(_ codes: [UInt8], rows: Int, columns: Int, bits: Int) -> [UInt8] {
+/// Packs units of bytes, 512 each, into planes of 4, 2 and 1 bits: the lowest bits first, and in each byte of a plane
+/// of b bits the bytes of 8/b vectors of 64, the first in the lowest bits.
+func packPlanes(_ units: [UInt8], bits: Int) -> [UInt8] {
+    guard bits < 8 else { return units }
     var packed: [UInt8] = []
-    packed.reserveCapacity(rows * ((columns * bits + 7) / 8))
-    for row in 0..<rows {
-        var (window, filled) = (UInt32(0), 0)
-        for code in codes[row * columns..<(row + 1) * columns] {
-            window |= UInt32(code) << UInt32(filled)
-            filled += bits
-            while filled >= 8 {
-                packed.append(UInt8(truncatingIfNeeded: window))
-                window >>= 8
-                filled -= 8
+    packed.reserveCapacity(units.count / 8 * bits)
+    for unit in stride(from: 0, to: units.count, by: 512) {
+        var shift = 0
+        for width in [4, 2, 1] where bits & width != 0 {
+            let (perByte, mask) = (8 / width, UInt8(1 << width) - 1)
+            for vector in stride(from: 0, to: 8, by: perByte) {
+                for lane in 0..<64 {
+                    var byte: UInt8 = 0
+                    for i in 0..<perByte {
+                        byte |= (units[unit + (vector + i) * 64 + lane] >> UInt8(shift) & mask) << UInt8(i * width)
+                    }
+                    packed.append(byte)
+                }
             }
+            shift += width
         }
-        if filled > 0 { packed.append(UInt8(truncatingIfNeeded: window)) }
     }
     return packed
 }

@@ -15,6 +15,10 @@ package struct LowRank: StoredLinear {
 
     private let left: DenseOperator
     private let right: DenseOperator
+    private let key = Key()
+
+    /// Names the product with the flat factor.
+    private final class Key: Sendable {}
 
     package var storedBits: Int { left.storedBits + right.storedBits }
 
@@ -42,21 +46,22 @@ package struct LowRank: StoredLinear {
         try self.init(parts, shape: [left.rows, right.columns], layouts: WeightLayouts.catalogue)
     }
 
-    package func apply(
-        _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>, pool: ThreadPool
+    /// The product with the flat factor is made once, and shared by all parts of the tall one.
+    package func prepare(_ input: ActivationBlock, pool: ThreadPool) {
+        guard rank > 0, inputCount > 0 else { return }
+        let middle = input.prepareDerived(ObjectIdentifier(key), width: rank) { target in
+            input.multiply(by: LinearProduct(right, into: target), pool: pool)
+        }
+        left.prepare(middle, pool: pool)
+    }
+
+    package func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
         guard rank > 0, inputCount > 0 else {
-            output.update(repeating: 0, count: rows * outputCount)
+            for row in 0..<input.rows { (output + row * stride).update(repeating: 0, count: outputs.count) }
             return
         }
-        // Some rows at a time, so that the room between the factors stays small: [64, rank].
-        for start in stride(from: 0, to: rows, by: 64) {
-            let count = min(64, rows - start)
-            withUnsafeTemporaryAllocation(byteCount: 4 * count * rank, alignment: 64) { memory in
-                guard let middle = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-                right.apply(input + start * inputCount, rows: count, into: middle, pool: pool)
-                left.apply(middle, rows: count, into: output + start * outputCount, pool: pool)
-            }
-        }
+        left.multiply(outputs, input.derived(ObjectIdentifier(key)), into: output, stride: stride)
     }
 }

@@ -232,3 +232,22 @@ package struct PatternSelection {
         return result
     }
 }
+/// Codes, one byte each, as bit streams that begin on a byte in every row, the lowest bits first.
+func packCodes(_ codes: [UInt8], rows: Int, columns: Int, bits: Int) -> [UInt8] {
+    var packed: [UInt8] = []
+    packed.reserveCapacity(rows * ((columns * bits + 7) / 8))
+    for row in 0..<rows {
+        var (window, filled) = (UInt32(0), 0)
+        for code in codes[row * columns..<(row + 1) * columns] {
+            window |= UInt32(code) << UInt32(filled)
+            filled += bits
+            while filled >= 8 {
+                packed.append(UInt8(truncatingIfNeeded: window))
+                window >>= 8
+                filled -= 8
+            }
+        }
+        if filled > 0 { packed.append(UInt8(truncatingIfNeeded: window)) }
+    }
+    return packed
+}

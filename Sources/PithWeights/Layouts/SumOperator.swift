@@ -1,3 +1,4 @@
+import CPithKernels
 import PithCore
 import PithModels
 import PithTensor
@@ -38,18 +39,20 @@ package struct SumOperator: StoredLinear {
             shape: [base.outputCount, base.inputCount], layouts: WeightLayouts.catalogue)
     }
 
-    package func apply(
-        _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>, pool: ThreadPool
+    package func prepare(_ input: ActivationBlock, pool: ThreadPool) {
+        base.prepare(input, pool: pool)
+        residual.prepare(input, pool: pool)
+    }
+
+    package func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        base.apply(input, rows: rows, into: output, pool: pool)
-        // Some rows at a time, so that the room for the second sum stays small.
-        for start in stride(from: 0, to: rows, by: 64) {
-            let count = min(64, rows - start) * outputCount
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, count)) { buffer in
-                guard let sum = buffer.baseAddress else { return }
-                residual.apply(input + start * inputCount, rows: min(64, rows - start), into: sum, pool: pool)
-                let target = output + start * outputCount
-                for i in 0..<count { target[i] += sum[i] }
+        base.multiply(outputs, input, into: output, stride: stride)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, input.rows * outputs.count)) { buffer in
+            guard let sum = buffer.baseAddress else { return }
+            residual.multiply(outputs, input, into: sum, stride: outputs.count)
+            for row in 0..<input.rows {
+                kernels.add_scaled(sum + row * outputs.count, 1, Int64(outputs.count), output + row * stride)
             }
         }
     }

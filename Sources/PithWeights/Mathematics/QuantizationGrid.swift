@@ -9,7 +9,7 @@ struct GridOptions: Sendable {
 
     static let schema: [OptionSchema] = [
         .integer("bits", 4, in: 2...8, "bits of a code"),
-        .integer("group", 64, in: 0...1024, "columns that share a scale, a multiple of 16; 0: the whole row"),
+        .integer("group", 64, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row"),
         .flag("symmetric", false, "scales without zero points"),
     ]
 
@@ -17,8 +17,8 @@ struct GridOptions: Sendable {
         bits = options.integer("bits")
         group = options.integer("group")
         symmetric = options.flag("symmetric")
-        guard group % 16 == 0 else {
-            throw .usage("group=\(group) is no multiple of 16", remedy: "for example group=64, or 0 for the whole row")
+        guard group % 32 == 0 else {
+            throw .usage("group=\(group) is no multiple of 32", remedy: "for example group=64, or 0 for the whole row")
         }
     }
 }

@@ -1,0 +1,461 @@
+// Products with packed matrices: 16 rows of W side by side, a lane for each row, so that sums need no lanes added.
+//
+// A unit is 16 rows by 32 columns: eight vectors of 64 bytes, vector j holding the columns 4j to 4j + 3 of each row,
+// row after row. Inputs are bytes with a scale by group; within a group all arithmetic is exact in whole numbers, and
+// over groups sum += (float(dot) * input scale) * weight scale with one fused multiply-add, group after group. So all
+// paths give the same bits, whatever is multiplied together.
+
+typedef uint8_t b64v __attribute__((vector_size(64), aligned(1)));
+
+INLINE b64v load64(const uint8_t *p) {
+    b64v v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void store64(uint8_t *p, b64v v) { memcpy(p, &v, sizeof v); }
+
+// MARK: Four bytes by four bytes, in each of 16 lanes
+
+/// The same four bytes for all lanes.
+INLINE i16v four_inputs(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return (i16v){0} + four;
+}
+
+#if defined(USE_VNNI512)
+/// sum + the products of unsigned and signed bytes; `narrow`: the unsigned ones are below 128.
+INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
+    return (i16v)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)inputs);
+}
+#elif defined(__AVX512F__)
+INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
+    // Pairs of products fit 16 bits only if the codes are below 128: the highest bit is multiplied by itself.
+    __m512i ones = _mm512_set1_epi16(1), c = (__m512i)codes, x = (__m512i)inputs;
+    __m512i low = narrow ? c : _mm512_and_si512(c, _mm512_set1_epi8(0x7F));
+    __m512i dot = _mm512_madd_epi16(_mm512_maddubs_epi16(low, x), ones);
+    if (!narrow) {
+        __m512i high = _mm512_andnot_si512(_mm512_set1_epi8(0x7F), c);
+        dot = _mm512_add_epi32(dot, _mm512_madd_epi16(_mm512_maddubs_epi16(high, x), ones));
+    }
+    return (i16v)_mm512_add_epi32((__m512i)sum, dot);
+}
+#elif defined(USE_AVX2_INTRINSICS)
+INLINE __m256i dot_bytes_half(__m256i sum, __m256i c, __m256i x, int narrow) {
+#if defined(USE_VNNI256)
+    return _mm256_dpbusd_avx_epi32(sum, c, x);
+#else
+    __m256i ones = _mm256_set1_epi16(1);
+    __m256i low = narrow ? c : _mm256_and_si256(c, _mm256_set1_epi8(0x7F));
+    __m256i dot = _mm256_madd_epi16(_mm256_maddubs_epi16(low, x), ones);
+    if (!narrow) {
+        __m256i high = _mm256_andnot_si256(_mm256_set1_epi8(0x7F), c);
+        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_maddubs_epi16(high, x), ones));
+    }
+    return _mm256_add_epi32(sum, dot);
+#endif
+}
+INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
+    __m256i s[2], c[2], x[2];
+    memcpy(s, &sum, 64);
+    memcpy(c, &codes, 64);
+    memcpy(x, &inputs, 64);
+    for (int half = 0; half < 2; half++) s[half] = dot_bytes_half(s[half], c[half], x[half], narrow);
+    memcpy(&sum, s, 64);
+    return sum;
+}
+#elif defined(USE_NEON_DOT)
+INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
+    // Signed by signed only: codes less 128, and 128 times the sum of the inputs besides.
+    int32x4_t s[4];
+    uint8x16_t c[4];
+    int8x16_t x;
+    memcpy(s, &sum, 64);
+    memcpy(c, &codes, 64);
+    memcpy(&x, &inputs, 16);
+    int32x4_t correction = vshlq_n_s32(vdotq_s32(vdupq_n_s32(0), x, vdupq_n_s8(1)), 7);
+    for (int i = 0; i < 4; i++) {
+        if (narrow) s[i] = vdotq_s32(s[i], vreinterpretq_s8_u8(c[i]), x);
+        else
+            s[i] = vaddq_s32(
+                vdotq_s32(s[i], vreinterpretq_s8_u8(veorq_u8(c[i], vdupq_n_u8(0x80))), x), correction);
+    }
+    memcpy(&sum, s, 64);
+    return sum;
+}
+#else
+INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
+    u16v c;
+    memcpy(&c, &codes, sizeof c);
+    for (int b = 0; b < 4; b++) sum += (i16v)(c >> (8 * b) & 255) * ((inputs << (24 - 8 * b)) >> 24);
+    return sum;
+}
+#endif
+
+/// The code of the weight zero in each row, below 2^15, times the sum of the inputs, between -2^15 and 2^15.
+INLINE i16v zero_term(i16v zeros, int32_t sum) {
+    i16v sums = (i16v){0} + sum;
+#if defined(__AVX512F__)
+    return (i16v)_mm512_madd_epi16((__m512i)zeros, (__m512i)sums);
+#elif defined(USE_AVX2_INTRINSICS)
+    __m256i z[2], s[2];
+    memcpy(z, &zeros, 64);
+    memcpy(s, &sums, 64);
+    for (int half = 0; half < 2; half++) z[half] = _mm256_madd_epi16(z[half], s[half]);
+    memcpy(&zeros, z, 64);
+    return zeros;
+#else
+    return zeros * sums;
+#endif
+}
+
+/// Each byte moved to the right by `bits` (to the left if negative), then what `mask` leaves of it.
+INLINE b64v shift_bytes(b64v bytes, int bits, int mask) {
+    u16v words;
+    memcpy(&words, &bytes, sizeof words);
+    words = bits >= 0 ? words >> bits : words << -bits;
+    memcpy(&bytes, &words, sizeof bytes);
+    return bytes & (uint8_t)mask;
+}
+
+// MARK: How units are packed
+
+#define UNIT_BYTES 512
+
+/// Where a block of W is read next.
+typedef struct {
+    const uint8_t *codes;
+} unit_cursor;
+
+INLINE unit_cursor begin_units(const pith_packed *w, int64_t block, int64_t unit) {
+    return (unit_cursor){w->codes + (block * w->units + unit) * w->unit_bytes};
+}
+
+/// Codes of up to 8 bits in planes of 4, 2 and 1 bits, the lowest bits first: a vector of a plane of b bits holds 8/b
+/// vectors of the unit, the first in the lowest bits.
+INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
+    const uint8_t *p = cursor->codes;
+    int shift = 0;
+    if (bits == 8) {
+        _Pragma("unroll") for (int j = 0; j < 8; j++) v[j] = load64(p + 64 * j);
+        cursor->codes += UNIT_BYTES;
+        return;
+    }
+    if (bits & 4) {
+        _Pragma("unroll") for (int j = 0; j < 4; j++) {
+            b64v plane = load64(p + 64 * j);
+            v[2 * j] = plane & 15;
+            v[2 * j + 1] = shift_bytes(plane, 4, 15);
+        }
+        p += 256;
+        shift = 4;
+    }
+    if (bits & 2) {
+        _Pragma("unroll") for (int j = 0; j < 2; j++) {
+            b64v plane = load64(p + 64 * j);
+            _Pragma("unroll") for (int i = 0; i < 4; i++) {
+                b64v part = shift_bytes(plane, 2 * i - shift, 3 << shift);
+                v[4 * j + i] = shift ? v[4 * j + i] | part : part;
+            }
+        }
+        p += 128;
+        shift += 2;
+    }
+    if (bits & 1) {
+        b64v plane = load64(p);
+        _Pragma("unroll") for (int i = 0; i < 8; i++) v[i] |= shift_bytes(plane, i - shift, 1 << shift);
+        p += 64;
+    }
+    cursor->codes = p;
+}
+
+INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int bits, b64v v[8]) { read_codes(cursor, bits, v); }
+
+/// Calls F with the number of bits as a constant, so that each packing gets a loop of its own.
+#define FOR_PACKING(W, F, ...)                                                                                         \
+    switch ((W)->bits) {                                                                                               \
+    case 2: F(__VA_ARGS__, 2); break;                                                                                  \
+    case 3: F(__VA_ARGS__, 3); break;                                                                                  \
+    case 4: F(__VA_ARGS__, 4); break;                                                                                  \
+    case 5: F(__VA_ARGS__, 5); break;                                                                                  \
+    case 6: F(__VA_ARGS__, 6); break;                                                                                  \
+    case 7: F(__VA_ARGS__, 7); break;                                                                                  \
+    default: F(__VA_ARGS__, 8); break;                                                                                 \
+    }
+
+// MARK: Scales and zeros
+
+/// Scales of the 16 rows of a block, for the group that `unit` belongs to.
+INLINE f16v block_scales(const pith_packed *w, int64_t block, int64_t unit) {
+    return widen_f16(w->scales + (block * w->groups + unit / w->group) * 16);
+}
+
+INLINE i16v block_zeros(const pith_packed *w, int64_t block, int64_t unit) {
+    if (!w->zeros) return (i16v){0} + w->zero;
+    b16v bytes;
+    memcpy(&bytes, w->zeros + (block * w->groups + unit / w->group) * 16, sizeof bytes);
+    return __builtin_convertvector(bytes, i16v);
+}
+
+// MARK: Inputs
+
+#define LARGEST_INPUT 127.0f
+
+/// The bytes, scales and sums of one tile of rows.
+typedef struct {
+    int8_t *bytes;
+    float *scales;
+    int32_t *sums;
+    int64_t rows;
+} input_tile;
+
+INLINE input_tile tile_of(const pith_narrow_rows *x, int64_t tile) {
+    int64_t first = tile * PITH_TILE_ROWS, groups = (x->columns + x->group - 1) / x->group;
+    int64_t rows = x->rows - first < PITH_TILE_ROWS ? x->rows - first : PITH_TILE_ROWS;
+    return (input_tile){x->bytes + first * x->columns, x->scales + first * groups, x->sums + first * groups, rows};
+}
+
+INLINE f16v load_up_to_16(const float *p, int64_t count) {
+    return count >= 16 ? load16(p) : count > 0 ? load_part(p, count) : (f16v){0};
+}
+
+/// Rounds one group of one row: bytes = x * 127 / max |x|. `stride` is the distance of four bytes to the next four.
+INLINE void narrow_group(const float *x, int64_t count, int64_t group, int8_t *bytes, int64_t stride, float *scale,
+                         int32_t *negative_sum) {
+    f16v largest = {0};
+    for (int64_t i = 0; i < count; i += 16)
+        largest = __builtin_elementwise_max(largest, __builtin_elementwise_abs(load_up_to_16(x + i, count - i)));
+    f8v a = __builtin_elementwise_max(__builtin_shufflevector(largest, largest, 0, 1, 2, 3, 4, 5, 6, 7),
+                                      __builtin_shufflevector(largest, largest, 8, 9, 10, 11, 12, 13, 14, 15));
+    f4v b = __builtin_elementwise_max(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(a, a, 4, 5, 6, 7));
+    float most = b[0] > b[1] ? b[0] : b[1], other = b[2] > b[3] ? b[2] : b[3];
+    if (other > most) most = other;
+    // Rows of zeros, and of what is no number, become zeros.
+    int usable = most > 0x1p-100f && most < 0x1p126f;
+    f16v factor = (f16v){0} + (usable ? LARGEST_INPUT / most : 0.0f);
+    i16v sum = {0};
+    for (int64_t i = 0; i < group; i += 16) {
+        f16v scaled = usable ? load_up_to_16(x + i, count - i) * factor : (f16v){0};
+        i16v rounded = __builtin_convertvector(__builtin_elementwise_roundeven(scaled), i16v);
+        sum += rounded;
+        typedef int8_t c16v __attribute__((vector_size(16)));
+        c16v narrow = __builtin_convertvector(rounded, c16v);
+        for (int j = 0; j < 4; j++) memcpy(bytes + (i / 4 + j) * stride, (char *)&narrow + 4 * j, 4);
+    }
+    int32_t total = 0;
+    for (int j = 0; j < 16; j++) total += sum[j];
+    *scale = usable ? most / LARGEST_INPUT : 0.0f;
+    *negative_sum = -total;
+}
+
+static void narrow_rows(const float *source, int64_t count, int64_t tile, const pith_narrow_rows *x) {
+    input_tile to = tile_of(x, tile);
+    source += tile * PITH_TILE_ROWS * count;
+    for (int64_t row = 0; row < to.rows; row++) {
+        for (int64_t start = 0, g = 0; start < x->columns; start += x->group, g++) {
+            int64_t padded = x->columns - start < x->group ? x->columns - start : x->group;
+            int64_t here = count - start < padded ? count - start : padded;
+            narrow_group(source + row * count + start, here, padded, to.bytes + start * to.rows + 4 * row,
+                         4 * to.rows, to.scales + g * to.rows + row, to.sums + g * to.rows + row);
+        }
+    }
+}
+
+// MARK: One input row
+
+/// Products of one input row with the 16 rows of a block, units unpacked on the way.
+INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_rows *x, input_tile tile, int64_t row,
+                      float *y, int bits) {
+    unit_cursor cursor = begin_units(w, block, 0);
+    const int8_t *inputs = tile.bytes + 4 * row;
+    int64_t step = x->group / 32, stride = 4 * tile.rows;
+    f16v sum = {0};
+    for (int64_t unit = 0, g = row; unit < w->units; g += tile.rows) {
+        int64_t end = unit + step < w->units ? unit + step : w->units;
+        f16v scales = block_scales(w, block, unit);
+        i16v dots[2] = {zero_term(block_zeros(w, block, unit), tile.sums[g]), {0}};
+        for (; unit < end; unit++, inputs += 8 * stride) {
+            b64v v[8];
+            read_unit(&cursor, w, bits, v);
+            _Pragma("unroll") for (int j = 0; j < 8; j++)
+                dots[j & 1] = dot_bytes(dots[j & 1], v[j], four_inputs(inputs + j * stride), bits < 8);
+        }
+        sum = FMA(__builtin_convertvector(dots[0] + dots[1], f16v) * tile.scales[g], scales, sum);
+    }
+    store16(y, sum);
+}
+
+INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
+                       int64_t ldy, int bits) {
+    for (int64_t b = 0; b < blocks; b++)
+        for (int64_t row = 0; row < x->rows; row++)
+            dot_block(w, block + b, x, tile_of(x, row / PITH_TILE_ROWS), row % PITH_TILE_ROWS, y + row * ldy + b * 16,
+                      bits);
+}
+
+// MARK: Many input rows
+
+/// Units of a block that are unpacked together: 32 KB.
+#define CHUNK_UNITS 64
+
+INLINE void unpack_units(const pith_packed *w, int64_t block, int64_t unit, int64_t count, uint8_t *bytes, int bits) {
+    unit_cursor cursor = begin_units(w, block, unit);
+    for (int64_t i = 0; i < count; i++) {
+        b64v v[8];
+        read_unit(&cursor, w, bits, v);
+        _Pragma("unroll") for (int j = 0; j < 8; j++) store64(bytes + i * UNIT_BYTES + 64 * j, v[j]);
+    }
+}
+
+/// Units of one or two blocks laid out as bytes.
+typedef struct {
+    const pith_packed *w;
+    const uint8_t *bytes;
+    int64_t block, unit, count;
+} byte_panel;
+
+/// Adds the products of TT input rows, from `row` of a tile on, with NB blocks of a panel to y.
+#define PANEL(TT, NB)                                                                                                  \
+    INLINE void panel_##TT##x##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, int64_t row,        \
+                                  float *y, int64_t ldy, int narrow) {                                                 \
+        int64_t step = x->group / 32, stride = 4 * tile.rows, stop = p->unit + p->count;                               \
+        const int8_t *inputs = tile.bytes + p->unit * 8 * stride + 4 * row;                                            \
+        const uint8_t *bytes = p->bytes;                                                                               \
+        for (int64_t unit = p->unit; unit < stop;) {                                                                   \
+            int64_t g = unit / step * tile.rows + row, end = unit + step < stop ? unit + step : stop;                  \
+            i16v zeros[NB], dots[TT][NB];                                                                              \
+            for (int b = 0; b < NB; b++) zeros[b] = block_zeros(p->w, p->block + b, unit);                             \
+            _Pragma("unroll") for (int t = 0; t < TT; t++)                                                             \
+                _Pragma("unroll") for (int b = 0; b < NB; b++) dots[t][b] = zero_term(zeros[b], tile.sums[g + t]);     \
+            f16v scales[NB];                                                                                           \
+            for (int b = 0; b < NB; b++) scales[b] = block_scales(p->w, p->block + b, unit);                           \
+            for (int64_t quads = (end - unit) * 8; quads > 0; quads--, inputs += stride, bytes += 64) {                \
+                b64v v[NB];                                                                                            \
+                for (int b = 0; b < NB; b++) v[b] = load64(bytes + b * CHUNK_UNITS * UNIT_BYTES);                      \
+                _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                       \
+                    i16v four = four_inputs(inputs + 4 * t);                                                           \
+                    _Pragma("unroll") for (int b = 0; b < NB; b++)                                                     \
+                        dots[t][b] = dot_bytes(dots[t][b], v[b], four, narrow);                                        \
+                }                                                                                                      \
+            }                                                                                                          \
+            unit = end;                                                                                                \
+            _Pragma("unroll") for (int t = 0; t < TT; t++)                                                             \
+                _Pragma("unroll") for (int b = 0; b < NB; b++) {                                                       \
+                    float *to = y + (row + t) * ldy + 16 * b;                                                          \
+                    f16v dot = __builtin_convertvector(dots[t][b], f16v) * tile.scales[g + t];                         \
+                    store16(to, FMA(dot, scales[b], load16(to)));                                                      \
+                }                                                                                                      \
+        }                                                                                                              \
+    }
+
+#if defined(__AVX512F__)
+PANEL(12, 2)
+PANEL(12, 1)
+#endif
+PANEL(4, 2)
+PANEL(4, 1)
+PANEL(1, 2)
+PANEL(1, 1)
+
+#define PANEL_ROWS(NB)                                                                                                 \
+    static void panel_rows_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
+                                int64_t ldy, int narrow) {                                                             \
+        int64_t row = 0;                                                                                               \
+        PANEL_FULL(NB)                                                                                                 \
+        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, narrow);                          \
+        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, narrow);                                  \
+    }
+#if defined(__AVX512F__)
+#define PANEL_FULL(NB)                                                                                                 \
+    for (; row + 12 <= tile.rows; row += 12) panel_12x##NB(p, x, tile, row, y, ldy, narrow);
+#else
+#define PANEL_FULL(NB)
+#endif
+PANEL_ROWS(1)
+PANEL_ROWS(2)
+
+/// One or two blocks, unpacked chunk by chunk.
+static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
+                           int64_t ldy) {
+    _Alignas(64) uint8_t bytes[2 * CHUNK_UNITS * UNIT_BYTES];
+    int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, step = x->group / 32;
+    int64_t chunk = CHUNK_UNITS / step * step;
+    for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
+    for (int64_t unit = 0; unit < w->units; unit += chunk) {
+        byte_panel panel = {w, bytes, block, unit, w->units - unit < chunk ? w->units - unit : chunk};
+        for (int64_t b = 0; b < blocks; b++) {
+            uint8_t *to = bytes + b * CHUNK_UNITS * UNIT_BYTES;
+            FOR_PACKING(w, unpack_units, w, block + b, unit, panel.count, to)
+        }
+        int narrow = w->bits < 8;
+        for (int64_t t = 0; t < tiles; t++) {
+            float *to = y + t * PITH_TILE_ROWS * ldy;
+            if (blocks == 2) panel_rows_2(&panel, x, tile_of(x, t), to, ldy, narrow);
+            else panel_rows_1(&panel, x, tile_of(x, t), to, ldy, narrow);
+        }
+    }
+}
+
+static void multiply_packed(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
+                            int64_t ldy) {
+    if (x->rows <= 2) {
+        FOR_PACKING(w, dot_blocks, w, block, blocks, x, y, ldy)
+        return;
+    }
+    for (int64_t b = 0; b < blocks; b += 2)
+        multiply_panel(w, block + b, blocks - b < 2 ? blocks - b : 2, x, y + 16 * b, ldy);
+}
+
+// MARK: Inputs as floats
+
+/// Adds the products of TT input rows of floats with one unpacked unit: columns one after the other.
+#define FLOAT_UNIT(TT)                                                                                                 \
+    INLINE void float_unit_##TT(const uint8_t *bytes, f16v scales, f16v shifts, const float *x, int64_t ldx,           \
+                                int64_t columns, float *y, int64_t ldy) {                                              \
+        f16v sum[TT];                                                                                                  \
+        for (int t = 0; t < TT; t++) sum[t] = load16(y + t * ldy);                                                     \
+        for (int64_t k = 0; k < columns; k++) {                                                                        \
+            u16v quad;                                                                                                 \
+            memcpy(&quad, bytes + k / 4 * 64, sizeof quad);                                                            \
+            f16v codes = __builtin_convertvector((i16v)(quad >> (uint32_t)(k % 4 * 8) & 255), f16v);                   \
+            f16v weights = FMA(codes, scales, shifts);                                                                 \
+            _Pragma("unroll") for (int t = 0; t < TT; t++) sum[t] = FMA(weights, (f16v){0} + x[t * ldx + k], sum[t]);  \
+        }                                                                                                              \
+        for (int t = 0; t < TT; t++) store16(y + t * ldy, sum[t]);                                                     \
+    }
+FLOAT_UNIT(8)
+FLOAT_UNIT(1)
+
+static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t blocks, const float *x, int64_t rows,
+                                   int64_t count, float *y, int64_t ldy) {
+    _Alignas(64) uint8_t bytes[UNIT_BYTES];
+    for (int64_t row = 0; row < rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
+    for (int64_t b = 0; b < blocks; b++) {
+        for (int64_t unit = 0; unit < w->units; unit++) {
+            FOR_PACKING(w, unpack_units, w, block + b, unit, 1, bytes)
+            f16v scales = block_scales(w, block + b, unit);
+            // Exact: a scale has 11 bits, a zero 8.
+            f16v shifts = -(scales * __builtin_convertvector(block_zeros(w, block + b, unit), f16v));
+            int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32, row = 0;
+            for (; row + 8 <= rows; row += 8)
+                float_unit_8(bytes, scales, shifts, x + row * count + unit * 32, count, columns,
+                             y + row * ldy + 16 * b, ldy);
+            for (; row < rows; row++)
+                float_unit_1(bytes, scales, shifts, x + row * count + unit * 32, count, columns,
+                             y + row * ldy + 16 * b, ldy);
+        }
+    }
+}
+
+static void decode_packed(const pith_packed *w, int64_t row, int64_t count, float *target) {
+    _Alignas(64) uint8_t bytes[UNIT_BYTES];
+    int64_t block = row / 16, lane = row % 16;
+    for (int64_t unit = 0; unit < w->units; unit++) {
+        FOR_PACKING(w, unpack_units, w, block, unit, 1, bytes)
+        float scale = block_scales(w, block, unit)[lane];
+        float shift = scale * (float)block_zeros(w, block, unit)[lane];
+        int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32;
+        for (int64_t k = 0; k < columns; k++)
+            target[unit * 32 + k] = (float)bytes[k / 4 * 64 + lane * 4 + k % 4] * scale - shift;
+    }
+}

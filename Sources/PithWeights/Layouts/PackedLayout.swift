@@ -1,0 +1,133 @@
+import CPithKernels
+import PithCore
+import PithModels
+import PithTensor
+
+/// How a matrix is cut for packed layouts: blocks of 16 rows, units of 32 columns, groups of columns with a scale.
+package struct Packing: Sendable {
+    let rows: Int
+    let columns: Int
+    /// Blocks of 16 rows.
+    let blocks: Int
+    /// Units of 32 columns.
+    let units: Int
+    /// Groups in a row.
+    let groups: Int
+    /// Units that share a scale.
+    let unitsOfGroup: Int
+    /// Columns of a group of inputs, 32 to 128: as many as fit a group of weights in whole numbers.
+    let inputGroup: Int
+
+    /// Checks that groups are whole units, or whole rows.
+    init(rows: Int, columns: Int, groupSize: Int) throws(PithError) {
+        guard groupSize > 0, groupSize % 32 == 0 || groupSize >= columns else {
+            throw .data("parameter 'groupSize' is \(groupSize)", remedy: "it should be a multiple of 32")
+        }
+        (self.rows, self.columns) = (rows, columns)
+        blocks = (rows + 15) / 16
+        units = (columns + 31) / 32
+        unitsOfGroup = max(1, min((groupSize + 31) / 32, units))
+        groups = (units + unitsOfGroup - 1) / unitsOfGroup
+        inputGroup = 32 * (groups <= 1 ? min(4, max(1, units)) : Self.inputUnits(of: unitsOfGroup))
+    }
+
+    private static func inputUnits(of group: Int) -> Int { [4, 3, 2].first { group % $0 == 0 } ?? 1 }
+
+    /// Where the weight at a row and a column lies among the bytes of unpacked units.
+    func place(_ row: Int, _ column: Int) -> Int {
+        ((row / 16 * units + column / 32) * 8 + column % 32 / 4) * 64 + row % 16 * 4 + column % 4
+    }
+
+    /// Bytes of a matrix, [rows, columns], as unpacked units, [blocks, units, 512], with zeros for padding.
+    func unitBytes(of bytes: [UInt8]) -> [UInt8] {
+        var units = [UInt8](repeating: 0, count: blocks * self.units * 512)
+        for row in 0..<rows {
+            for column in 0..<columns { units[place(row, column)] = bytes[row * columns + column] }
+        }
+        return units
+    }
+
+    /// Values of rows and groups, [rows, groups], as [blocks, groups, 16].
+    func blocked(_ values: [Float]) -> Tensor {
+        var result = Tensor(shape: [blocks, groups, 16])
+        for row in 0..<rows {
+            for group in 0..<groups {
+                result.values[(row / 16 * groups + group) * 16 + row % 16] = values[row * groups + group]
+            }
+        }
+        return result
+    }
+
+    /// The part `scales`, checked.
+    func scales(_ parts: StoredParts) throws(PithError) -> StoredTensor {
+        let scales = try parts.tensor("scales", .float16, [blocks, groups, 16]).aligned
+        guard scales.isFinite, scales.bitPatterns.allSatisfy({ $0 & 0x8000 == 0 }) else {
+            throw .data("part 'scales' holds a negative or infinite scale")
+        }
+        return scales
+    }
+
+    /// The part `zeros`, checked, if there is one.
+    func zeros(_ parts: StoredParts, bits: Int) throws(PithError) -> StoredTensor? {
+        guard parts.tensors["zeros"] != nil else { return nil }
+        let zeros = try parts.tensor("zeros", .uint8, [blocks, groups, 16])
+        if bits < 8, let zero = zeros.byteValues.first(where: { $0 >> bits != 0 }) {
+            throw .data("part 'zeros' holds \(zero)", remedy: "\(bits)-bit codes end at \((1 << bits) - 1)")
+        }
+        return zeros
+    }
+}
+
+/// A layout that unpacks to units of bytes. It says how it lies in memory; the kernels do the rest.
+package protocol PackedLayout: StoredLinear, RowDecodable {
+    /// How it is cut.
+    var packing: Packing { get }
+    /// Where it lies, as the kernels take it.
+    var packed: pith_packed { get }
+}
+
+extension PackedLayout {
+    /// Rounds the inputs to bytes, unless they are to stay floats.
+    package func prepare(_ input: ActivationBlock, pool: ThreadPool) {
+        if input.precision == .narrow { input.prepareNarrow(group: packing.inputGroup, pool: pool) }
+    }
+
+    package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
+        var packed = packed
+        kernels.decode_packed(&packed, Int64(row), Int64(inputCount), target)
+    }
+
+    package func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        let (first, whole) = (outputs.lowerBound / 16, outputs.count / 16)
+        multiplyBlocks(first..<first + whole, input, into: output, stride: stride)
+        let rest = outputs.count % 16
+        guard rest > 0 else { return }
+        // The last block has lanes that are no rows of the matrix.
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: input.rows * 16) { buffer in
+            guard let base = buffer.baseAddress else { return }
+            multiplyBlocks(first + whole..<first + whole + 1, input, into: base, stride: 16)
+            for row in 0..<input.rows {
+                (output + row * stride + whole * 16).update(from: base + row * 16, count: rest)
+            }
+        }
+    }
+
+    private func multiplyBlocks(
+        _ blocks: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        guard !blocks.isEmpty else { return }
+        var packed = packed
+        let (first, count) = (Int64(blocks.lowerBound), Int64(blocks.count))
+        switch input.precision {
+        case .narrow:
+            withUnsafePointer(to: input.narrow(group: packing.inputGroup).rows) { rows in
+                kernels.multiply_packed(&packed, first, count, rows, output, Int64(stride))
+            }
+        case .float:
+            kernels.multiply_packed_floats(
+                &packed, first, count, input.values, Int64(input.rows), Int64(inputCount), output, Int64(stride))
+        }
+    }
+}
