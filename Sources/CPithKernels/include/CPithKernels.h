@@ -25,6 +25,17 @@ typedef enum {
 /// Element types of dense matrices.
 typedef enum { PITH_F32 = 0, PITH_F16 = 1, PITH_BF16 = 2 } pith_element;
 
+/// How the units of a packed matrix become codes of a byte.
+typedef enum {
+    PITH_CODES_2 = 2, ///< integer codes of as many bits, in planes of 4, 2 and 1 bits
+    PITH_CODES_3 = 3,
+    PITH_CODES_4 = 4,
+    PITH_CODES_5 = 5,
+    PITH_CODES_6 = 6,
+    PITH_CODES_7 = 7,
+    PITH_CODES_8 = 8,
+} pith_packing;
+
 /// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says.
 /// weight = (code - zero) * scale, by row and group of columns. Rows and columns are padded to whole units.
 typedef struct {
@@ -35,7 +46,7 @@ typedef struct {
     /// [blocks][groups][16], or NULL where all are `zero`.
     const uint8_t *zeros;
     int32_t zero;
-    int32_t bits;
+    pith_packing packing;
     int64_t unit_bytes;
     /// Units of a row.
     int64_t units;

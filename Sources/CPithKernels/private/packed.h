@@ -169,18 +169,24 @@ INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
     cursor->codes = p;
 }
 
-INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int bits, b64v v[8]) { read_codes(cursor, bits, v); }
+/// The next unit, as codes of a byte each.
+INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int packing, b64v v[8]) {
+    read_codes(cursor, packing, v);
+}
 
-/// Calls F with the number of bits as a constant, so that each packing gets a loop of its own.
+/// Whether all codes of a packing are below 128.
+INLINE int is_narrow(int packing) { return packing < PITH_CODES_8; }
+
+/// Calls F with the packing as a constant, so that each packing gets a loop of its own.
 #define FOR_PACKING(W, F, ...)                                                                                         \
-    switch ((W)->bits) {                                                                                               \
-    case 2: F(__VA_ARGS__, 2); break;                                                                                  \
-    case 3: F(__VA_ARGS__, 3); break;                                                                                  \
-    case 4: F(__VA_ARGS__, 4); break;                                                                                  \
-    case 5: F(__VA_ARGS__, 5); break;                                                                                  \
-    case 6: F(__VA_ARGS__, 6); break;                                                                                  \
-    case 7: F(__VA_ARGS__, 7); break;                                                                                  \
-    default: F(__VA_ARGS__, 8); break;                                                                                 \
+    switch ((W)->packing) {                                                                                            \
+    case PITH_CODES_2: F(__VA_ARGS__, PITH_CODES_2); break;                                                            \
+    case PITH_CODES_3: F(__VA_ARGS__, PITH_CODES_3); break;                                                            \
+    case PITH_CODES_4: F(__VA_ARGS__, PITH_CODES_4); break;                                                            \
+    case PITH_CODES_5: F(__VA_ARGS__, PITH_CODES_5); break;                                                            \
+    case PITH_CODES_6: F(__VA_ARGS__, PITH_CODES_6); break;                                                            \
+    case PITH_CODES_7: F(__VA_ARGS__, PITH_CODES_7); break;                                                            \
+    default: F(__VA_ARGS__, PITH_CODES_8); break;                                                                      \
     }
 
 // MARK: Scales and zeros
@@ -265,7 +271,7 @@ static void narrow_rows(const float *source, int64_t count, int64_t tile, const 
 
 /// Products of one input row with the 16 rows of a block, units unpacked on the way.
 INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_rows *x, input_tile tile, int64_t row,
-                      float *y, int bits) {
+                      float *y, int packing) {
     unit_cursor cursor = begin_units(w, block, 0);
     const int8_t *inputs = tile.bytes + 4 * row;
     int64_t step = x->group / 32, stride = 4 * tile.rows;
@@ -276,9 +282,9 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
         i16v dots[2] = {zero_term(block_zeros(w, block, unit), tile.sums[g]), {0}};
         for (; unit < end; unit++, inputs += 8 * stride) {
             b64v v[8];
-            read_unit(&cursor, w, bits, v);
+            read_unit(&cursor, w, packing, v);
             _Pragma("unroll") for (int j = 0; j < 8; j++)
-                dots[j & 1] = dot_bytes(dots[j & 1], v[j], four_inputs(inputs + j * stride), bits < 8);
+                dots[j & 1] = dot_bytes(dots[j & 1], v[j], four_inputs(inputs + j * stride), is_narrow(packing));
         }
         sum = FMA(__builtin_convertvector(dots[0] + dots[1], f16v) * tile.scales[g], scales, sum);
     }
@@ -286,11 +292,11 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
 }
 
 INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
-                       int64_t ldy, int bits) {
+                       int64_t ldy, int packing) {
     for (int64_t b = 0; b < blocks; b++)
         for (int64_t row = 0; row < x->rows; row++)
             dot_block(w, block + b, x, tile_of(x, row / PITH_TILE_ROWS), row % PITH_TILE_ROWS, y + row * ldy + b * 16,
-                      bits);
+                      packing);
 }
 
 // MARK: Many input rows
@@ -298,11 +304,11 @@ INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, cons
 /// Units of a block that are unpacked together: 32 KB.
 #define CHUNK_UNITS 64
 
-INLINE void unpack_units(const pith_packed *w, int64_t block, int64_t unit, int64_t count, uint8_t *bytes, int bits) {
+INLINE void unpack_units(const pith_packed *w, int64_t block, int64_t unit, int64_t count, uint8_t *bytes, int packing) {
     unit_cursor cursor = begin_units(w, block, unit);
     for (int64_t i = 0; i < count; i++) {
         b64v v[8];
-        read_unit(&cursor, w, bits, v);
+        read_unit(&cursor, w, packing, v);
         _Pragma("unroll") for (int j = 0; j < 8; j++) store64(bytes + i * UNIT_BYTES + 64 * j, v[j]);
     }
 }
@@ -387,7 +393,7 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
             uint8_t *to = bytes + b * CHUNK_UNITS * UNIT_BYTES;
             FOR_PACKING(w, unpack_units, w, block + b, unit, panel.count, to)
         }
-        int narrow = w->bits < 8;
+        int narrow = is_narrow(w->packing);
         for (int64_t t = 0; t < tiles; t++) {
             float *to = y + t * PITH_TILE_ROWS * ldy;
             if (blocks == 2) panel_rows_2(&panel, x, tile_of(x, t), to, ldy, narrow);
