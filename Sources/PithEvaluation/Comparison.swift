@@ -42,6 +42,8 @@ public struct Comparison: Sendable {
     public let text: EvaluationText
     /// What to calibrate on.
     public let calibration: CalibrationText
+    /// How finely the inputs of matrices are kept when models are measured.
+    public var precision = ActivationPrecision.narrow
     /// The seed of all random choices.
     public var seed: UInt64 = 0
     /// What to do to the embeddings in every row; nil leaves them alone.
@@ -86,7 +88,11 @@ public struct Comparison: Sendable {
             folders.append(try ModelFolder(target))
         }
         var models: [LanguageModel] = []
-        for folder in folders { models.append(try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)) }
+        for folder in folders {
+            var model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+            model.precision = precision
+            models.append(model)
+        }
         let measurements = try Ruler(batchSize: batchSize).measure(
             models[0], against: Array(models[1...]), on: text, quiet: quiet)
         var progress = Progress("timing", total: folders.count, quiet: quiet)

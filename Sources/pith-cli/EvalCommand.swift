@@ -17,12 +17,12 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Print the figures as JSON.")
     var json = false
 
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup var runtime: RuntimeOptions
 
     func run() throws {
-        let pool = shared.pool
+        let pool = runtime.shared.pool
         let folder = try ModelFolder.open(model)
-        let candidate = try folder.loadModel(pool: pool)
+        let candidate = try runtime.loadModel(folder, pool: pool)
         let (name, content) = try textOptions.load()
         let text = try EvaluationText(
             content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
@@ -32,11 +32,11 @@ struct EvalCommand: ParsableCommand {
             guard other.configuration.vocabularySize == folder.configuration.vocabularySize else {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
-            return try other.loadModel(pool: pool)
+            return try runtime.loadModel(other, pool: pool)
         }
         let ruler = Ruler(batchSize: textOptions.batch)
         let measurement = try ruler.measure(
-            other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: shared.quiet
+            other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: runtime.shared.quiet
         ).last
         guard let measurement else { preconditionFailure("the reference is always measured") }
         let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
@@ -88,10 +88,10 @@ struct MeasureCommand: ParsableCommand {
     @Argument(help: "A model folder, or a built-in model's name.")
     var model: String
 
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup var runtime: RuntimeOptions
 
     func run() throws {
-        let model = try ModelFolder.open(model).loadModel(pool: shared.pool)
+        let model = try runtime.loadModel(ModelFolder.open(model))
         let speed = try SpeedMeasurement.inThisProcess(model)
         printJSON([
             "prefillTokensPerSecond": .real(speed.prefillTokensPerSecond),

@@ -51,6 +51,28 @@ struct SharedOptions: ParsableArguments {
     var pool: ThreadPool { ThreadPool(threads: threads ?? ThreadPool.coreCount) }
 }
 
+/// How a model is run.
+struct RuntimeOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "How finely the inputs of matrices are kept.",
+            discussion: """
+                narrow: 8 bits by group beside integer codes, bfloat16 beside BF16 weights; the faster. float: 32 bits.
+                """))
+    var activations = ActivationPrecision.narrow
+
+    @OptionGroup var shared: SharedOptions
+
+    /// The model of a folder, to be run as the options say.
+    func loadModel(_ folder: ModelFolder, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
+        var model = try folder.loadModel(pool: pool ?? shared.pool)
+        model.precision = activations
+        return model
+    }
+}
+
+extension ActivationPrecision: ExpressibleByArgument {}
+
 /// What is measured on.
 struct TextOptions: ParsableArguments {
     @Option(help: "A text file to measure on; by default Pith's own guide.")

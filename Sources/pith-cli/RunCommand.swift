@@ -37,14 +37,15 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Print the text and the figures as JSON when done.")
     var json = false
 
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup var runtime: RuntimeOptions
+    private var shared: SharedOptions { runtime.shared }
 
     func run() throws {
         let options = try SamplingOptions(
             temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetitionPenalty,
             seed: seed)
         let folder = try ModelFolder.open(model)
-        let model = try folder.loadModel(pool: shared.pool)
+        let model = try runtime.loadModel(folder)
         let text =
             prompt == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
         let tokens = try promptTokens(text, folder)
