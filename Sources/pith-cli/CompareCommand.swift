@@ -45,7 +45,10 @@ struct CompareCommand: ParsableCommand {
             folder, specs: parsed, text: text, calibration: calibration, pool: shared.pool
         ) { (path) throws(PithError) in
             try SpeedMeasurement.inChildProcess(
-                Bundle.main.executablePath ?? CommandLine.arguments[0], ["measure", path, "--threads", "\(threads)", "--activations", runtime.activations.rawValue])
+                Bundle.main.executablePath ?? CommandLine.arguments[0],
+                [
+                    "measure", path, "--threads", "\(threads)", "--activations", runtime.activations.rawValue,
+                ])
         }
         comparison.precision = runtime.activations
         comparison.seed = compressionOptions.seed

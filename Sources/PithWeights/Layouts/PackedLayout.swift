@@ -61,7 +61,8 @@ package struct Packing: Sendable {
     /// The part `scales`, checked.
     func scales(_ parts: StoredParts) throws(PithError) -> StoredTensor {
         let scales = try parts.tensor("scales", .float16, [blocks, groups, 16]).aligned
-        guard scales.isFinite, scales.bitPatterns.allSatisfy({ $0 & 0x8000 == 0 }) else {
+        // From the first infinity on come what is no number, and then all that is negative.
+        guard scales.bitPatterns.largest < 0x7C00 else {
             throw .data("part 'scales' holds a negative or infinite scale")
         }
         return scales
@@ -71,8 +72,9 @@ package struct Packing: Sendable {
     func zeros(_ parts: StoredParts, bits: Int) throws(PithError) -> StoredTensor? {
         guard parts.tensors["zeros"] != nil else { return nil }
         let zeros = try parts.tensor("zeros", .uint8, [blocks, groups, 16])
-        if bits < 8, let zero = zeros.byteValues.first(where: { $0 >> bits != 0 }) {
-            throw .data("part 'zeros' holds \(zero)", remedy: "\(bits)-bit codes end at \((1 << bits) - 1)")
+        let largest = zeros.byteValues.largest
+        guard largest >> bits == 0 else {
+            throw .data("part 'zeros' holds \(largest)", remedy: "\(bits)-bit codes end at \((1 << bits) - 1)")
         }
         return zeros
     }

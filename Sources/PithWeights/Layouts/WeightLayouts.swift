@@ -22,6 +22,16 @@ func matrixExtents(_ shape: [Int]) throws(PithError) -> (rows: Int, columns: Int
     return (shape[0], shape[1])
 }
 
+extension UnsafeBufferPointer where Element: FixedWidthInteger {
+    /// The largest element, 0 if there is none. A loop that the compiler turns into vectors: files are checked with
+    /// it when they are opened.
+    var largest: Element {
+        var result: Element = 0
+        for element in self { result = Swift.max(result, element) }
+        return result
+    }
+}
+
 extension StoredTensor {
     /// The same elements at an address that suits their type; files may hold them at any.
     var aligned: StoredTensor {
