@@ -36,10 +36,11 @@ let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
 
 var targets: [Target] = [
-    // Ground: errors, units, specs, threads, files; tensors and the kernels below them.
+    // Ground: errors, units, specs, threads, files; tensors and the kernels below them; entropy coding.
     room("PithCore", []),
     .target(name: "CPithKernels"),
     room("PithTensor", ["CPithKernels", "PithCore"] + linearAlgebra),
+    room("PithCoding", ground),
 
     // What is read and written.
     room("PithFormats", ground, [heap]),
@@ -49,7 +50,7 @@ var targets: [Target] = [
     room("PithModels", ground + ["PithFormats"]),
 
     // The planes.
-    room("PithWeights", models),
+    room("PithWeights", models + ["PithCoding"]),
 
     // The ruler.
     room("PithEvaluation", models + ["PithWeights"]),
@@ -58,7 +59,7 @@ var targets: [Target] = [
     .target(
         name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano"), .copy("text")],
         swiftSettings: swiftSettings),
-    room("Pith", models + ["PithWeights", "PithEvaluation", "PithTraining", "PithBuiltIn"]),
+    room("Pith", models + ["PithCoding", "PithWeights", "PithEvaluation", "PithTraining", "PithBuiltIn"]),
     .executableTarget(
         name: "pith-cli",
         dependencies: ["Pith", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -69,6 +70,7 @@ var targets: [Target] = [
         path: "Tests/PithTestSupport", swiftSettings: swiftSettings),
     tests(of: "PithCore"),
     tests(of: "PithTensor"),
+    tests(of: "PithCoding"),
     tests(of: "PithFormats"),
     tests(of: "PithModels"),
     tests(of: "PithTraining"),

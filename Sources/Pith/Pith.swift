@@ -1,5 +1,6 @@
 // The umbrella: `import Pith` brings all rooms.
 @_exported import PithBuiltIn
+@_exported import PithCoding
 @_exported import PithCore
 @_exported import PithEvaluation
 @_exported import PithFormats
