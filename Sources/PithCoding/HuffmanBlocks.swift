@@ -37,25 +37,33 @@ public struct HuffmanBlocks: Sendable {
         self = blocks
     }
 
+    /// The table, from tables of fewer bits: a symbol, and what the table of the bits behind its code says.
     private static func table(_ code: HuffmanCode) -> [UInt64] {
-        // One symbol for each index. A lone symbol has the code 0, and 1 is made to mean it too.
-        var single = [(symbol: UInt64, length: Int)](repeating: (0, 0), count: 1 << lengthLimit)
+        // By index, symbol · 16 + length. A lone symbol has the code 0, and 1 is made to mean it too.
+        var single = [UInt16](repeating: 0, count: 1 << lengthLimit)
         for (symbol, length) in code.lengths.enumerated() where length > 0 {
-            for index in stride(from: Int(code.codes[symbol]), to: single.count, by: 1 << Int(length)) {
-                single[index] = (UInt64(symbol), Int(length))
-                if code.lengths.count(where: { $0 > 0 }) == 1 { single[index + 1] = single[index] }
+            let first = code.longest == 1 && code.codedSymbolCount == 1 ? 0 : Int(code.codes[symbol])
+            let step = code.codedSymbolCount == 1 ? 1 : 1 << Int(length)
+            for index in stride(from: first, to: single.count, by: step) {
+                single[index] = UInt16(symbol) << 4 | UInt16(length)
             }
         }
-        return (0..<single.count).map { index in
-            var (entry, bits, count) = (UInt64(0), 0, 0)
-            while count < symbolsOfEntry {
-                let (symbol, length) = single[index >> bits]
-                guard bits + length <= lengthLimit else { break }
-                entry |= symbol << UInt64(8 * count)
-                (bits, count) = (bits + length, count + 1)
+        // The table of b bits stands from 2^b on.
+        var tables = [UInt64](repeating: 0, count: 2 << lengthLimit)
+        for bits in 1...lengthLimit {
+            for index in 0..<1 << bits {
+                let (symbol, length) = (UInt64(single[index] >> 4), Int(single[index] & 15))
+                guard length <= bits else { continue }
+                var behind = tables[1 << (bits - length) + index >> length]
+                if behind >> 56 == UInt64(symbolsOfEntry) {
+                    // No room for the last symbol.
+                    behind -= UInt64(code.lengths[Int(behind >> 40 & 255)]) << 48 + 1 << 56
+                }
+                let symbols = behind << 8 & 0xFFFF_FFFF_FFFF | symbol
+                tables[1 << bits + index] = behind & 0xFFFF << 48 + UInt64(length) << 48 + 1 << 56 | symbols
             }
-            return entry | UInt64(bits) << 48 | UInt64(count) << 56
         }
+        return Array(tables[(1 << lengthLimit)...])
     }
 
     /// The symbols of a stream: a quarter of `count`, the last streams less.
@@ -72,28 +80,58 @@ public struct HuffmanBlocks: Sendable {
 
 extension HuffmanBlocks {
     /// The most bytes that a block of `count` symbols takes, with what `encode` writes beyond it meanwhile.
-    public static func largestSize(_ count: Int) -> Int { (count * lengthLimit + 7) / 8 + 3 * 4 + 4 + 8 }
+    public static func largestSize(_ count: Int) -> Int { 3 * 4 + 4 * largestStream(count) }
+
+    /// The most bytes of one stream, and eight that are written beyond it.
+    private static func largestStream(_ count: Int) -> Int { ((count + 3) / 4 * lengthLimit + 7) / 8 + 8 }
 
     /// Codes a block; every symbol must have a code. `target` has room for `largestSize`. Returns the bytes written.
     public func encode(_ symbols: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableRawPointer) -> Int {
-        let sizeBytes = Self.sizeBytes(symbols.count)
-        var end = target + 3 * sizeBytes
-        return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 256) { packed in
-            // Code and length in one word.
-            for symbol in 0..<256 {
-                packed[symbol] = UInt32(code.codes[symbol]) | UInt32(code.lengths[symbol]) << 16
+        guard let base = symbols.baseAddress, !symbols.isEmpty else { return 0 }
+        let (sizeBytes, room) = (Self.sizeBytes(symbols.count), Self.largestStream(symbols.count))
+        let first = target + 3 * sizeBytes
+        func stream(_ index: Int) -> StreamWriter {
+            let range = Self.range(ofStream: index, of: symbols.count)
+            return StreamWriter(next: base + range.lowerBound, last: base + range.upperBound, end: first + index * room)
+        }
+        return withWords { table in
+            var (a, b, c, d) = (stream(0), stream(1), stream(2), stream(3))
+            // The last stream is the shortest.
+            for _ in 0..<(d.last - d.next) / 4 {
+                a.writeFour(table)
+                b.writeFour(table)
+                c.writeFour(table)
+                d.writeFour(table)
             }
-            for stream in 0..<4 {
-                let begin = end
-                let part = UnsafeBufferPointer(rebasing: symbols[Self.range(ofStream: stream, of: symbols.count)])
-                end = Self.write(part, UnsafePointer(packed.baseAddress!), to: begin)
-                guard stream < 3 else { continue }
-                let size = UInt32(end - begin).littleEndian
-                withUnsafeBytes(of: size) {
-                    (target + stream * sizeBytes).copyMemory(from: $0.baseAddress!, byteCount: sizeBytes)
+            // Each was written where it has room; now they are moved together.
+            var end = first + a.finish(code)
+            for (index, size) in [b.finish(code), c.finish(code), d.finish(code)].enumerated() {
+                end.copyMemory(from: first + (index + 1) * room, byteCount: size)
+                end += size
+            }
+            for (index, size) in [a.size, b.size, c.size].enumerated() {
+                withUnsafeBytes(of: UInt32(size).littleEndian) {
+                    (target + index * sizeBytes).copyMemory(from: $0.baseAddress!, byteCount: sizeBytes)
                 }
             }
             return end - target
+        }
+    }
+
+    /// Calls `body` with the codes of pairs, by the second symbol · 256 + the first, and their lengths from bit 24 on;
+    /// pairs of symbols without codes have no meaning.
+    private func withWords<Result>(_ body: (UnsafePointer<UInt32>) -> Result) -> Result {
+        let present = code.lengths.indices.filter { code.lengths[$0] > 0 }
+        return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 1 << 16) { words in
+            for second in present {
+                let (upper, length) = (UInt32(code.codes[second]), UInt32(code.lengths[second]))
+                for first in present {
+                    let shift = UInt32(code.lengths[first])
+                    words[second << 8 | first] =
+                        UInt32(code.codes[first]) | upper &<< shift | (shift &+ length) &<< 24
+                }
+            }
+            return body(words.baseAddress!)
         }
     }
 
@@ -103,42 +141,60 @@ extension HuffmanBlocks {
             size = symbols.withUnsafeBufferPointer { encode($0, into: buffer.baseAddress!) }
         }
     }
+}
 
-    /// One stream; returns its end. Up to eight bytes behind it are overwritten.
+/// One stream while it is written. Up to eight bytes behind its end are overwritten.
+private struct StreamWriter {
+    var next: UnsafePointer<UInt8>
+    let last: UnsafePointer<UInt8>
+    var end: UnsafeMutableRawPointer
+    private(set) var size = 0
+    private let begin: UnsafeMutableRawPointer
+    private var window: UInt64 = 0
+    private var filled: UInt64 = 0
+
+    init(next: UnsafePointer<UInt8>, last: UnsafePointer<UInt8>, end: UnsafeMutableRawPointer) {
+        (self.next, self.last, self.end, begin) = (next, last, end, end)
+    }
+
     @inline(__always)
-    private static func write(
-        _ symbols: UnsafeBufferPointer<UInt8>, _ packed: UnsafePointer<UInt32>, to begin: UnsafeMutableRawPointer
-    ) -> UnsafeMutableRawPointer {
-        var (end, window, filled) = (begin, UInt64(0), UInt64(0))
-        @inline(__always) func put(_ symbol: UInt8) {
-            let word = packed[Int(symbol)]
-            window |= UInt64(word & 0xFFFF) &<< filled
-            filled &+= UInt64(word &>> 16)
-        }
-        @inline(__always) func flush() {
-            end.storeBytes(of: window.littleEndian, as: UInt64.self)
-            end += Int(filled &>> 3)
-            window &>>= filled & ~7
-            filled &= 7
-        }
-        guard var next = symbols.baseAddress else { return begin }
-        let last = next + symbols.count
-        // Seven bits are left at most, and five codes of eleven fill 62.
-        while last - next >= 5 {
-            put(next[0])
-            put(next[1])
-            put(next[2])
-            put(next[3])
-            put(next[4])
-            flush()
-            next += 5
-        }
+    private mutating func put(_ word: UInt32) {
+        window |= UInt64(word & 0xFF_FFFF) &<< filled
+        filled &+= UInt64(word &>> 24)
+    }
+
+    @inline(__always)
+    private mutating func put(pair offset: Int, _ table: UnsafePointer<UInt32>) {
+        let pair = UnsafeRawPointer(next).loadUnaligned(fromByteOffset: offset, as: UInt16.self)
+        put(table[Int(UInt16(littleEndian: pair))])
+    }
+
+    @inline(__always)
+    private mutating func flush() {
+        end.storeBytes(of: window.littleEndian, as: UInt64.self)
+        end += Int(filled &>> 3)
+        window &>>= filled & ~7
+        filled &= 7
+    }
+
+    /// Seven bits are left at most, and four codes of eleven fill 51.
+    @inline(__always)
+    mutating func writeFour(_ table: UnsafePointer<UInt32>) {
+        put(pair: 0, table)
+        put(pair: 2, table)
+        flush()
+        next += 4
+    }
+
+    /// Writes what remains and returns the size.
+    mutating func finish(_ code: HuffmanCode) -> Int {
         while next < last {
-            put(next[0])
+            put(UInt32(code.codes[Int(next.pointee)]) | UInt32(code.lengths[Int(next.pointee)]) << 24)
             flush()
             next += 1
         }
-        return end + (filled > 0 ? 1 : 0)
+        size = end - begin + (filled > 0 ? 1 : 0)
+        return size
     }
 }
 
@@ -184,14 +240,18 @@ extension HuffmanBlocks {
         _ block: UnsafeRawBufferPointer, count: Int, into target: UnsafeMutablePointer<UInt8>
     ) throws(PithError) {
         guard count > 0 else { return }
-        var lanes: [Lane] = []
-        lanes.reserveCapacity(4)
-        for stream in 0..<4 { lanes.append(try lane(stream, block, count, target)) }
+        var lanes = (
+            try lane(0, block, count, target), try lane(1, block, count, target), try lane(2, block, count, target),
+            try lane(3, block, count, target)
+        )
         let end = block.baseAddress! + block.count
         try table.withUnsafeBufferPointer { (table) throws(PithError) in
             let table = table.baseAddress!
             decodeSideBySide(&lanes, table, readableEnd: end)
-            for var lane in lanes { try finish(&lane, table, readableEnd: end) }
+            try finish(&lanes.0, table, readableEnd: end)
+            try finish(&lanes.1, table, readableEnd: end)
+            try finish(&lanes.2, table, readableEnd: end)
+            try finish(&lanes.3, table, readableEnd: end)
         }
     }
 
@@ -230,12 +290,12 @@ extension HuffmanBlocks {
 
     /// All four streams for as long as none comes near its end.
     private func decodeSideBySide(
-        _ lanes: inout [Lane], _ table: UnsafePointer<UInt64>, readableEnd: UnsafeRawPointer
+        _ lanes: inout (Lane, Lane, Lane, Lane), _ table: UnsafePointer<UInt64>, readableEnd: UnsafeRawPointer
     ) {
         let (looks, mask) = (Self.looks, Self.mask)
         // What a turn writes at most, with the eight bytes of its last look.
         let room = looks * Self.symbolsOfEntry + 8
-        var (a, b, c, d) = (lanes[0], lanes[1], lanes[2], lanes[3])
+        var (a, b, c, d) = lanes
         func turns(_ lane: Lane) -> Int {
             // A turn reads 8 bytes at the window, which moves by 7 at most.
             min(
@@ -258,7 +318,7 @@ extension HuffmanBlocks {
                 }
             }
         }
-        (lanes[0], lanes[1], lanes[2], lanes[3]) = (a, b, c, d)
+        lanes = (a, b, c, d)
     }
 
     /// The rest of one stream.
@@ -276,13 +336,21 @@ extension HuffmanBlocks {
             used &= 7
             guard lane.input <= lane.inputEnd else { throw .truncated(at: 0) }
             let rest = UnsafeRawBufferPointer(start: lane.input, count: readableEnd - lane.input)
-            let entry = table[Int(rest.word(at: 0) &>> UInt64(used) & mask)]
-            let number = min(Int(entry >> 56), lane.outputEnd - lane.output)
-            for i in 0..<number { lane.output[i] = UInt8(truncatingIfNeeded: entry >> UInt64(8 * i)) }
-            lane.output += number
-            // Of the last look only the symbols that were asked for are sure to be in the stream.
-            let bits = (0..<number).reduce(0) { $0 + Int(code.lengths[Int(lane.output[$1 - number])]) }
-            used += bits
+            let window = rest.word(at: 0) &>> UInt64(used)
+            let entry = table[Int(window & mask)]
+            var (symbols, number) = (entry, min(Int(entry >> 56), lane.outputEnd - lane.output))
+            if number < Int(entry >> 56) {
+                // Of the last look only the symbols that were asked for are sure to be in the stream.
+                for i in 0..<number { used += Int(code.lengths[Int(symbols >> UInt64(8 * i) & 255)]) }
+            } else {
+                used += Int(entry >> 48 & 255)
+            }
+            while number > 0 {
+                lane.output.pointee = UInt8(truncatingIfNeeded: symbols)
+                lane.output += 1
+                symbols >>= 8
+                number -= 1
+            }
         }
         guard (lane.input - lane.inputEnd) * 8 + used <= 0 else { throw .truncated(at: 0) }
     }

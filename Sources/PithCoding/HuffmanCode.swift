@@ -9,6 +9,9 @@ public struct HuffmanCode: Sendable, Equatable {
     /// The longest length.
     public let longest: Int
 
+    /// How many symbols have a code.
+    public let codedSymbolCount: Int
+
     /// The longest code that is understood.
     public static let lengthLimit = 15
 
@@ -38,6 +41,7 @@ public struct HuffmanCode: Sendable, Equatable {
         }
         self.lengths = lengths
         longest = Int(lengths.max() ?? 0)
+        codedSymbolCount = present
     }
 
     /// The shortest code for these counts with no length above `limit`; nil if all counts are 0.
