@@ -50,7 +50,9 @@ extension FloatsSegment {
         // [planes, count]
         let begins = (0..<planes.count).map { scratch + $0 * count }
         planes.split(elements, base, count: count, into: begins)
-        let codings = begins.enumerated().map { choose($0, UnsafeBufferPointer(start: $1, count: count)) }
+        let codings = begins.enumerated().map {
+            PlaneCoding(plane: $0, UnsafeBufferPointer(start: $1, count: count), coverage)
+        }
         let checksum = blockChecksum(UnsafeRawBufferPointer(start: elements, count: count * planes.count))
         target.storeBytes(of: checksum.littleEndian, as: UInt32.self)
         var index = target + 4
@@ -72,22 +74,6 @@ extension FloatsSegment {
             }
         }
         return end - target
-    }
-
-    /// A coding for a plane: exponents are always counted, other planes only where a sample says that it pays.
-    private func choose(_ plane: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> PlaneCoding {
-        if plane > 0 {
-            guard coverage == .allPlanes else { return .raw }
-            var sample = ByteCounts()
-            for start in stride(from: 0, to: bytes.count, by: 1 << 14) {
-                sample.add(UnsafeBufferPointer(rebasing: bytes[start..<min(bytes.count, start + 1 << 10)]))
-            }
-            let counts = sample.counts
-            if PlaneCoding.isNearlyUniform(counts, counts.reduce(0, +)) { return .raw }
-        }
-        var counts = ByteCounts()
-        counts.add(bytes)
-        return PlaneCoding(counts: counts.counts)
     }
 }
 

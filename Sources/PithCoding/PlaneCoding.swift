@@ -37,6 +37,24 @@ package enum PlaneCoding: Sendable {
         if withTable < bits / 50 * 49 { self = .rans(InterleavedRANS(table, lanes: Self.lanes)) }
     }
 
+    /// The coding for a plane: the first one's bytes, the exponents, are always counted, those of other planes only where
+    /// a sample says that coding pays.
+    package init(plane: Int, _ bytes: UnsafeBufferPointer<UInt8>, _ coverage: LosslessFloats.Coverage) {
+        if plane > 0 {
+            var sample = ByteCounts()
+            for start in stride(from: 0, to: coverage == .allPlanes ? bytes.count : 0, by: 1 << 14) {
+                sample.add(UnsafeBufferPointer(rebasing: bytes[start..<min(bytes.count, start + 1 << 10)]))
+            }
+            guard !Self.isNearlyUniform(sample.counts, sample.counts.reduce(0, +)) else {
+                self = .raw
+                return
+            }
+        }
+        var counts = ByteCounts()
+        counts.add(bytes)
+        self.init(counts: counts.counts)
+    }
+
     /// Whether coding can save no 1 of 64: by the chance that two bytes are the same, from which the entropy is at
     /// least its negative logarithm.
     static func isNearlyUniform(_ counts: [Int], _ total: Int) -> Bool {
@@ -44,9 +62,6 @@ package enum PlaneCoding: Sendable {
         let squares = counts.reduce(0.0) { $0 + Double($1) * Double($1) }
         return squares * 234 <= Double(total) * Double(total)
     }
-
-    /// Whether each byte is stored as it is.
-    package var isRaw: Bool { if case .raw = self { true } else { false } }
 
     /// The most bytes that a block of `count` bytes takes in any coding, with what `encode` writes beyond it meanwhile.
     package static func largestSize(_ count: Int) -> Int {
@@ -78,6 +93,13 @@ package enum PlaneCoding: Sendable {
             let block = rans.encode(bytes)
             block.withUnsafeBytes { target.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
             return block.count
+        }
+    }
+
+    /// Codes a block, which must be made of bytes that were counted.
+    package func encode(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: Self.largestSize(bytes.count)) { buffer, size in
+            size = encode(bytes, into: buffer.baseAddress!)
         }
     }
 

@@ -11,6 +11,8 @@ public enum WeightCatalogue {
         SparseGPT.self,
         SVD.self,
         EoRA.self,
+        DFloat11.self,
+        ZipNN.self,
     ]
 
     /// The codec of a stage's method.
