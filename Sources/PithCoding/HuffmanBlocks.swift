@@ -200,34 +200,40 @@ private struct StreamWriter {
 
 // MARK: Decoding
 
-/// One stream while it is decoded. The highest one bit of `bits` marks how far the window was used.
+/// One stream while it is decoded.
 private struct Lane {
-    var bits: UInt64
     var input: UnsafeRawPointer
     var output: UnsafeMutablePointer<UInt8>
     let outputEnd: UnsafeMutablePointer<UInt8>
     let inputEnd: UnsafeRawPointer
+    /// The bits behind those that are used up.
+    var bits: UInt64 = 0
+    /// Since both pointers were moved: the bits used, and from bit 8 on the symbols written.
+    var taken: UInt64 = 0
 
+    /// Moves the pointers; up to seven used bits remain.
     @inline(__always)
-    static func window(_ input: UnsafeRawPointer) -> UInt64 {
-        UInt64(littleEndian: input.loadUnaligned(as: UInt64.self)) | 1 << 63
+    mutating func settle() {
+        output += Int(taken &>> 8)
+        input += Int((taken & 255) &>> 3)
+        taken &= 7
     }
 
-    /// The window moves to the first byte that is not used up.
+    /// The next bits, 57 or more.
     @inline(__always)
     mutating func refill() {
-        let used = UInt64(truncatingIfNeeded: bits.leadingZeroBitCount)
-        input += Int(used &>> 3)
-        bits = Self.window(input) &>> (used & 7)
+        settle()
+        bits = UInt64(littleEndian: input.loadUnaligned(as: UInt64.self)) &>> taken
     }
 
     /// One look: up to six symbols.
     @inline(__always)
     mutating func look(_ table: UnsafePointer<UInt64>, _ mask: UInt64) {
         let entry = table[Int(bits & mask)]
-        UnsafeMutableRawPointer(output).storeBytes(of: entry.littleEndian, as: UInt64.self)
-        bits = bits &>> ((entry &>> 48) & 63)
-        output += Int(entry &>> 56)
+        UnsafeMutableRawPointer(output + Int(taken &>> 8)).storeBytes(of: entry.littleEndian, as: UInt64.self)
+        let step = entry &>> 48
+        bits = bits &>> (step & 63)
+        taken &+= step
     }
 }
 
@@ -248,22 +254,10 @@ extension HuffmanBlocks {
         try table.withUnsafeBufferPointer { (table) throws(PithError) in
             let table = table.baseAddress!
             decodeSideBySide(&lanes, table, readableEnd: end)
-            try finish(&lanes.0, table, readableEnd: end)
-            try finish(&lanes.1, table, readableEnd: end)
-            try finish(&lanes.2, table, readableEnd: end)
-            try finish(&lanes.3, table, readableEnd: end)
-        }
-    }
-
-    /// Decodes one of a block's four streams, of a block of `count` symbols, into the place of its symbols in `target`.
-    public func decode(
-        stream: Int, of block: UnsafeRawBufferPointer, count: Int, into target: UnsafeMutablePointer<UInt8>
-    ) throws(PithError) {
-        guard count > 0 else { return }
-        var lane = try lane(stream, block, count, target)
-        let end = block.baseAddress! + block.count
-        try table.withUnsafeBufferPointer { (table) throws(PithError) in
-            try finish(&lane, table.baseAddress!, readableEnd: end)
+            try finish(&lanes.0, table, readableEnd: end, writableEnd: target + count)
+            try finish(&lanes.1, table, readableEnd: end, writableEnd: target + count)
+            try finish(&lanes.2, table, readableEnd: end, writableEnd: target + count)
+            try finish(&lanes.3, table, readableEnd: end, writableEnd: target + count)
         }
     }
 
@@ -284,7 +278,7 @@ extension HuffmanBlocks {
         }
         let symbols = Self.range(ofStream: stream, of: count)
         return Lane(
-            bits: 1 << 63, input: block.baseAddress! + begin, output: target + symbols.lowerBound,
+            input: block.baseAddress! + begin, output: target + symbols.lowerBound,
             outputEnd: target + symbols.upperBound, inputEnd: block.baseAddress! + end)
     }
 
@@ -302,6 +296,12 @@ extension HuffmanBlocks {
                 (lane.outputEnd - lane.output - room) / (looks * Self.symbolsOfEntry),
                 (readableEnd - lane.input - 16) / 7)
         }
+        func settle() {
+            a.settle()
+            b.settle()
+            c.settle()
+            d.settle()
+        }
         while true {
             let safe = min(min(turns(a), turns(b)), min(turns(c), turns(d)))
             guard safe > 0 else { break }
@@ -317,41 +317,64 @@ extension HuffmanBlocks {
                     d.look(table, mask)
                 }
             }
+            settle()
+        }
+        // Nearer to the end one look at a time.
+        func canLook(_ lane: Lane) -> Bool { lane.outputEnd - lane.output >= 8 && readableEnd - lane.input >= 16 }
+        while canLook(a) && canLook(b) && canLook(c) && canLook(d) {
+            a.refill()
+            b.refill()
+            c.refill()
+            d.refill()
+            a.look(table, mask)
+            b.look(table, mask)
+            c.look(table, mask)
+            d.look(table, mask)
+            settle()
         }
         lanes = (a, b, c, d)
     }
 
-    /// The rest of one stream.
+    /// The rest of one stream; nothing is written from `writableEnd` on.
     private func finish(
-        _ lane: inout Lane, _ table: UnsafePointer<UInt64>, readableEnd: UnsafeRawPointer
+        _ lane: inout Lane, _ table: UnsafePointer<UInt64>, readableEnd: UnsafeRawPointer,
+        writableEnd: UnsafeMutablePointer<UInt8>
     ) throws(PithError) {
-        let mask = Self.mask
-        while lane.outputEnd - lane.output >= 8 && readableEnd - lane.input >= 16 {
+        if readableEnd - lane.input >= 32 && writableEnd - lane.outputEnd >= 8 && lane.outputEnd > lane.output {
+            finishByLooks(&lane, table, readableEnd: readableEnd)
+        } else {
+            finishBySymbols(&lane, table, readableEnd: readableEnd)
+        }
+        guard lane.output == lane.outputEnd, (lane.input - lane.inputEnd) * 8 + Int(lane.taken) <= 0 else {
+            throw .truncated(at: 0)
+        }
+    }
+
+    /// Looks write beyond the end of the stream's symbols, where those of the next stream lie already; they are put
+    /// back. Stops where the bytes end.
+    private func finishByLooks(_ lane: inout Lane, _ table: UnsafePointer<UInt64>, readableEnd: UnsafeRawPointer) {
+        let end = UnsafeMutableRawPointer(lane.outputEnd)
+        let behind = end.loadUnaligned(as: UInt64.self)
+        while lane.output < lane.outputEnd && readableEnd - lane.input >= 16 {
             lane.refill()
-            lane.look(table, mask)
-        }
-        var used = lane.bits.leadingZeroBitCount
-        while lane.output < lane.outputEnd {
-            lane.input += used >> 3
-            used &= 7
-            guard lane.input <= lane.inputEnd else { throw .truncated(at: 0) }
-            let rest = UnsafeRawBufferPointer(start: lane.input, count: readableEnd - lane.input)
-            let window = rest.word(at: 0) &>> UInt64(used)
-            let entry = table[Int(window & mask)]
-            var (symbols, number) = (entry, min(Int(entry >> 56), lane.outputEnd - lane.output))
-            if number < Int(entry >> 56) {
-                // Of the last look only the symbols that were asked for are sure to be in the stream.
-                for i in 0..<number { used += Int(code.lengths[Int(symbols >> UInt64(8 * i) & 255)]) }
-            } else {
-                used += Int(entry >> 48 & 255)
+            lane.look(table, Self.mask)
+            // The last look may take symbols that are not the stream's: their bits are given back.
+            while lane.output + Int(lane.taken >> 8) > lane.outputEnd {
+                lane.taken -= 1 << 8
+                lane.taken -= UInt64(code.lengths[Int(lane.output[Int(lane.taken >> 8)])])
             }
-            while number > 0 {
-                lane.output.pointee = UInt8(truncatingIfNeeded: symbols)
-                lane.output += 1
-                symbols >>= 8
-                number -= 1
-            }
+            lane.settle()
         }
-        guard (lane.input - lane.inputEnd) * 8 + used <= 0 else { throw .truncated(at: 0) }
+        end.storeBytes(of: behind, as: UInt64.self)
+    }
+
+    private func finishBySymbols(_ lane: inout Lane, _ table: UnsafePointer<UInt64>, readableEnd: UnsafeRawPointer) {
+        while lane.output < lane.outputEnd && lane.input <= lane.inputEnd {
+            let rest = UnsafeRawBufferPointer(start: lane.input, count: max(0, readableEnd - lane.input))
+            let symbol = UInt8(truncatingIfNeeded: table[Int(rest.word(at: 0) &>> lane.taken & Self.mask)])
+            lane.output.pointee = symbol
+            lane.taken += 1 << 8 + UInt64(code.lengths[Int(symbol)])
+            lane.settle()
+        }
     }
 }

@@ -12,8 +12,18 @@ public struct InterleavedRANS: Sendable {
     public let lanes: Int
     // By slot: frequency, place behind the symbol's start (16 bits each), symbol.
     private let slots: [UInt64]
-    // By symbol: ⌈2^(32 + bits) / frequency⌉, by which encoding divides.
-    private let reciprocals: [UInt64]
+    // By symbol.
+    private let divisors: [Divisor]
+
+    /// What encoding a symbol needs.
+    private struct Divisor {
+        /// From this state on a word goes out first.
+        var limit: UInt64 = 0
+        /// ⌈2^(32 + bits) / frequency⌉, by which the state is divided.
+        var reciprocal: UInt64 = 0
+        var frequency: UInt32 = 0
+        var start: UInt32 = 0
+    }
 
     /// The permitted numbers of states.
     public static let laneRange = 1...32
@@ -29,34 +39,41 @@ public struct InterleavedRANS: Sendable {
             for place in 0..<UInt64(frequency) { slots.append(UInt64(frequency) | place << 16 | UInt64(symbol) << 32) }
         }
         self.slots = slots
-        reciprocals = table.frequencies.map { frequency in
-            frequency == 0 ? 0 : ((1 << UInt64(32 + table.bits)) + UInt64(frequency) - 1) / UInt64(frequency)
+        divisors = zip(table.frequencies, table.starts).map { frequency, start in
+            guard frequency > 0 else { return Divisor() }
+            let wide = UInt64(frequency)
+            return Divisor(
+                limit: wide << UInt64(32 - table.bits), reciprocal: (1 << UInt64(32 + table.bits) + wide - 1) / wide,
+                frequency: frequency, start: start)
         }
     }
 
     /// Codes a block; every symbol must have a frequency.
     public func encode(_ symbols: UnsafeBufferPointer<UInt8>) -> [UInt8] {
         // At most one word for each symbol: the words are made from the last to the first.
-        let capacity = 4 * lanes + 2 * symbols.count
+        let capacity = 4 * lanes + 2 * symbols.count + 2
         let (bits, lanes) = (UInt64(table.bits), lanes)
         return withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer in
             var front = buffer.baseAddress! + capacity
             withUnsafeTemporaryAllocation(of: UInt32.self, capacity: lanes) { states in
                 states.initialize(repeating: Self.lowest)
-                var lane = symbols.count % lanes
-                for symbol in symbols.reversed() {
-                    lane = (lane == 0 ? lanes : lane) - 1
-                    let (frequency, start) = (table.frequencies[Int(symbol)], table.starts[Int(symbol)])
-                    assert(frequency > 0, "symbol \(symbol) has no frequency")
-                    var state = UInt64(states[lane])
-                    if state >= UInt64(frequency) << (32 - bits) {
-                        front -= 2
-                        front.storeBytes(of: UInt16(truncatingIfNeeded: state).littleEndian, as: UInt16.self)
-                        state >>= 16
+                divisors.withUnsafeBufferPointer { divisors in
+                    let (states, divisors) = (states.baseAddress!, divisors.baseAddress!)
+                    var lane = symbols.count % lanes
+                    for symbol in symbols.reversed() {
+                        lane = (lane == 0 ? lanes : lane) &- 1
+                        let divisor = divisors[Int(symbol)]
+                        assert(divisor.frequency > 0, "symbol \(symbol) has no frequency")
+                        var state = UInt64(states[lane])
+                        // Without a branch: the word is written, and kept where the state was too large.
+                        (front - 2).storeBytes(of: UInt16(truncatingIfNeeded: state).littleEndian, as: UInt16.self)
+                        let isHigh: UInt64 = state >= divisor.limit ? 1 : 0
+                        front -= Int(isHigh &<< 1)
+                        state &>>= isHigh &<< 4
+                        let quotient = (state &* divisor.reciprocal) &>> (32 &+ bits)
+                        let rest = state &- quotient &* UInt64(divisor.frequency)
+                        states[lane] = UInt32(truncatingIfNeeded: quotient &<< bits &+ rest &+ UInt64(divisor.start))
                     }
-                    let quotient = (state &* reciprocals[Int(symbol)]) >> (32 + bits)
-                    let rest = state &- quotient &* UInt64(frequency)
-                    states[lane] = UInt32(truncatingIfNeeded: quotient << bits &+ rest &+ UInt64(start))
                 }
                 for lane in (0..<lanes).reversed() {
                     front -= 4
@@ -117,17 +134,32 @@ public struct InterleavedRANS: Sendable {
         var (done, next) = (0, offset)
         slots.withUnsafeBufferPointer { slots in
             let slots = slots.baseAddress!
+            @inline(__always) func turn(_ state: inout UInt32, _ symbol: UnsafeMutablePointer<UInt8>) {
+                let slot = slots[Int(state & mask)]
+                symbol.pointee = UInt8(truncatingIfNeeded: slot &>> 32)
+                state =
+                    UInt32(truncatingIfNeeded: slot) & 0xFFFF &* (state &>> bits)
+                    &+ UInt32(truncatingIfNeeded: slot &>> 16) & 0xFFFF
+                // Without a branch, which could not be foreseen.
+                let word = UInt32(UInt16(littleEndian: (base + next).loadUnaligned(as: UInt16.self)))
+                let isLow: UInt32 = state < Self.lowest ? 1 : 0
+                state = state &<< (isLow &<< 4) | word & (0 &- isLow)
+                next &+= Int(isLow &<< 1)
+            }
             while count - done >= lanes && next <= lastStart {
-                for lane in 0..<lanes {
-                    let slot = slots[Int(states[lane] & mask)]
-                    target[done &+ lane] = UInt8(truncatingIfNeeded: slot &>> 32)
-                    let state =
-                        UInt32(slot & 0xFFFF) &* (states[lane] &>> bits)
-                        &+ UInt32(truncatingIfNeeded: slot &>> 16) & 0xFFFF
-                    let word = UInt32(UInt16(littleEndian: (base + next).loadUnaligned(as: UInt16.self)))
-                    let isLow = state < Self.lowest
-                    states[lane] = isLow ? state &<< 16 | word : state
-                    next &+= isLow ? 2 : 0
+                var (lane, symbols) = (0, target + done)
+                while lane + 4 <= lanes {
+                    var (a, b, c, d) = (states[lane], states[lane + 1], states[lane + 2], states[lane + 3])
+                    turn(&a, symbols)
+                    turn(&b, symbols + 1)
+                    turn(&c, symbols + 2)
+                    turn(&d, symbols + 3)
+                    (states[lane], states[lane + 1], states[lane + 2], states[lane + 3]) = (a, b, c, d)
+                    (lane, symbols) = (lane + 4, symbols + 4)
+                }
+                while lane < lanes {
+                    turn(&states[lane], symbols)
+                    (lane, symbols) = (lane + 1, symbols + 1)
                 }
                 done &+= lanes
             }

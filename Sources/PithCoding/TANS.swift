@@ -60,23 +60,42 @@ public struct TANS: Sendable {
 
     /// Codes a block; every symbol must have a frequency.
     public func encode(_ symbols: UnsafeBufferPointer<UInt8>) -> [UInt8] {
-        var (stream, size) = (BitWriter(), 1 << bits)
-        // States of even and of odd symbols, above the table's size.
-        var (even, odd) = (size, size)
-        for index in symbols.indices.reversed() {
-            let exit = exits[Int(symbols[index])]
-            assert(exit.threshold > 0, "symbol \(symbols[index]) has no frequency")
-            let state = index & 1 == 0 ? even : odd
-            let left = state >= exit.threshold ? exit.mostBits : exit.mostBits - 1
-            stream.write(UInt64(state & (1 << left - 1)), count: left)
-            let next = size + Int(successors[exit.offset + state >> left])
-            if index & 1 == 0 { even = next } else { odd = next }
+        let size = 1 << bits
+        // At most `bits` bits for each symbol and state, a mark, and what `BitSink` writes beyond its end.
+        let capacity = (symbols.count + 2) * bits / 8 + 16
+        return [UInt8](unsafeUninitializedCapacity: capacity) { bytes, count in
+            var sink = BitSink(end: UnsafeMutableRawPointer(bytes.baseAddress!))
+            // States of even and of odd symbols, above the table's size.
+            var (even, odd) = (size, size)
+            exits.withUnsafeBufferPointer { exits in
+                successors.withUnsafeBufferPointer { successors in
+                    let (exits, successors) = (exits.baseAddress!, successors.baseAddress!)
+                    @inline(__always) func turn(_ state: inout Int, _ symbol: UInt8) {
+                        let exit = exits[Int(symbol)]
+                        assert(exit.threshold > 0, "symbol \(symbol) has no frequency")
+                        let left = exit.mostBits &- (state >= exit.threshold ? 0 : 1)
+                        sink.write(UInt64(state & (1 &<< left &- 1)), count: left)
+                        state = size &+ Int(successors[exit.offset &+ state &>> left])
+                    }
+                    var index = symbols.count
+                    if index & 1 == 1 {
+                        index -= 1
+                        turn(&even, symbols[index])
+                    }
+                    while index > 0 {
+                        turn(&odd, symbols[index &- 1])
+                        turn(&even, symbols[index &- 2])
+                        sink.flush()
+                        index &-= 2
+                    }
+                }
+            }
+            sink.flush()
+            sink.write(
+                UInt64(odd - size) | UInt64(even - size) << UInt64(bits) | 1 << UInt64(2 * bits), count: 2 * bits + 1)
+            sink.flush()
+            count = sink.end - UnsafeMutableRawPointer(bytes.baseAddress!) + (sink.filled > 0 ? 1 : 0)
         }
-        size -= 1
-        stream.write(UInt64(odd & size), count: bits)
-        stream.write(UInt64(even & size), count: bits)
-        stream.write(1, count: 1)
-        return stream.finish()
     }
 
     /// Codes a block; every symbol must have a frequency.
@@ -96,27 +115,74 @@ public struct TANS: Sendable {
         }
         var even = read(bits)
         var odd = read(bits)
-        try states.withUnsafeBufferPointer { (states) throws(PithError) in
-            var index = 0
-            while index + 2 <= count && position >= 2 * bits {
-                let (first, second) = (states[even], states[odd])
-                target[index] = first.symbol
-                target[index + 1] = second.symbol
-                even = Int(first.base) + read(Int(first.bits))
-                odd = Int(second.base) + read(Int(second.bits))
-                index += 2
-            }
-            while index < count {
-                let here = states[index & 1 == 0 ? even : odd]
-                target[index] = here.symbol
-                guard position >= Int(here.bits) else { throw .truncated(at: 0) }
-                let next = Int(here.base) + read(Int(here.bits))
-                if index & 1 == 0 { even = next } else { odd = next }
-                index += 1
-            }
+        var index = decodePairs(block, count, target, &even, &odd, &position)
+        while index < count {
+            let here = states[index & 1 == 0 ? even : odd]
+            target[index] = here.symbol
+            guard position >= Int(here.bits) else { throw .truncated(at: 0) }
+            let next = Int(here.base) + read(Int(here.bits))
+            if index & 1 == 0 { even = next } else { odd = next }
+            index += 1
         }
         guard position == 0, even == 0, odd == 0 else {
             throw .invalidStream("the states do not end where they were begun")
         }
+    }
+
+    /// Four symbols at a time while eight bytes can be read before the position. Returns the symbols done.
+    private func decodePairs(
+        _ block: UnsafeRawBufferPointer, _ count: Int, _ target: UnsafeMutablePointer<UInt8>, _ evenState: inout Int,
+        _ oddState: inout Int, _ ahead: inout Int
+    ) -> Int {
+        var (even, odd, position, index) = (evenState, oddState, ahead, 0)
+        states.withUnsafeBufferPointer { states in
+            let (states, base) = (states.baseAddress!, block.baseAddress!)
+            while index + 4 <= count && position >= 64 {
+                // The 57 bits or more that end at the position, the next ones highest.
+                let end = (position &+ 7) &>> 3
+                var window = UInt64(littleEndian: (base + (end &- 8)).loadUnaligned(as: UInt64.self))
+                window &<<= UInt64(truncatingIfNeeded: 8 &* end &- position)
+                @inline(__always) func turn(_ state: inout Int, _ symbol: UnsafeMutablePointer<UInt8>) {
+                    let here = states[state]
+                    symbol.pointee = here.symbol
+                    // Two shifts: there may be no bits to read.
+                    let rest = (window &>> 1) &>> (63 &- UInt64(here.bits))
+                    state = Int(here.base) &+ Int(truncatingIfNeeded: rest)
+                    window &<<= UInt64(here.bits)
+                    position &-= Int(here.bits)
+                }
+                turn(&even, target + index)
+                turn(&odd, target + index + 1)
+                turn(&even, target + index + 2)
+                turn(&odd, target + index + 3)
+                index &+= 4
+            }
+        }
+        (evenState, oddState, ahead) = (even, odd, position)
+        return index
+    }
+}
+
+/// Appends bits to memory; up to eight bytes behind the end are overwritten.
+private struct BitSink {
+    var end: UnsafeMutableRawPointer
+    private(set) var filled: UInt64 = 0
+    private var window: UInt64 = 0
+
+    init(end: UnsafeMutableRawPointer) { self.end = end }
+
+    /// Between two flushes no more than 57 bits.
+    @inline(__always)
+    mutating func write(_ value: UInt64, count: Int) {
+        window |= value &<< filled
+        filled &+= UInt64(truncatingIfNeeded: count)
+    }
+
+    @inline(__always)
+    mutating func flush() {
+        end.storeBytes(of: window.littleEndian, as: UInt64.self)
+        end += Int(filled &>> 3)
+        window &>>= filled & ~7
+        filled &= 7
     }
 }

@@ -146,6 +146,7 @@ const pith_kernels *pith_kernels_of(pith_path path);
 }
 #endif
 
+#include "CPithPrefetch.h"
 #include "CPithTrainingKernels.h"
 
 #endif

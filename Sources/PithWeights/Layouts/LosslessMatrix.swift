@@ -167,6 +167,13 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
         }
     }
 
+    /// A block's streams are short: the caches must be told which lines come next.
+    private func prefetch(block: Int) {
+        let (first, planes) = (block * codings.count, codings.count)
+        guard first + planes < starts.count, let base = blocks.region.bytes.baseAddress else { return }
+        pith_prefetch(base + starts[first], Int64(starts[first + planes] - starts[first]))
+    }
+
     package func prepare(_ input: ActivationBlock, pool: ThreadPool) { likeness.prepare(input, pool: pool) }
 
     /// Some blocks at a time are decoded and multiplied as the dense matrix that they were.
@@ -180,11 +187,14 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
         let rowBytes = inputCount * type.byteCount
         let step = max(1, Self.panelBytes / (Self.rowsOfBlock * rowBytes)) * Self.rowsOfBlock
         let room = min(step, Self.blockCount(outputs.count) * Self.rowsOfBlock) * rowBytes
+        prefetch(block: outputs.lowerBound / Self.rowsOfBlock)
         withUnsafeTemporaryAllocation(byteCount: room, alignment: 64) { panel in
             for first in Swift.stride(from: outputs.lowerBound, to: outputs.upperBound, by: step) {
                 let rows = min(step, outputs.upperBound - first)
                 for row in Swift.stride(from: 0, to: rows, by: Self.rowsOfBlock) {
-                    decode(block: (first + row) / Self.rowsOfBlock, into: panel.baseAddress! + row * rowBytes)
+                    let block = (first + row) / Self.rowsOfBlock
+                    prefetch(block: block + 1)
+                    decode(block: block, into: panel.baseAddress! + row * rowBytes)
                 }
                 let bytes = UnsafeRawBufferPointer(start: panel.baseAddress!, count: rows * rowBytes)
                 let decoded = StoredTensor(
