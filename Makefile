@@ -4,7 +4,7 @@ BUILD = $(SWIFT) build -c release
 PITH = .build/release/pith
 # make never runs two of these at once: they share one build folder.
 .NOTPARALLEL:
-.PHONY: deps build demo test lint nano clean
+.PHONY: deps build demo test lint portability nano clean
 
 ## Installs what is missing: the compiler itself must be there.
 deps:
@@ -28,6 +28,10 @@ test: deps lint
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Models
+
+## Compares what the kernels of this machine and those of arm64, under an emulator, compute.
+portability:
+	sh Scripts/check-portability.sh
 
 ## Trains the built-in model again, from the fetching of its text on.
 nano: build

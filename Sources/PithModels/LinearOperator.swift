@@ -42,7 +42,7 @@ extension ActivationBlock {
     public func multiply(by products: LinearProduct..., pool: ThreadPool) {
         for product in products { product.matrix.prepare(self, pool: pool) }
         // Few rows: parts of W that keep a core busy for some microseconds. Many: parts that fit its cache.
-        let grain = rows <= 4 ? max(16, 65536 / max(1, width) / 16 * 16) : 48
+        let grain = rows <= 4 ? max(16, 65536 / max(1, width) / 16 * 16) : 64
         let parts = products.map { ($0.matrix.outputCount + grain - 1) / grain }
         pool.forEachBlock(of: parts.reduce(0, +), grain: 1) { block in
             for index in block {

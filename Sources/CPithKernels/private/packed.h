@@ -354,14 +354,18 @@ typedef struct {
         }                                                                                                              \
     }
 
-#if defined(__AVX512F__)
-PANEL(12, 2)
-PANEL(12, 1)
-#endif
-PANEL(4, 2)
+// As many sums as there are registers for.
 PANEL(4, 1)
-PANEL(1, 2)
 PANEL(1, 1)
+#if defined(__AVX512F__)
+#define PANEL_BLOCKS 2
+PANEL(12, 2)
+PANEL(4, 2)
+PANEL(1, 2)
+PANEL(12, 1)
+#else
+#define PANEL_BLOCKS 1
+#endif
 
 #define PANEL_ROWS(NB)                                                                                                 \
     static void panel_rows_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
@@ -378,12 +382,14 @@ PANEL(1, 1)
 #define PANEL_FULL(NB)
 #endif
 PANEL_ROWS(1)
+#if PANEL_BLOCKS == 2
 PANEL_ROWS(2)
+#endif
 
-/// One or two blocks, unpacked chunk by chunk.
+/// Up to PANEL_BLOCKS blocks, unpacked chunk by chunk.
 static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                            int64_t ldy) {
-    _Alignas(64) uint8_t bytes[2 * CHUNK_UNITS * UNIT_BYTES];
+    _Alignas(64) uint8_t bytes[PANEL_BLOCKS * CHUNK_UNITS * UNIT_BYTES];
     int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, step = x->group / 32;
     int64_t chunk = CHUNK_UNITS / step * step;
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
@@ -396,8 +402,13 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
         int narrow = is_narrow(w->packing);
         for (int64_t t = 0; t < tiles; t++) {
             float *to = y + t * PITH_TILE_ROWS * ldy;
-            if (blocks == 2) panel_rows_2(&panel, x, tile_of(x, t), to, ldy, narrow);
-            else panel_rows_1(&panel, x, tile_of(x, t), to, ldy, narrow);
+#if PANEL_BLOCKS == 2
+            if (blocks == 2) {
+                panel_rows_2(&panel, x, tile_of(x, t), to, ldy, narrow);
+                continue;
+            }
+#endif
+            panel_rows_1(&panel, x, tile_of(x, t), to, ldy, narrow);
         }
     }
 }
@@ -408,8 +419,8 @@ static void multiply_packed(const pith_packed *w, int64_t block, int64_t blocks,
         FOR_PACKING(w, dot_blocks, w, block, blocks, x, y, ldy)
         return;
     }
-    for (int64_t b = 0; b < blocks; b += 2)
-        multiply_panel(w, block + b, blocks - b < 2 ? blocks - b : 2, x, y + 16 * b, ldy);
+    for (int64_t b = 0; b < blocks; b += PANEL_BLOCKS)
+        multiply_panel(w, block + b, blocks - b < PANEL_BLOCKS ? 1 : PANEL_BLOCKS, x, y + 16 * b, ldy);
 }
 
 // MARK: Inputs as floats
