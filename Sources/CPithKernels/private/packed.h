@@ -92,6 +92,31 @@ INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
 }
 #endif
 
+#if defined(USE_AVX2_INTRINSICS) && !defined(__AVX512F__) && !defined(USE_VNNI256)
+#define HAS_PAIRS 1
+typedef int16_t p32v __attribute__((vector_size(64)));
+
+/// pairs + the sums of two products each: for codes below 16 those of a whole unit fit 16 bits, 16 * 15 * 127.
+INLINE p32v add_pairs(p32v pairs, b64v codes, i16v inputs) {
+    __m256i c[2], x[2];
+    memcpy(c, &codes, 64);
+    memcpy(x, &inputs, 64);
+    for (int half = 0; half < 2; half++) c[half] = _mm256_maddubs_epi16(c[half], x[half]);
+    p32v products;
+    memcpy(&products, c, 64);
+    return pairs + products;
+}
+
+INLINE i16v sum_pairs(i16v sum, p32v pairs) {
+    __m256i p[2];
+    memcpy(p, &pairs, 64);
+    for (int half = 0; half < 2; half++) p[half] = _mm256_madd_epi16(p[half], _mm256_set1_epi16(1));
+    i16v sums;
+    memcpy(&sums, p, 64);
+    return sum + sums;
+}
+#endif
+
 /// The code of the weight zero in each row, below 2^15, times the sum of the inputs, between -2^15 and 2^15.
 INLINE i16v zero_term(i16v zeros, int32_t sum) {
     i16v sums = (i16v){0} + sum;
@@ -176,6 +201,13 @@ INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int packing, b6
 
 /// Whether all codes of a packing are below 128.
 INLINE int is_narrow(int packing) { return packing < PITH_CODES_8; }
+
+/// How large codes are: below 16, below 128, or any byte.
+typedef enum { SMALL_CODES, NARROW_CODES, WIDE_CODES } code_kind;
+
+INLINE code_kind kind_of(int packing) {
+    return packing <= PITH_CODES_4 ? SMALL_CODES : is_narrow(packing) ? NARROW_CODES : WIDE_CODES;
+}
 
 /// Calls F with the packing as a constant, so that each packing gets a loop of its own.
 #define FOR_PACKING(W, F, ...)                                                                                         \
@@ -320,10 +352,48 @@ typedef struct {
     int64_t block, unit, count;
 } byte_panel;
 
+/// Adds the products of TT input rows with a unit of each of NB blocks.
+#define PANEL_UNIT(TT, NB)                                                                                             \
+    INLINE void unit_##TT##x##NB(const uint8_t *bytes, const int8_t *inputs, int64_t stride, i16v dots[TT][NB],        \
+                                 code_kind kind) {                                                                     \
+        PAIRS_OF_UNIT(TT, NB)                                                                                          \
+        for (int j = 0; j < 8; j++) {                                                                                   \
+            b64v v[NB];                                                                                                \
+            for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
+            _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
+                i16v four = four_inputs(inputs + j * stride + 4 * t);                                                  \
+                _Pragma("unroll") for (int b = 0; b < NB; b++)                                                         \
+                    dots[t][b] = dot_bytes(dots[t][b], v[b], four, kind != WIDE_CODES);                                \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+#if defined(HAS_PAIRS)
+#define PAIRS_OF_UNIT(TT, NB)                                                                                          \
+    if (kind == SMALL_CODES) {                                                                                         \
+        p32v pairs[TT][NB];                                                                                            \
+        for (int t = 0; t < TT; t++)                                                                                   \
+            for (int b = 0; b < NB; b++) pairs[t][b] = (p32v){0};                                                      \
+        for (int j = 0; j < 8; j++) {                                                                                   \
+            b64v v[NB];                                                                                                \
+            for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
+            _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
+                i16v four = four_inputs(inputs + j * stride + 4 * t);                                                  \
+                _Pragma("unroll") for (int b = 0; b < NB; b++) pairs[t][b] = add_pairs(pairs[t][b], v[b], four);       \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int t = 0; t < TT; t++)                                                                                   \
+            for (int b = 0; b < NB; b++) dots[t][b] = sum_pairs(dots[t][b], pairs[t][b]);                              \
+        return;                                                                                                        \
+    }
+#else
+#define PAIRS_OF_UNIT(TT, NB)
+#endif
+
 /// Adds the products of TT input rows, from `row` of a tile on, with NB blocks of a panel to y.
 #define PANEL(TT, NB)                                                                                                  \
+    PANEL_UNIT(TT, NB)                                                                                                 \
     INLINE void panel_##TT##x##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, int64_t row,        \
-                                  float *y, int64_t ldy, int narrow) {                                                 \
+                                  float *y, int64_t ldy, code_kind kind) {                                             \
         int64_t step = x->group / 32, stride = 4 * tile.rows, stop = p->unit + p->count;                               \
         const int8_t *inputs = tile.bytes + p->unit * 8 * stride + 4 * row;                                            \
         const uint8_t *bytes = p->bytes;                                                                               \
@@ -335,16 +405,8 @@ typedef struct {
                 _Pragma("unroll") for (int b = 0; b < NB; b++) dots[t][b] = zero_term(zeros[b], tile.sums[g + t]);     \
             f16v scales[NB];                                                                                           \
             for (int b = 0; b < NB; b++) scales[b] = block_scales(p->w, p->block + b, unit);                           \
-            for (int64_t quads = (end - unit) * 8; quads > 0; quads--, inputs += stride, bytes += 64) {                \
-                b64v v[NB];                                                                                            \
-                for (int b = 0; b < NB; b++) v[b] = load64(bytes + b * CHUNK_UNITS * UNIT_BYTES);                      \
-                _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                       \
-                    i16v four = four_inputs(inputs + 4 * t);                                                           \
-                    _Pragma("unroll") for (int b = 0; b < NB; b++)                                                     \
-                        dots[t][b] = dot_bytes(dots[t][b], v[b], four, narrow);                                        \
-                }                                                                                                      \
-            }                                                                                                          \
-            unit = end;                                                                                                \
+            for (; unit < end; unit++, inputs += 8 * stride, bytes += UNIT_BYTES)                                      \
+                unit_##TT##x##NB(bytes, inputs, stride, dots, kind);                                                   \
             _Pragma("unroll") for (int t = 0; t < TT; t++)                                                             \
                 _Pragma("unroll") for (int b = 0; b < NB; b++) {                                                       \
                     float *to = y + (row + t) * ldy + 16 * b;                                                          \
@@ -368,22 +430,32 @@ PANEL(12, 1)
 #endif
 
 #define PANEL_ROWS(NB)                                                                                                 \
-    static void panel_rows_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
-                                int64_t ldy, int narrow) {                                                             \
+    INLINE void panel_rows_kind_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
+                                int64_t ldy, code_kind kind) {                                                         \
         int64_t row = 0;                                                                                               \
         PANEL_FULL(NB)                                                                                                 \
-        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, narrow);                          \
-        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, narrow);                                  \
+        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, kind);                          \
+        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, kind);                                  \
     }
 #if defined(__AVX512F__)
 #define PANEL_FULL(NB)                                                                                                 \
-    for (; row + 12 <= tile.rows; row += 12) panel_12x##NB(p, x, tile, row, y, ldy, narrow);
+    for (; row + 12 <= tile.rows; row += 12) panel_12x##NB(p, x, tile, row, y, ldy, kind);
 #else
 #define PANEL_FULL(NB)
 #endif
-PANEL_ROWS(1)
+#define PANEL_KINDS(NB)                                                                                                \
+    PANEL_ROWS(NB)                                                                                                     \
+    static void panel_rows_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
+                                int64_t ldy, code_kind kind) {                                                         \
+        switch (kind) {                                                                                                \
+        case SMALL_CODES: panel_rows_kind_##NB(p, x, tile, y, ldy, SMALL_CODES); break;                                \
+        case NARROW_CODES: panel_rows_kind_##NB(p, x, tile, y, ldy, NARROW_CODES); break;                              \
+        default: panel_rows_kind_##NB(p, x, tile, y, ldy, WIDE_CODES); break;                                          \
+        }                                                                                                              \
+    }
+PANEL_KINDS(1)
 #if PANEL_BLOCKS == 2
-PANEL_ROWS(2)
+PANEL_KINDS(2)
 #endif
 
 /// Up to PANEL_BLOCKS blocks, unpacked chunk by chunk.
@@ -399,16 +471,16 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
             uint8_t *to = bytes + b * CHUNK_UNITS * UNIT_BYTES;
             FOR_PACKING(w, unpack_units, w, block + b, unit, panel.count, to)
         }
-        int narrow = is_narrow(w->packing);
+        code_kind kind = kind_of(w->packing);
         for (int64_t t = 0; t < tiles; t++) {
             float *to = y + t * PITH_TILE_ROWS * ldy;
 #if PANEL_BLOCKS == 2
             if (blocks == 2) {
-                panel_rows_2(&panel, x, tile_of(x, t), to, ldy, narrow);
+                panel_rows_2(&panel, x, tile_of(x, t), to, ldy, kind);
                 continue;
             }
 #endif
-            panel_rows_1(&panel, x, tile_of(x, t), to, ldy, narrow);
+            panel_rows_1(&panel, x, tile_of(x, t), to, ldy, kind);
         }
     }
 }
