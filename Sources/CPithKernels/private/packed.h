@@ -23,21 +23,29 @@ INLINE i16v four_inputs(const int8_t *p) {
     return (i16v){0} + four;
 }
 
+// dot_bytes: sum + the products of unsigned codes and signed inputs. Where the instructions want both signed, or sums
+// of pairs of large codes would not fit 16 bits, codes that are not `narrow`, below 128, are taken less WIDE_BIAS, and
+// so is their zero.
+#if defined(USE_VNNI512) || defined(USE_VNNI256) || !(defined(USE_AVX2_INTRINSICS) || defined(USE_NEON_DOT))
+#define WIDE_BIAS 0
+#else
+#define WIDE_BIAS 128
+#endif
+
 #if defined(USE_VNNI512)
-/// sum + the products of unsigned and signed bytes; `narrow`: the unsigned ones are below 128.
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
     return (i16v)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)inputs);
 }
 #elif defined(__AVX512F__)
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
-    // Pairs of products fit 16 bits only if the codes are below 128: the highest bit is multiplied by itself.
-    __m512i ones = _mm512_set1_epi16(1), c = (__m512i)codes, x = (__m512i)inputs;
-    __m512i low = narrow ? c : _mm512_and_si512(c, _mm512_set1_epi8(0x7F));
-    __m512i dot = _mm512_madd_epi16(_mm512_maddubs_epi16(low, x), ones);
+    __m512i c = (__m512i)codes, x = (__m512i)inputs;
     if (!narrow) {
-        __m512i high = _mm512_andnot_si512(_mm512_set1_epi8(0x7F), c);
-        dot = _mm512_add_epi32(dot, _mm512_madd_epi16(_mm512_maddubs_epi16(high, x), ones));
+        // The sign goes from the code to the input.
+        c = _mm512_xor_si512(c, _mm512_set1_epi8((char)WIDE_BIAS));
+        x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(c), _mm512_setzero_si512(), x);
+        c = _mm512_abs_epi8(c);
     }
+    __m512i dot = _mm512_madd_epi16(_mm512_maddubs_epi16(c, x), _mm512_set1_epi16(1));
     return (i16v)_mm512_add_epi32((__m512i)sum, dot);
 }
 #elif defined(USE_AVX2_INTRINSICS)
@@ -45,14 +53,13 @@ INLINE __m256i dot_bytes_half(__m256i sum, __m256i c, __m256i x, int narrow) {
 #if defined(USE_VNNI256)
     return _mm256_dpbusd_avx_epi32(sum, c, x);
 #else
-    __m256i ones = _mm256_set1_epi16(1);
-    __m256i low = narrow ? c : _mm256_and_si256(c, _mm256_set1_epi8(0x7F));
-    __m256i dot = _mm256_madd_epi16(_mm256_maddubs_epi16(low, x), ones);
     if (!narrow) {
-        __m256i high = _mm256_andnot_si256(_mm256_set1_epi8(0x7F), c);
-        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_maddubs_epi16(high, x), ones));
+        // The sign goes from the code to the input.
+        c = _mm256_xor_si256(c, _mm256_set1_epi8((char)WIDE_BIAS));
+        x = _mm256_sign_epi8(x, c);
+        c = _mm256_abs_epi8(c);
     }
-    return _mm256_add_epi32(sum, dot);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(c, x), _mm256_set1_epi16(1)));
 #endif
 }
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
@@ -66,20 +73,14 @@ INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
 }
 #elif defined(USE_NEON_DOT)
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
-    // Signed by signed only: codes less 128, and 128 times the sum of the inputs besides.
     int32x4_t s[4];
     uint8x16_t c[4];
     int8x16_t x;
     memcpy(s, &sum, 64);
     memcpy(c, &codes, 64);
     memcpy(&x, &inputs, 16);
-    int32x4_t correction = vshlq_n_s32(vdotq_s32(vdupq_n_s32(0), x, vdupq_n_s8(1)), 7);
-    for (int i = 0; i < 4; i++) {
-        if (narrow) s[i] = vdotq_s32(s[i], vreinterpretq_s8_u8(c[i]), x);
-        else
-            s[i] = vaddq_s32(
-                vdotq_s32(s[i], vreinterpretq_s8_u8(veorq_u8(c[i], vdupq_n_u8(0x80))), x), correction);
-    }
+    for (int i = 0; i < 4; i++)
+        s[i] = vdotq_s32(s[i], vreinterpretq_s8_u8(narrow ? c[i] : veorq_u8(c[i], vdupq_n_u8(WIDE_BIAS))), x);
     memcpy(&sum, s, 64);
     return sum;
 }
@@ -311,7 +312,8 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
     for (int64_t unit = 0, g = row; unit < w->units; g += tile.rows) {
         int64_t end = unit + step < w->units ? unit + step : w->units;
         f16v scales = block_scales(w, block, unit);
-        i16v dots[2] = {zero_term(block_zeros(w, block, unit), tile.sums[g]), {0}};
+        i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
+        i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
         for (; unit < end; unit++, inputs += 8 * stride) {
             b64v v[8];
             read_unit(&cursor, w, packing, v);
@@ -400,7 +402,8 @@ typedef struct {
         for (int64_t unit = p->unit; unit < stop;) {                                                                   \
             int64_t g = unit / step * tile.rows + row, end = unit + step < stop ? unit + step : stop;                  \
             i16v zeros[NB], dots[TT][NB];                                                                              \
-            for (int b = 0; b < NB; b++) zeros[b] = block_zeros(p->w, p->block + b, unit);                             \
+            for (int b = 0; b < NB; b++)                                                                               \
+                zeros[b] = block_zeros(p->w, p->block + b, unit) - (kind == WIDE_CODES ? WIDE_BIAS : 0);               \
             _Pragma("unroll") for (int t = 0; t < TT; t++)                                                             \
                 _Pragma("unroll") for (int b = 0; b < NB; b++) dots[t][b] = zero_term(zeros[b], tile.sums[g + t]);     \
             f16v scales[NB];                                                                                           \
