@@ -38,18 +38,19 @@ BENCH_BUILD = $(BUILD) --package-path Benchmarks
 BENCH = Benchmarks/.build/release/pith-bench
 # For example BENCH_OPTIONS="--shape 135m --threads 4".
 BENCH_OPTIONS ?=
+PEERS ?=
 
 ## Measures speed against what this machine can do: some twenty minutes on an idle machine, 25 GB for models.
 bench: deps
 	@mkdir -p out
 	$(BENCH_BUILD)
-	$(BENCH) opening --json out/opening.json --markdown out/opening.md
-	$(BENCH) sequences --json out/sequences.json --markdown out/sequences.md
-	$(BENCH) layouts --json out/layouts.json --markdown out/layouts.md $(BENCH_OPTIONS)
+	$(BENCH) opening --json out/opening.json --markdown out/opening.md $(BENCH_OPTIONS)
+	$(BENCH) sequences --json out/sequences.json --markdown out/sequences.md $(BENCH_OPTIONS)
+	$(BENCH) layouts --json out/layouts.json --markdown out/layouts.md $(BENCH_OPTIONS) $(PEERS)
 
 ## The same beside llama.cpp, which it builds first; ends with the ratios.
 bench-peer:
-	peer=$$(sh Benchmarks/peer/build.sh) && $(MAKE) bench BENCH_OPTIONS="--peer $$peer $(BENCH_OPTIONS)"
+	peer=$$(sh Benchmarks/peer/build.sh) && $(MAKE) bench PEERS="--peer $$peer $(PEERS)"
 
 clean:
 	rm -rf .build Benchmarks/.build out

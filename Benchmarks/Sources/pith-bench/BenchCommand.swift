@@ -61,6 +61,12 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Rounds that medians are taken over.")
     var rounds = 5
 
+    @Option(
+        help: """
+            Minutes to wait in all for other programs to end, and to measure again what they disturbed.
+            """)
+    var patience = 0.0
+
     @Option(help: "The folder where models are kept between runs; all shapes and layouts take some 25 GB.")
     var cache = ModelCache.defaultRoot
 

@@ -42,6 +42,7 @@ struct LayoutsCommand: ParsableCommand {
     func run() throws {
         let peers = try peer.map { (argument) throws(PithError) in try Peer(argument) }
         let machine = Machine(threads: threads.threads)
+        let patience = Patience(minutes: models.patience)
         let pool = ThreadPool(threads: threads.threads)
         let cache = try ModelCache(models.cache, pool: pool)
         let layouts = try Layout.named(models.layout)
@@ -53,7 +54,7 @@ struct LayoutsCommand: ParsableCommand {
             var rows: [Row] = []
             for group in groups(layouts) {
                 let contestants = try contestants(group, peers, shape, cache, pool)
-                rows += try takeTurns(contestants, shape: shape, rounds: models.rounds, on: machine)
+                rows += try takeTurns(contestants, shape: shape, rounds: models.rounds, on: machine, patience: patience)
             }
             report.add(shape, rows, prefill: prefill, decode: decode)
             figures.rows += rows

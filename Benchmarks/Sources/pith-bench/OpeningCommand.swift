@@ -34,13 +34,17 @@ struct OpeningCommand: ParsableCommand {
         let cache = try ModelCache(models.cache, pool: pool)
         let shapes = try Shape.named(models.shape.isEmpty ? ["1.1b"] : models.shape)
         let layouts = try Layout.named(models.layout.isEmpty ? ["bf16", "int8", "int4"] : models.layout)
+        let patience = Patience(minutes: models.patience)
         var report = Report(output)
         var figures: [Figures] = []
         for shape in shapes {
             for layout in layouts {
                 let folder = try cache.model(shape, layout)
                 var openings: [Opening] = []
-                for _ in 0..<models.rounds { openings.append(try open(folder.path)) }
+                for _ in 0..<models.rounds {
+                    let opening = try patience.whileQuiet { () throws(PithError) in try open(folder.path) }
+                    openings.append(opening.value)
+                }
                 figures.append(
                     Figures(
                         shape: shape.name, layout: layout.name, fileBytes: try folder.byteCount().value,

@@ -34,3 +34,36 @@ struct OtherPrograms {
         return text?.prefix { $0 != "\n" }.split(separator: " ")
     }
 }
+
+/// Waits for other programs, and measures again what they disturbed, for a limited time in all.
+final class Patience {
+    // Seconds that may still be lost.
+    private var left: Double
+    private static let quiet = 0.03
+
+    /// As much patience as some minutes.
+    init(minutes: Double) { left = minutes * 60 }
+
+    /// What `measure` gives on a quiet machine, or when patience has run out, and the share that others took.
+    func whileQuiet<Value>(
+        _ measure: () throws(PithError) -> Value
+    ) throws(PithError) -> (value: Value, otherPrograms: Double?) {
+        while true {
+            waitForQuiet()
+            let (start, others) = (ContinuousClock.now, OtherPrograms())
+            let value = try measure()
+            let share = others.share
+            if left <= 0 || (share ?? 0) < Self.quiet { return (value, share) }
+            left -= (ContinuousClock.now - start).seconds
+        }
+    }
+
+    private func waitForQuiet() {
+        while left > 0 {
+            let others = OtherPrograms()
+            Thread.sleep(forTimeInterval: 1)
+            guard let share = others.share, share >= Self.quiet else { return }
+            left -= 1
+        }
+    }
+}

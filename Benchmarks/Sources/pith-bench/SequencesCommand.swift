@@ -36,6 +36,7 @@ struct SequencesCommand: ParsableCommand {
 
     func run() throws {
         let machine = Machine(threads: threads.threads)
+        let patience = Patience(minutes: models.patience)
         let pool = ThreadPool(threads: threads.threads)
         let cache = try ModelCache(models.cache, pool: pool)
         let layouts = try Layout.named(models.layout.isEmpty ? ["bf16", "int8", "int4"] : models.layout)
@@ -44,7 +45,7 @@ struct SequencesCommand: ParsableCommand {
         for shape in try Shape.named(models.shape) {
             for layout in layouts {
                 let model = try cache.model(shape, layout).loadModel(pool: pool)
-                figures.append(try measure(model, layout, shape, machine))
+                figures.append(try measure(model, layout, shape, machine, patience))
             }
         }
         report.add(
@@ -65,7 +66,7 @@ struct SequencesCommand: ParsableCommand {
     }
 
     private func measure(
-        _ model: LanguageModel, _ layout: Layout, _ shape: Shape, _ machine: Machine
+        _ model: LanguageModel, _ layout: Layout, _ shape: Shape, _ machine: Machine, _ patience: Patience
     ) throws(PithError) -> Figures {
         var (speeds, shares): ([Int: [Double]], [Int: [Double]]) = ([:], [:])
         let cacheBytes = try model.write(decode, sequences: 1)[0].storedBits / 8
@@ -73,11 +74,13 @@ struct SequencesCommand: ParsableCommand {
         let work = Work(model, layout, prefill: 1, decode: decode, cacheBytes: cacheBytes)
         for _ in 0..<models.rounds {
             for count in together {
-                let before = machine.limits(of: work)
-                let time = try seconds { () throws(PithError) in
-                    for _ in 0..<shape.repeats { _ = try model.write(decode, sequences: count) }
-                }
-                let limits = Limits.between(before, machine.limits(of: work))
+                let (time, limits) = try patience.whileQuiet { () throws(PithError) in
+                    let before = machine.limits(of: work)
+                    let time = try seconds { () throws(PithError) in
+                        for _ in 0..<shape.repeats { _ = try model.write(decode, sequences: count) }
+                    }
+                    return (time, Limits.between(before, machine.limits(of: work)))
+                }.value
                 let speed = Double(shape.repeats * count * decode) / time
                 let bytes = work.decodeBytes + Double((count - 1) * cacheBytes) / 2
                 let bound = min(

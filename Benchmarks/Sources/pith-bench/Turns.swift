@@ -35,9 +35,24 @@ struct Row: Codable, Sendable {
     }
 }
 
+extension Contestant {
+    /// Measures once, between two looks at the machine.
+    fileprivate func sample(on machine: Machine, _ patience: Patience) throws(PithError) -> Sample {
+        let (sample, others) = try patience.whileQuiet { () throws(PithError) in
+            let before = machine.limits(of: work)
+            let speeds = try measure()
+            let limits = Limits.between(before, machine.limits(of: work))
+            return Sample(speeds: speeds, limits: limits, bound: work.bound(limits))
+        }
+        var result = sample
+        result.otherPrograms = others
+        return result
+    }
+}
+
 /// Measures some contestants in turns, so that whatever else the machine does falls on all of them.
 func takeTurns(
-    _ contestants: [Contestant], shape: Shape, rounds: Int, on machine: Machine
+    _ contestants: [Contestant], shape: Shape, rounds: Int, on machine: Machine, patience: Patience
 ) throws(PithError) -> [Row] {
     var rows = contestants.map {
         Row(
@@ -46,13 +61,7 @@ func takeTurns(
     }
     for _ in 0..<rounds {
         for (i, contestant) in contestants.enumerated() {
-            let others = OtherPrograms()
-            let before = machine.limits(of: contestant.work)
-            let speeds = try contestant.measure()
-            let limits = Limits.between(before, machine.limits(of: contestant.work))
-            rows[i].samples.append(
-                Sample(
-                    speeds: speeds, limits: limits, bound: contestant.work.bound(limits), otherPrograms: others.share))
+            rows[i].samples.append(try contestant.sample(on: machine, patience))
         }
     }
     return rows
