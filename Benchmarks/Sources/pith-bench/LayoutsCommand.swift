@@ -41,6 +41,9 @@ struct LayoutsCommand: ParsableCommand {
 
     func run() throws {
         let peers = try peer.map { (argument) throws(PithError) in try Peer(argument) }
+        guard Set(peers.map(\.name)).count == peers.count else {
+            throw PithError.usage("two peers have the same name", remedy: "give --peer NAME=PATH")
+        }
         let machine = Machine(threads: threads.threads)
         let patience = Patience(minutes: models.patience)
         let pool = ThreadPool(threads: threads.threads)
