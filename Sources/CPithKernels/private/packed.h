@@ -254,10 +254,6 @@ INLINE input_tile tile_of(const pith_narrow_rows *x, int64_t tile) {
     return (input_tile){x->bytes + first * x->columns, x->scales + first * groups, x->sums + first * groups, rows};
 }
 
-INLINE f16v load_up_to_16(const float *p, int64_t count) {
-    return count >= 16 ? load16(p) : count > 0 ? load_part(p, count) : (f16v){0};
-}
-
 /// Rounds one group of one row: bytes = x * 127 / max |x|. `stride` is the distance of four bytes to the next four.
 INLINE void narrow_group(const float *x, int64_t count, int64_t group, int8_t *bytes, int64_t stride, float *scale,
                          int32_t *negative_sum) {
