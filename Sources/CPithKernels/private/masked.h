@@ -8,7 +8,7 @@
 /// How far ahead of the codes memory is asked for: units are too short for the hardware to see the stream in time.
 #define PREFETCH_BYTES 4096
 
-#if defined(USE_AVX2_INTRINSICS)
+#if defined(USE_AVX2_INTRINSICS) || defined(USE_NEON_DOT)
 // For each mask of eight where byte j finds its value: the number of kept bytes before byte j, with the top bit set
 // where that is left out itself.
 #define LANE(M, J) (__builtin_popcount((M) & ((1 << J) - 1)) | ((M) >> J & 1 ? 0 : INT8_MIN))
@@ -17,6 +17,19 @@
 #define LANES_16(M) LANES_4(M), LANES_4(M + 4), LANES_4(M + 8), LANES_4(M + 12)
 #define LANES_64(M) LANES_16(M), LANES_16(M + 16), LANES_16(M + 32), LANES_16(M + 48)
 static const _Alignas(64) int8_t expansion_lanes[256][8] = {LANES_64(0), LANES_64(64), LANES_64(128), LANES_64(192)};
+#endif
+
+#if defined(USE_AVX2_INTRINSICS)
+/// Puts bytes of `kept` where lanes say so, and leaves what is there elsewhere.
+INLINE void expand_8(const int8_t *lanes, const uint8_t *kept, uint8_t *target) {
+    __m128i l = _mm_loadl_epi64((const __m128i *)lanes), old = _mm_loadl_epi64((const __m128i *)target);
+    __m128i values = _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)kept), l);
+    _mm_storel_epi64((__m128i *)target, _mm_blendv_epi8(values, old, l));
+}
+#elif defined(USE_NEON_DOT)
+INLINE void expand_8(const int8_t *lanes, const uint8_t *kept, uint8_t *target) {
+    vst1_u8(target, vtbx1_u8(vld1_u8(target), vld1_u8(kept), vreinterpret_u8_s8(vld1_s8(lanes))));
+}
 #endif
 
 /// The bytes of `kept` one after the other where `mask` has ones, those of `others` elsewhere.
@@ -29,13 +42,10 @@ INLINE b64v expand_bytes(uint64_t mask, b64v kept, b64v others) {
     uint8_t bytes[72], result[64];
     store64(bytes, kept);
     store64(result, others);
-#if defined(USE_AVX2_INTRINSICS)
+#if defined(USE_AVX2_INTRINSICS) || defined(USE_NEON_DOT)
     const uint8_t *next = bytes;
     for (int i = 0; i < 64; i += 8, mask >>= 8) {
-        __m128i lanes = _mm_loadl_epi64((const __m128i *)expansion_lanes[mask & 255]);
-        __m128i values = _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)next), lanes);
-        __m128i old = _mm_loadl_epi64((const __m128i *)(result + i));
-        _mm_storel_epi64((__m128i *)(result + i), _mm_blendv_epi8(values, old, lanes));
+        expand_8(expansion_lanes[mask & 255], next, result + i);
         next += __builtin_popcount(mask & 255);
     }
 #else

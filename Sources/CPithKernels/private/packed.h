@@ -118,9 +118,13 @@ INLINE i16v sum_pairs(i16v sum, p32v pairs) {
 }
 #endif
 
-/// The code of the weight zero in each row, below 2^15, times the sum of the inputs, between -2^15 and 2^15.
+/// The code of the weight zero in each row times the sum of the inputs, both of 16 bits with their signs.
 INLINE i16v zero_term(i16v zeros, int32_t sum) {
     i16v sums = (i16v){0} + sum;
+#if defined(USE_AVX2_INTRINSICS)
+    // Products of the lower halves alone.
+    sums &= 0xFFFF;
+#endif
 #if defined(__AVX512F__)
     return (i16v)_mm512_madd_epi16((__m512i)zeros, (__m512i)sums);
 #elif defined(USE_AVX2_INTRINSICS)
@@ -227,7 +231,8 @@ INLINE int is_narrow(int packing) { return packing != PITH_CODES_8 && packing !=
 typedef enum { SMALL_CODES, NARROW_CODES, WIDE_CODES } code_kind;
 
 INLINE code_kind kind_of(int packing) {
-    return packing <= PITH_CODES_4 ? SMALL_CODES : is_narrow(packing) ? NARROW_CODES : WIDE_CODES;
+    int bits = is_masked(packing) ? bits_of_masked(packing) : packing;
+    return bits <= 4 ? SMALL_CODES : is_narrow(packing) ? NARROW_CODES : WIDE_CODES;
 }
 
 /// Calls F with the packing as a constant, so that each packing gets a loop of its own.
@@ -366,7 +371,8 @@ INLINE void dot_kept_units(const pith_packed *w, int64_t block, input_tile tile,
     for (int64_t i = 0; i < count; i++) {
         int64_t unit = stored_unit(w, block, i), g = unit * tile.rows + row;
         const int8_t *inputs = tile.bytes + unit * 8 * stride + 4 * row;
-        i16v dots[2] = {zero_term(block_zeros(w, block, unit), tile.sums[g]), {0}};
+        i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
+        i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
         b64v v[8];
         read_unit(&cursor, w, packing, v);
         _Pragma("unroll") for (int j = 0; j < 8; j++)
@@ -531,7 +537,7 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
     int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, step = x->group / 32;
     int64_t chunk = CHUNK_UNITS / step * step;
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
-    unit_cursor cursors[2];
+    unit_cursor cursors[PANEL_BLOCKS];
     for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_units(w, block + b);
     for (int64_t unit = 0; unit < w->units; unit += chunk) {
         byte_panel panel = {w, bytes, block, unit, w->units - unit < chunk ? w->units - unit : chunk};
@@ -566,7 +572,7 @@ static void multiply_kept_units(const pith_packed *w, int64_t block, const pith_
             input_tile tile = tile_of(x, t);
             for (int64_t i = 0; i < count; i++) {
                 byte_panel panel = {w, bytes + i * UNIT_BYTES, block, stored_unit(w, block, first + i), 1};
-                panel_rows_1(&panel, x, tile, y + t * PITH_TILE_ROWS * ldy, ldy, is_narrow(w->packing));
+                panel_rows_1(&panel, x, tile, y + t * PITH_TILE_ROWS * ldy, ldy, kind_of(w->packing));
             }
         }
     }
