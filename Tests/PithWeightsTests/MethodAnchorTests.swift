@@ -73,6 +73,40 @@ struct MethodAnchorTests {
     }
 
     @Test(
+        "what a pruner left out stays out behind a quantizer", arguments: ["magnitude", "wanda", "sparsegpt"],
+        ["sparsity=0.5", "sparsity=0.9", "pattern=2:4", "block=16x32"])
+    func prunedCodes(method: String, options: String) throws {
+        let problem = Self.problems[0]
+        let pruned = try problem.compress("\(method):\(options)")
+        let kept = try #require(pruned as? any RowDecodable).decodedWeight().values.map { $0 != 0 }
+        for quantizer in ["rtn:bits=4", "gptq:bits=4", "rtn:bits=8"] {
+            let compressed = try problem.compress("\(method):\(options)+\(quantizer)")
+            let layout = type(of: compressed).layout
+            #expect(layout == (options == "block=16x32" ? "units" : "masked"))
+            #expect(compressed.storedBits < pruned.storedBits)
+            let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+            #expect(zip(decoded.values, kept).allSatisfy { $0 == 0 || $1 })
+            #expect(problem.outputError(compressed) < 1.05 * problem.outputError(pruned) + 0.02)
+        }
+    }
+
+    @Test("blocks go as a whole, about as many as asked", arguments: ["magnitude", "wanda", "sparsegpt"], [0.3, 0.5])
+    func blocks(method: String, sparsity: Double) throws {
+        let compressed = try Self.problems[0].compress("\(method):block=16x32,sparsity=\(sparsity)")
+        let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+        var gone = 0
+        for row in stride(from: 0, to: decoded.rows, by: 16) {
+            for column in stride(from: 0, to: decoded.columns, by: 32) {
+                let zeros = (0..<512).count { decoded[row + $0 / 32, column + $0 % 32] == 0 }
+                #expect(zeros == 0 || zeros == 512)
+                gone += zeros
+            }
+        }
+        let asked = sparsity * Double(decoded.count)
+        #expect((asked..<asked + 512).contains(Double(gone)))
+    }
+
+    @Test(
         "eora repairs, and better than a plain decomposition", arguments: problems,
         [
             "rtn:bits=2", "gptq:bits=3", "magnitude", "sparsegpt:pattern=2:4", "sparsegpt:pattern=2:4+gptq",
