@@ -140,6 +140,6 @@ struct SparseCodesTests {
         bytes("units", of: units) { $0[2] = 0 }
         bytes("units", of: units) { $0[4] = 3 }
         bytes("units", of: units) { $0.removeLast(2) }
-        for place in [0, 4, 8] { bytes("offsets", of: units) { $0[place] += 1 } }
+        for place in [0, 4, 8] { bytes("offsets", of: units) { $0[place] += 4 } }
     }
 }
