@@ -33,6 +33,23 @@ static float *random_floats(int count) {
     return values;
 }
 
+static void see_products(const pith_kernels *k, const pith_packed *w, const float *x, int group) {
+    float *y = room(sizeof(float) * INPUTS * OUTPUTS);
+    for (int rows = 1; rows <= INPUTS; rows += 16) {
+        pith_narrow_rows narrow = {room(INPUTS * COLUMNS), room(INPUTS * COLUMNS / 8), room(INPUTS * COLUMNS / 8),
+                                   rows, COLUMNS, group};
+        for (int tile = 0; tile * PITH_TILE_ROWS < rows; tile++) k->narrow_rows(x, COLUMNS, tile, &narrow);
+        k->multiply_packed(w, 0, OUTPUTS / 16, &narrow, y, OUTPUTS);
+        see(y, sizeof(float) * (size_t)rows * OUTPUTS);
+        free(narrow.bytes);
+        free(narrow.scales);
+        free(narrow.sums);
+    }
+    k->multiply_packed_floats(w, 0, OUTPUTS / 16, x, INPUTS, COLUMNS, y, OUTPUTS);
+    see(y, sizeof(float) * INPUTS * OUTPUTS);
+    free(y);
+}
+
 static void see_packed(const pith_kernels *k, const float *x, int packing, int group) {
     pith_packed w = {.packing = (pith_packing)packing, .unit_bytes = 64 * packing, .units = COLUMNS / 32,
                      .group = group / 32, .groups = COLUMNS / group, .zero = 1 << (packing - 1)};
@@ -43,21 +60,43 @@ static void see_packed(const pith_kernels *k, const float *x, int packing, int g
     for (size_t i = 0; i < scales; i++) halves[i] = (uint16_t)(0x2000 + next() % 1000);
     w.codes = codes;
     w.scales = halves;
-    float *y = room(sizeof(float) * INPUTS * OUTPUTS);
-    for (int rows = 1; rows <= INPUTS; rows += 16) {
-        pith_narrow_rows narrow = {room(INPUTS * COLUMNS), room(INPUTS * COLUMNS / 8), room(INPUTS * COLUMNS / 8),
-                                   rows, COLUMNS, group};
-        for (int tile = 0; tile * PITH_TILE_ROWS < rows; tile++) k->narrow_rows(x, COLUMNS, tile, &narrow);
-        k->multiply_packed(&w, 0, OUTPUTS / 16, &narrow, y, OUTPUTS);
-        see(y, sizeof(float) * (size_t)rows * OUTPUTS);
-        free(narrow.bytes);
-        free(narrow.scales);
-        free(narrow.sums);
-    }
-    k->multiply_packed_floats(&w, 0, OUTPUTS / 16, x, INPUTS, COLUMNS, y, OUTPUTS);
-    see(y, sizeof(float) * INPUTS * OUTPUTS);
-    free(y);
+    see_products(k, &w, x, group);
     free(codes);
+    free(halves);
+}
+
+/// Masks that keep anything, and lists of units.
+static void see_sparse(const pith_kernels *k, const float *x, int bits, int masked) {
+    enum { UNITS = COLUMNS / 32, BLOCKS = OUTPUTS / 16 };
+    pith_packed w = {.packing = (pith_packing)(masked ? PITH_MASKED_2 + bits - 2 : bits),
+                     .unit_bytes = masked ? 1 : 64 * bits, .units = UNITS, .group = 2, .groups = UNITS / 2};
+    size_t bytes = OUTPUTS * COLUMNS + 64, scales = (size_t)(OUTPUTS * w.groups);
+    uint8_t *codes = room(bytes), *masks = room(BLOCKS * UNITS * 64), *zeros = room(scales);
+    uint16_t *halves = room(scales * 2), units[BLOCKS * UNITS];
+    uint32_t offsets[BLOCKS + 1];
+    for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)next();
+    for (size_t i = 0; i < BLOCKS * UNITS * 64; i++) masks[i] = (uint8_t)next();
+    for (size_t i = 0; i < scales; i++) zeros[i] = (uint8_t)(next() % (1u << bits));
+    for (size_t i = 0; i < scales; i++) halves[i] = (uint16_t)(0x2000 + next() % 1000);
+    // Any place to begin will do here.
+    for (uint32_t b = 0; b <= BLOCKS; b++) offsets[b] = masked ? 1000 * b : 3 * b;
+    for (int i = 0; i < BLOCKS * UNITS; i++) units[i] = (uint16_t)(i % 3 * 2);
+    w.codes = codes;
+    w.masks = masked ? masks : NULL;
+    w.kept_units = masked ? NULL : units;
+    w.offsets = offsets;
+    w.scales = halves;
+    w.zeros = zeros;
+    see_products(k, &w, x, masked ? 64 : 32);
+    float *row = room(sizeof(float) * COLUMNS);
+    for (int n = 0; n < OUTPUTS; n++) {
+        k->decode_packed(&w, n, COLUMNS, row);
+        see(row, sizeof(float) * COLUMNS);
+    }
+    free(row);
+    free(codes);
+    free(masks);
+    free(zeros);
     free(halves);
 }
 
@@ -85,6 +124,8 @@ int main(void) {
         float *x = random_floats(INPUTS * COLUMNS);
         for (int packing = PITH_CODES_2; packing <= PITH_CODES_8; packing++)
             for (int group = 32; group <= 64; group *= 2) see_packed(k, x, packing, group);
+        for (int bits = 2; bits <= 8; bits++)
+            for (int masked = 0; masked <= 1; masked++) see_sparse(k, x, bits, masked);
         see_rest(k, x);
         free(x);
         printf("%016llx %s\n", (unsigned long long)digest, names[path]);

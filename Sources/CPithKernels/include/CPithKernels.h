@@ -69,13 +69,26 @@ typedef enum {
     PITH_CODES_6 = 6,
     PITH_CODES_7 = 7,
     PITH_CODES_8 = 8,
+    PITH_MASKED_2 = 34, ///< codes of as many bits for the weights that a mask keeps, as `masked.h` says
+    PITH_MASKED_3 = 35,
+    PITH_MASKED_4 = 36,
+    PITH_MASKED_5 = 37,
+    PITH_MASKED_6 = 38,
+    PITH_MASKED_7 = 39,
+    PITH_MASKED_8 = 40,
 } pith_packing;
 
 /// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says.
 /// weight = (code - zero) * scale, by row and group of columns. Rows and columns are padded to whole units.
 typedef struct {
-    /// Packed units, [blocks][units][unit_bytes].
+    /// Packed units, [blocks][units][unit_bytes]; of masked packings at least 63 bytes may be read behind the last.
     const uint8_t *codes;
+    /// Masks of what is kept, [blocks][units][64], for masked packings; else NULL.
+    const uint8_t *masks;
+    /// The units that are stored of a block, if not all are: those from offsets[block] to offsets[block + 1].
+    const uint16_t *kept_units;
+    /// Where the codes of a block begin, in `unit_bytes`; NULL where all units are stored.
+    const uint32_t *offsets;
     /// F16, [blocks][groups][16].
     const uint16_t *scales;
     /// [blocks][groups][16], or NULL where all are `zero`.

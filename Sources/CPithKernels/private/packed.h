@@ -118,9 +118,13 @@ INLINE i16v sum_pairs(i16v sum, p32v pairs) {
 }
 #endif
 
-/// The code of the weight zero in each row, below 2^15, times the sum of the inputs, between -2^15 and 2^15.
+/// The code of the weight zero in each row times the sum of the inputs, both of 16 bits with their signs.
 INLINE i16v zero_term(i16v zeros, int32_t sum) {
     i16v sums = (i16v){0} + sum;
+#if defined(USE_AVX2_INTRINSICS)
+    // Products of the lower halves alone.
+    sums &= 0xFFFF;
+#endif
 #if defined(__AVX512F__)
     return (i16v)_mm512_madd_epi16((__m512i)zeros, (__m512i)sums);
 #elif defined(USE_AVX2_INTRINSICS)
@@ -148,13 +152,30 @@ INLINE b64v shift_bytes(b64v bytes, int bits, int mask) {
 
 #define UNIT_BYTES 512
 
+#include "masked.h"
+
 /// Where a block of W is read next.
 typedef struct {
     const uint8_t *codes;
+    mask_cursor masks;
 } unit_cursor;
 
-INLINE unit_cursor begin_units(const pith_packed *w, int64_t block, int64_t unit) {
-    return (unit_cursor){w->codes + (block * w->units + unit) * w->unit_bytes};
+INLINE unit_cursor begin_units(const pith_packed *w, int64_t block) {
+    int64_t start = w->offsets ? w->offsets[block] : block * w->units;
+    unit_cursor cursor = {.codes = w->codes + start * w->unit_bytes};
+    if (w->masks) cursor.masks = begin_masks(w, block);
+    return cursor;
+}
+
+/// Whether only the listed units are stored.
+INLINE int lists_units(const pith_packed *w) { return w->offsets && !is_masked(w->packing); }
+
+/// How many units of a block are stored, and which the i-th of them is.
+INLINE int64_t stored_units(const pith_packed *w, int64_t block) {
+    return lists_units(w) ? w->offsets[block + 1] - w->offsets[block] : w->units;
+}
+INLINE int64_t stored_unit(const pith_packed *w, int64_t block, int64_t i) {
+    return lists_units(w) ? w->kept_units[w->offsets[block] + i] : i;
 }
 
 /// Codes of up to 8 bits in planes of 4, 2 and 1 bits, the lowest bits first: a vector of a plane of b bits holds 8/b
@@ -197,21 +218,38 @@ INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
 
 /// The next unit, as codes of a byte each.
 INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int packing, b64v v[8]) {
-    read_codes(cursor, packing, v);
+    if (is_masked(packing))
+        cursor->codes = read_masked(&cursor->masks, cursor->codes, w->group, bits_of_masked(packing), v);
+    else
+        read_codes(cursor, packing, v);
 }
 
 /// Whether all codes of a packing are below 128.
-INLINE int is_narrow(int packing) { return packing < PITH_CODES_8; }
+INLINE int is_narrow(int packing) { return packing != PITH_CODES_8 && packing != PITH_MASKED_8; }
 
 /// How large codes are: below 16, below 128, or any byte.
 typedef enum { SMALL_CODES, NARROW_CODES, WIDE_CODES } code_kind;
 
 INLINE code_kind kind_of(int packing) {
-    return packing <= PITH_CODES_4 ? SMALL_CODES : is_narrow(packing) ? NARROW_CODES : WIDE_CODES;
+    int bits = is_masked(packing) ? bits_of_masked(packing) : packing;
+    return bits <= 4 ? SMALL_CODES : is_narrow(packing) ? NARROW_CODES : WIDE_CODES;
 }
 
 /// Calls F with the packing as a constant, so that each packing gets a loop of its own.
 #define FOR_PACKING(W, F, ...)                                                                                         \
+    switch ((W)->packing) {                                                                                            \
+    case PITH_MASKED_2: F(__VA_ARGS__, PITH_MASKED_2); break;                                                          \
+    case PITH_MASKED_3: F(__VA_ARGS__, PITH_MASKED_3); break;                                                          \
+    case PITH_MASKED_4: F(__VA_ARGS__, PITH_MASKED_4); break;                                                          \
+    case PITH_MASKED_5: F(__VA_ARGS__, PITH_MASKED_5); break;                                                          \
+    case PITH_MASKED_6: F(__VA_ARGS__, PITH_MASKED_6); break;                                                          \
+    case PITH_MASKED_7: F(__VA_ARGS__, PITH_MASKED_7); break;                                                          \
+    case PITH_MASKED_8: F(__VA_ARGS__, PITH_MASKED_8); break;                                                          \
+    default: FOR_CODES(W, F, __VA_ARGS__)                                                                              \
+    }
+
+/// The same for packings of all codes.
+#define FOR_CODES(W, F, ...)                                                                                           \
     switch ((W)->packing) {                                                                                            \
     case PITH_CODES_2: F(__VA_ARGS__, PITH_CODES_2); break;                                                            \
     case PITH_CODES_3: F(__VA_ARGS__, PITH_CODES_3); break;                                                            \
@@ -298,14 +336,14 @@ static void narrow_rows(const float *source, int64_t count, int64_t tile, const 
 
 // MARK: One input row
 
-/// Products of one input row with the 16 rows of a block, units unpacked on the way.
+/// Products of one input row with the 16 rows of a block, units unpacked on the way. `rows` is tile.rows, a constant.
 INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_rows *x, input_tile tile, int64_t row,
-                      float *y, int packing) {
-    unit_cursor cursor = begin_units(w, block, 0);
+                      float *y, int packing, int64_t rows) {
+    unit_cursor cursor = begin_units(w, block);
     const int8_t *inputs = tile.bytes + 4 * row;
-    int64_t step = x->group / 32, stride = 4 * tile.rows;
+    int64_t step = x->group / 32, stride = 4 * rows;
     f16v sum = {0};
-    for (int64_t unit = 0, g = row; unit < w->units; g += tile.rows) {
+    for (int64_t unit = 0, g = row; unit < w->units; g += rows) {
         int64_t end = unit + step < w->units ? unit + step : w->units;
         f16v scales = block_scales(w, block, unit);
         i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
@@ -321,12 +359,43 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
     store16(y, sum);
 }
 
+/// The same where only some units are kept. Groups of inputs are one unit, so that units stand alone.
+INLINE void dot_kept_units(const pith_packed *w, int64_t block, input_tile tile, int64_t row, float *y, int packing) {
+    unit_cursor cursor = begin_units(w, block);
+    int64_t stride = 4 * tile.rows, count = stored_units(w, block);
+    f16v sum = {0};
+    for (int64_t i = 0; i < count; i++) {
+        int64_t unit = stored_unit(w, block, i), g = unit * tile.rows + row;
+        const int8_t *inputs = tile.bytes + unit * 8 * stride + 4 * row;
+        i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
+        i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
+        b64v v[8];
+        read_unit(&cursor, w, packing, v);
+        _Pragma("unroll") for (int j = 0; j < 8; j++)
+            dots[j & 1] = dot_bytes(dots[j & 1], v[j], four_inputs(inputs + j * stride), is_narrow(packing));
+        f16v dot = __builtin_convertvector(dots[0] + dots[1], f16v) * tile.scales[g];
+        sum = FMA(dot, block_scales(w, block, unit), sum);
+    }
+    store16(y, sum);
+}
+
+/// One or two input rows.
 INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                        int64_t ldy, int packing) {
+    input_tile tile = tile_of(x, 0);
+    for (int64_t b = 0; b < blocks; b++) {
+        if (tile.rows == 1) dot_block(w, block + b, x, tile, 0, y + b * 16, packing, 1);
+        else
+            for (int64_t row = 0; row < tile.rows; row++)
+                dot_block(w, block + b, x, tile, row, y + row * ldy + b * 16, packing, 2);
+    }
+}
+
+INLINE void dot_kept_blocks(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
+                            int64_t ldy, int packing) {
     for (int64_t b = 0; b < blocks; b++)
         for (int64_t row = 0; row < x->rows; row++)
-            dot_block(w, block + b, x, tile_of(x, row / PITH_TILE_ROWS), row % PITH_TILE_ROWS, y + row * ldy + b * 16,
-                      packing);
+            dot_kept_units(w, block + b, tile_of(x, 0), row, y + row * ldy + b * 16, packing);
 }
 
 // MARK: Many input rows
@@ -334,11 +403,11 @@ INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, cons
 /// Units of a block that are unpacked together: 32 KB.
 #define CHUNK_UNITS 64
 
-INLINE void unpack_units(const pith_packed *w, int64_t block, int64_t unit, int64_t count, uint8_t *bytes, int packing) {
-    unit_cursor cursor = begin_units(w, block, unit);
+/// The next `count` units.
+INLINE void unpack_units(unit_cursor *cursor, const pith_packed *w, int64_t count, uint8_t *bytes, int packing) {
     for (int64_t i = 0; i < count; i++) {
         b64v v[8];
-        read_unit(&cursor, w, packing, v);
+        read_unit(cursor, w, packing, v);
         _Pragma("unroll") for (int j = 0; j < 8; j++) store64(bytes + i * UNIT_BYTES + 64 * j, v[j]);
     }
 }
@@ -464,11 +533,13 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
     int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, step = x->group / 32;
     int64_t chunk = CHUNK_UNITS / step * step;
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
+    unit_cursor cursors[PANEL_BLOCKS];
+    for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_units(w, block + b);
     for (int64_t unit = 0; unit < w->units; unit += chunk) {
         byte_panel panel = {w, bytes, block, unit, w->units - unit < chunk ? w->units - unit : chunk};
         for (int64_t b = 0; b < blocks; b++) {
             uint8_t *to = bytes + b * CHUNK_UNITS * UNIT_BYTES;
-            FOR_PACKING(w, unpack_units, w, block + b, unit, panel.count, to)
+            FOR_PACKING(w, unpack_units, &cursors[b], w, panel.count, to)
         }
         code_kind kind = kind_of(w->packing);
         for (int64_t t = 0; t < tiles; t++) {
@@ -484,8 +555,35 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
     }
 }
 
+/// One block where only some units are kept: each is a panel of its own.
+static void multiply_kept_units(const pith_packed *w, int64_t block, const pith_narrow_rows *x, float *y, int64_t ldy) {
+    _Alignas(64) uint8_t bytes[CHUNK_UNITS * UNIT_BYTES];
+    int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, stored = stored_units(w, block);
+    unit_cursor cursor = begin_units(w, block);
+    for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, 64);
+    for (int64_t first = 0; first < stored; first += CHUNK_UNITS) {
+        int64_t count = stored - first < CHUNK_UNITS ? stored - first : CHUNK_UNITS;
+        FOR_CODES(w, unpack_units, &cursor, w, count, bytes)
+        for (int64_t t = 0; t < tiles; t++) {
+            input_tile tile = tile_of(x, t);
+            for (int64_t i = 0; i < count; i++) {
+                byte_panel panel = {w, bytes + i * UNIT_BYTES, block, stored_unit(w, block, first + i), 1};
+                panel_rows_1(&panel, x, tile, y + t * PITH_TILE_ROWS * ldy, ldy, kind_of(w->packing));
+            }
+        }
+    }
+}
+
 static void multiply_packed(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                             int64_t ldy) {
+    if (lists_units(w)) {
+        if (x->rows <= 2) {
+            FOR_CODES(w, dot_kept_blocks, w, block, blocks, x, y, ldy)
+            return;
+        }
+        for (int64_t b = 0; b < blocks; b++) multiply_kept_units(w, block + b, x, y + 16 * b, ldy);
+        return;
+    }
     if (x->rows <= 2) {
         FOR_PACKING(w, dot_blocks, w, block, blocks, x, y, ldy)
         return;
@@ -519,8 +617,11 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
     _Alignas(64) uint8_t bytes[UNIT_BYTES];
     for (int64_t row = 0; row < rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
     for (int64_t b = 0; b < blocks; b++) {
-        for (int64_t unit = 0; unit < w->units; unit++) {
-            FOR_PACKING(w, unpack_units, w, block + b, unit, 1, bytes)
+        unit_cursor cursor = begin_units(w, block + b);
+        int64_t stored = stored_units(w, block + b);
+        for (int64_t i = 0; i < stored; i++) {
+            int64_t unit = stored_unit(w, block + b, i);
+            FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
             f16v scales = block_scales(w, block + b, unit);
             // Exact: a scale has 11 bits, a zero 8.
             f16v shifts = -(scales * __builtin_convertvector(block_zeros(w, block + b, unit), f16v));
@@ -537,9 +638,12 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
 
 static void decode_packed(const pith_packed *w, int64_t row, int64_t count, float *target) {
     _Alignas(64) uint8_t bytes[UNIT_BYTES];
-    int64_t block = row / 16, lane = row % 16;
-    for (int64_t unit = 0; unit < w->units; unit++) {
-        FOR_PACKING(w, unpack_units, w, block, unit, 1, bytes)
+    int64_t block = row / 16, lane = row % 16, stored = stored_units(w, block);
+    unit_cursor cursor = begin_units(w, block);
+    if (lists_units(w)) memset(target, 0, (size_t)count * sizeof(float));
+    for (int64_t i = 0; i < stored; i++) {
+        int64_t unit = stored_unit(w, block, i);
+        FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
         float scale = block_scales(w, block, unit)[lane];
         float shift = scale * (float)block_zeros(w, block, unit)[lane];
         int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32;
