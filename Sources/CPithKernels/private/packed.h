@@ -125,11 +125,11 @@ INLINE b64v shift_bytes(b64v bytes, int bits, int mask) {
 /// Where a block of W is read next.
 typedef struct {
     const uint8_t *codes;
+    // Trits alone: what is left of eight vectors, the units from them on, and how many of those were read.
+    b64v rest[8];
+    int64_t units;
+    int trit;
 } unit_cursor;
-
-INLINE unit_cursor begin_units(const pith_packed *w, int64_t block, int64_t unit) {
-    return (unit_cursor){w->codes + (block * w->units + unit) * w->unit_bytes};
-}
 
 /// Codes of up to 8 bits in planes of 4, 2 and 1 bits, the lowest bits first: a vector of a plane of b bits holds 8/b
 /// vectors of the unit, the first in the lowest bits.
@@ -169,13 +169,24 @@ INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
     cursor->codes = p;
 }
 
+#include "books.h"
+
+INLINE unit_cursor begin_units(const pith_packed *w, int64_t block, int64_t unit, int packing) {
+    if (packing == PITH_TRITS) return begin_trits(w, block, unit);
+    return (unit_cursor){.codes = w->codes + (block * w->units + unit) * w->unit_bytes};
+}
+
 /// The next unit, as codes of a byte each.
 INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int packing, b64v v[8]) {
-    read_codes(cursor, packing, v);
+    if (packing >= PITH_BOOK_2 && packing <= PITH_BOOK_8) read_entries(cursor, w, packing - PITH_BOOK_2 + 2, v);
+    else if (packing == PITH_TRITS) read_trits(cursor, v);
+    else if (packing == PITH_VECTORS_4) read_vectors(cursor, w, 4, v);
+    else if (packing == PITH_VECTORS_8) read_vectors(cursor, w, 8, v);
+    else read_codes(cursor, packing, v);
 }
 
 /// Whether all codes of a packing are below 128.
-INLINE int is_narrow(int packing) { return packing < PITH_CODES_8; }
+INLINE int is_narrow(int packing) { return packing < PITH_CODES_8 || packing == PITH_TRITS; }
 
 /// Calls F with the packing as a constant, so that each packing gets a loop of its own.
 #define FOR_PACKING(W, F, ...)                                                                                         \
@@ -186,6 +197,16 @@ INLINE int is_narrow(int packing) { return packing < PITH_CODES_8; }
     case PITH_CODES_5: F(__VA_ARGS__, PITH_CODES_5); break;                                                            \
     case PITH_CODES_6: F(__VA_ARGS__, PITH_CODES_6); break;                                                            \
     case PITH_CODES_7: F(__VA_ARGS__, PITH_CODES_7); break;                                                            \
+    case PITH_BOOK_2: F(__VA_ARGS__, PITH_BOOK_2); break;                                                              \
+    case PITH_BOOK_3: F(__VA_ARGS__, PITH_BOOK_3); break;                                                              \
+    case PITH_BOOK_4: F(__VA_ARGS__, PITH_BOOK_4); break;                                                              \
+    case PITH_BOOK_5: F(__VA_ARGS__, PITH_BOOK_5); break;                                                              \
+    case PITH_BOOK_6: F(__VA_ARGS__, PITH_BOOK_6); break;                                                              \
+    case PITH_BOOK_7: F(__VA_ARGS__, PITH_BOOK_7); break;                                                              \
+    case PITH_BOOK_8: F(__VA_ARGS__, PITH_BOOK_8); break;                                                              \
+    case PITH_TRITS: F(__VA_ARGS__, PITH_TRITS); break;                                                                \
+    case PITH_VECTORS_4: F(__VA_ARGS__, PITH_VECTORS_4); break;                                                        \
+    case PITH_VECTORS_8: F(__VA_ARGS__, PITH_VECTORS_8); break;                                                        \
     default: F(__VA_ARGS__, PITH_CODES_8); break;                                                                      \
     }
 
@@ -272,7 +293,7 @@ static void narrow_rows(const float *source, int64_t count, int64_t tile, const 
 /// Products of one input row with the 16 rows of a block, units unpacked on the way.
 INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_rows *x, input_tile tile, int64_t row,
                       float *y, int packing) {
-    unit_cursor cursor = begin_units(w, block, 0);
+    unit_cursor cursor = begin_units(w, block, 0, packing);
     const int8_t *inputs = tile.bytes + 4 * row;
     int64_t step = x->group / 32, stride = 4 * tile.rows;
     f16v sum = {0};
@@ -280,6 +301,13 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
         int64_t end = unit + step < w->units ? unit + step : w->units;
         f16v scales = block_scales(w, block, unit);
         i16v dots[2] = {zero_term(block_zeros(w, block, unit), tile.sums[g]), {0}};
+#if defined(HAS_TRIT_SUMS)
+        if (packing == PITH_TRITS) {
+            trit_sums sums = {0};
+            for (; unit < end; unit++, inputs += 8 * stride) add_trits(&cursor, &sums, inputs, stride);
+            dots[0] += trit_total(&sums);
+        }
+#endif
         for (; unit < end; unit++, inputs += 8 * stride) {
             b64v v[8];
             read_unit(&cursor, w, packing, v);
@@ -305,7 +333,7 @@ INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, cons
 #define CHUNK_UNITS 64
 
 INLINE void unpack_units(const pith_packed *w, int64_t block, int64_t unit, int64_t count, uint8_t *bytes, int packing) {
-    unit_cursor cursor = begin_units(w, block, unit);
+    unit_cursor cursor = begin_units(w, block, unit, packing);
     for (int64_t i = 0; i < count; i++) {
         b64v v[8];
         read_unit(&cursor, w, packing, v);

@@ -66,7 +66,8 @@ package struct GroupedCodes: PackedLayout {
     package var packed: pith_packed {
         pith_packed(
             codes: codes.byteValues.baseAddress, scales: scales.bitPatterns.baseAddress,
-            zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1), packing: pith_packing(UInt32(bits)),
+            zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1), books: 0, tables: nil,
+            packing: pith_packing(UInt32(bits)),
             unit_bytes: Int64(64 * bits), units: Int64(packing.units), group: Int64(packing.unitsOfGroup),
             groups: Int64(packing.groups))
     }

@@ -7,7 +7,7 @@ public enum WeightLayouts {
     /// All layouts, the dense one included.
     public static let catalogue = LayoutCatalogue([
         DenseOperator.self, GroupedCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self,
-        SumOperator.self,
+        SumOperator.self, BookCodes.self, TernaryCodes.self, VectorCodes.self, ProductOperator.self,
     ])
 }
 
