@@ -11,6 +11,7 @@ public enum WeightCatalogue {
         Magnitude.self,
         Wanda.self,
         SparseGPT.self,
+        VectorQuantization.self,
         SVD.self,
         EoRA.self,
     ]

@@ -8,8 +8,8 @@ import PithTensor
 /// so are their sums, modulo 256.
 ///
 /// Parts: `codes` U8 [blocks, units, 8 / dimension, books, 64], where byte 16 · (row / 4) + 4 · (chunk % 4) + row % 4
-/// names the columns of a chunk; `books` I8 [books, 256, dimension]; `scales` F16 [blocks, groups, 16]. Parameters:
-/// `dimension`, `books`, `groupSize`.
+/// names the columns of a chunk; `books` I8 [books, entries, dimension]; `scales` F16 [blocks, groups, 16]. Parameters:
+/// `dimension`, `books`, `entries`, `groupSize`.
 package struct VectorCodes: PackedLayout {
     package static let layout = "vector"
 
@@ -19,6 +19,8 @@ package struct VectorCodes: PackedLayout {
     package let dimension: Int
     /// Codes of as many columns.
     package let bookCount: Int
+    /// Entries of a book, up to 256; codes beyond them mean zero.
+    package let entryCount: Int
     /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
     package let groupSize: Int
 
@@ -26,7 +28,7 @@ package struct VectorCodes: PackedLayout {
     private let codes: StoredTensor
     private let books: StoredTensor
     private let scales: StoredTensor
-    /// The books, the first plus 128, [books, 256, dimension], and the same as planes, [books, dimension, 256].
+    /// The books filled up with zeros, the first plus 128, [books, 256, dimension], and the same as planes, [books, dimension, 256].
     private let tables: StoredTensor
 
     /// Books that can be added.
@@ -37,7 +39,9 @@ package struct VectorCodes: PackedLayout {
     package var stored: StoredParts {
         StoredParts(
             tensors: ["codes": codes, "books": books, "scales": scales],
-            parameters: ["dimension": dimension, "books": bookCount, "groupSize": groupSize])
+            parameters: [
+                "dimension": dimension, "books": bookCount, "entries": entryCount, "groupSize": groupSize,
+            ])
     }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
@@ -47,15 +51,16 @@ package struct VectorCodes: PackedLayout {
             throw .data("parameter 'dimension' is \(dimension)", remedy: "it should be 4 or 8")
         }
         bookCount = try parts.parameter("books", in: Self.bookRange)
+        entryCount = try parts.parameter("entries", in: 1...256)
         groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
         packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
         codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.units, 8 / dimension, bookCount, 64])
-        books = try parts.tensor("books", .int8, [bookCount, 256, dimension])
+        books = try parts.tensor("books", .int8, [bookCount, entryCount, dimension])
         scales = try packing.scales(parts)
-        tables = Self.tables(books, dimension: dimension)
+        tables = Self.tables(books)
     }
 
-    /// Packs codes, [books, rows, chunks], of the entries of books, [books, 256, dimension], with scales,
+    /// Packs codes, [books, rows, chunks], of the entries of books, [books, entries, dimension], with scales,
     /// [rows, groups]. A chunk is `dimension` columns; the last of a row may be shorter.
     package init(
         codes: [[UInt8]], books: [Int8], dimension: Int, scales: [Float], rows: Int, columns: Int, groupSize: Int
@@ -65,36 +70,45 @@ package struct VectorCodes: PackedLayout {
         precondition(
             codes.allSatisfy { $0.count == rows * chunks } && scales.count == rows * packing.groups,
             "parts do not fit")
-        var bytes = [UInt8](repeating: 0, count: packing.blocks * packing.units * fours * codes.count * 64)
+        let entryCount = books.count / (bookCount * dimension)
+        var bytes = [UInt8](repeating: 0, count: packing.blocks * packing.units * fours * bookCount * 64)
         for (book, codes) in codes.enumerated() {
             for row in 0..<rows {
                 for chunk in 0..<chunks {
                     let four = row / 16 * packing.units * fours + chunk / 4
                     let place = row % 16 / 4 * 16 + chunk % 4 * 4 + row % 4
                     // [blocks, units, fours] are the fours of a block one after the other.
-                    bytes[(four * bookCount + book) * 64 + place] =
-                        codes[row * chunks + chunk]
+                    bytes[(four * bookCount + book) * 64 + place] = codes[row * chunks + chunk]
                 }
             }
         }
         let parts = StoredParts(
             tensors: [
                 "codes": StoredTensor(
-                    bytes: bytes, shape: [packing.blocks, packing.units, fours, codes.count, 64]),
-                "books": StoredTensor(books, as: .int8, shape: [codes.count, 256, dimension]),
+                    bytes: bytes, shape: [packing.blocks, packing.units, fours, bookCount, 64]),
+                "books": StoredTensor(books, as: .int8, shape: [bookCount, entryCount, dimension]),
                 "scales": StoredTensor(packing.blocked(scales), as: .float16),
-            ], parameters: ["dimension": dimension, "books": codes.count, "groupSize": groupSize])
+            ],
+            parameters: [
+                "dimension": dimension, "books": bookCount, "entries": entryCount, "groupSize": groupSize,
+            ])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
-    private static func tables(_ books: StoredTensor, dimension: Int) -> StoredTensor {
-        let size = 256 * dimension
-        // Once 128 is in the first book it is in every sum.
-        let entries = books.byteValues.enumerated().map { $0 < size ? $1 ^ 0x80 : $1 }
-        let planes = entries.indices.map { i in
-            entries[i / size * size + i % 256 * dimension + i % size / 256]
+    /// `books`, [books, entries, dimension], as the kernels look them up.
+    private static func tables(_ books: StoredTensor) -> StoredTensor {
+        let (bookCount, entryCount, dimension) = (books.shape[0], books.shape[1], books.shape[2])
+        let (size, count) = (256 * dimension, bookCount * 256 * dimension)
+        var tables = [UInt8](repeating: 0, count: 2 * count)
+        for i in 0..<count {
+            let (book, entry, column) = (i / size, i % size / dimension, i % dimension)
+            let stored = book * entryCount + entry
+            let value = entry < entryCount ? books.byteValues[stored * dimension + column] : 0
+            // Once 128 is in the first book it is in every sum.
+            tables[i] = book == 0 ? value ^ 0x80 : value
+            tables[count + (book * dimension + column) * 256 + entry] = tables[i]
         }
-        return StoredTensor(bytes: entries + planes, shape: [2, books.count])
+        return StoredTensor(bytes: tables, shape: [2, count])
     }
 
     package var packed: pith_packed {

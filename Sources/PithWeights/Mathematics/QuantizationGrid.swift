@@ -16,6 +16,10 @@ struct GridOptions: Sendable {
     static let groupSchema = OptionSchema.integer(
         "group", 64, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row")
 
+    init(bits: Int, group: Int, symmetric: Bool) {
+        (self.bits, self.group, self.symmetric) = (bits, group, symmetric)
+    }
+
     init(_ options: OptionValues) throws(PithError) {
         bits = options.integer("bits")
         group = try Self.group(options)
