@@ -15,13 +15,18 @@ func learnBook(
     var book = LearnedBook(
         entries: seedEntries(chunks, entryCount: entryCount, &random),
         codes: [UInt8](repeating: 0, count: chunks.rows * chunks.count))
-    guard !book.codes.isEmpty else { return book }
+    improve(&book, chunks, rounds: rounds, pool: pool)
+    return book
+}
+
+/// Lloyd's method: chunks go to their nearest entries, and entries to the means of their chunks.
+func improve(_ book: inout LearnedBook, _ chunks: WeightChunks, rounds: Int, pool: ThreadPool) {
+    guard !book.codes.isEmpty else { return }
     for _ in 0..<rounds {
         assign(chunks, &book, pool: pool)
         moveEntries(chunks, &book, pool: pool)
     }
     assign(chunks, &book, pool: pool)
-    return book
 }
 
 /// Chunks out of a sample, each drawn with a probability that grows with its distance from those drawn before.
@@ -123,15 +128,17 @@ private func moveEntries(_ chunks: WeightChunks, _ book: inout LearnedBook, pool
 private func addRow(
     _ row: Int, _ chunks: WeightChunks, _ codes: [UInt8], to sums: UnsafeMutablePointer<Double>, size: Int
 ) {
-    let dimension = chunks.dimension
+    let (dimension, first) = (chunks.dimension, row * chunks.count)
     chunks.values.withUnsafeBufferPointer { values in
-        for chunk in 0..<chunks.count {
-            let vector = row * chunks.count + chunk
-            let (entry, square) = (Int(codes[vector]) * dimension, chunks.squares[vector])
-            for i in 0..<dimension {
-                let mass = Double(square * chunks.importance[chunk * dimension + i])
-                sums[entry + i] += mass
-                sums[size + entry + i] += mass * Double(values[vector * dimension + i])
+        chunks.importance.withUnsafeBufferPointer { importance in
+            for chunk in 0..<chunks.count {
+                let square = chunks.squares[first + chunk]
+                let sums = sums + Int(codes[first + chunk]) * dimension
+                for i in 0..<dimension {
+                    let mass = Double(square * importance[chunk * dimension + i])
+                    sums[i] += mass
+                    sums[size + i] += mass * Double(values[(first + chunk) * dimension + i])
+                }
             }
         }
     }

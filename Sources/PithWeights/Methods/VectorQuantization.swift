@@ -12,8 +12,8 @@ struct VectorQuantization: WeightCodec {
             identifier: "nowag"),
         summary: "a code of 8 bits for 4 or 8 neighbouring weights, from books learned by k-means",
         options: [
-            .choice("dimension", "8", of: ["4", "8"], "weights that a code stands for"),
-            .integer("books", 2, in: VectorCodes.bookRange, "books whose entries are added, with a code for each"),
+            .choice("dimension", "4", of: ["4", "8"], "weights that a code stands for"),
+            .integer("books", 1, in: VectorCodes.bookRange, "books whose entries are added, with a code for each"),
             .integer("group", 0, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row"),
             .flag("norms", true, "weigh errors by the norms of the inputs"),
         ])
@@ -30,6 +30,9 @@ struct VectorQuantization: WeightCodec {
         norms = options.flag("norms")
     }
 
+    /// Rounds in which all books are learned again.
+    private static let sweeps = 3
+
     var needs: CalibrationNeeds { norms ? .columnNorms : .nothing }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
@@ -44,24 +47,54 @@ struct VectorQuantization: WeightCodec {
         // Books that took more than their codes would be no gain.
         let entryCount = min(256, max(1, chunks.rows * chunks.count / 4))
         var random = SeededGenerator(seed: problem.seed)
-        var (codes, entries, sums) = ([[UInt8]](), [[Float]](), [Float](repeating: 0, count: chunks.values.count))
+        var learned: [LearnedBook] = []
         for _ in 0..<books {
-            let book = learnBook(chunks, entryCount: entryCount, &random, pool: problem.pool)
-            codes.append(book.codes)
-            entries.append(book.entries)
-            chunks.subtract(book, addingTo: &sums)
+            learned.append(learnBook(chunks, entryCount: entryCount, &random, pool: problem.pool))
+            chunks.subtract(learned[learned.count - 1])
         }
-        // 3. Entries become whole numbers, such that no sum of those that are used leaves −127…127.
-        let largest = (entries.joined().map(abs) + sums.map(abs)).max() ?? 0
-        let steps = Float(127 - books) / (largest > 0 ? largest : 1)
-        let whole = entries.joined().map { Int8(($0 * steps).rounded()) }
+        // 3. Each learns again what all the others leave over.
+        for _ in 0..<(books > 1 ? Self.sweeps : 0) {
+            for book in learned.indices {
+                chunks.add(learned[book])
+                improve(&learned[book], chunks, rounds: 3, pool: problem.pool)
+                chunks.subtract(learned[book])
+            }
+        }
+        // 4. Entries become whole numbers of steps.
+        let (rounded, steps) = roundEntries(of: learned, chunks, pool: problem.pool)
+        let whole = rounded.flatMap { $0.entries.map { Int8(($0 * steps).rounded()) } }
         let scales = sizes.map { $0 / steps }
         guard roundedToHalf(scales).allSatisfy(\.isFinite) else {
             throw .data("the weights are too large for scales in half precision")
         }
         return try VectorCodes(
-            codes: codes, books: whole, dimension: dimension, scales: scales, rows: weight.rows,
+            codes: rounded.map { $0.codes }, books: whole, dimension: dimension, scales: scales, rows: weight.rows,
             columns: weight.columns, groupSize: groupSize)
+    }
+}
+
+private func largestMagnitude(_ values: [Float]) -> Float { values.reduce(0) { max($0, abs($1)) } }
+
+/// Rounds entries to whole numbers of steps, book by book: later ones make up for the rounding of earlier ones. There
+/// are as many steps in 1 as let no entry, and no sum of those that are used, leave −127…127.
+private func roundEntries(
+    of learned: [LearnedBook], _ rest: WeightChunks, pool: ThreadPool
+) -> (books: [LearnedBook], steps: Float) {
+    let largest = max(
+        largestMagnitude(learned.flatMap { $0.entries }), largestMagnitude(rest.sums(of: learned)))
+    var steps = largest > 0 ? 124 / largest : 1
+    while true {
+        var (books, rest) = (learned, rest)
+        for book in books.indices {
+            rest.add(books[book])
+            improve(&books[book], rest, rounds: book > 0 ? 2 : 0, pool: pool)
+            books[book].entries = books[book].entries.map { ($0 * steps).rounded() / steps }
+            improve(&books[book], rest, rounds: 0, pool: pool)
+            rest.subtract(books[book])
+        }
+        let largest = max(largestMagnitude(books.flatMap { $0.entries }), largestMagnitude(rest.sums(of: books)))
+        if largest * steps < 127.5 { return (books, steps) }
+        steps *= 0.9
     }
 }
 
@@ -120,15 +153,17 @@ struct WeightChunks {
         }
     }
 
-    /// Leaves what a book does not say; `sums`, of the shape of `values`, gets what it does.
-    mutating func subtract(_ book: LearnedBook, addingTo sums: inout [Float]) {
-        for vector in 0..<rows * count {
-            for i in 0..<dimension {
-                let entry = book.entries[Int(book.codes[vector]) * dimension + i]
-                values[vector * dimension + i] -= entry
-                sums[vector * dimension + i] += entry
-            }
-        }
+    /// Leaves what a book does not say.
+    mutating func subtract(_ book: LearnedBook) { book.accumulate(into: &values, factor: -1, dimension: dimension) }
+
+    /// Takes that back.
+    mutating func add(_ book: LearnedBook) { book.accumulate(into: &values, factor: 1, dimension: dimension) }
+
+    /// What some books say together, [rows, count · dimension].
+    func sums(of books: [LearnedBook]) -> [Float] {
+        var sums = [Float](repeating: 0, count: values.count)
+        for book in books { book.accumulate(into: &sums, factor: 1, dimension: dimension) }
+        return sums
     }
 }
 
@@ -138,4 +173,16 @@ struct LearnedBook {
     var entries: [Float]
     /// [rows, chunks].
     var codes: [UInt8]
+
+    /// Adds the entries of all codes to `values`, [rows, chunks · dimension].
+    func accumulate(into values: inout [Float], factor: Float, dimension: Int) {
+        values.withUnsafeMutableBufferPointer { values in
+            entries.withUnsafeBufferPointer { entries in
+                for (vector, code) in codes.enumerated() {
+                    let (place, entry) = (vector * dimension, Int(code) * dimension)
+                    for i in 0..<dimension { values[place + i] += factor * entries[entry + i] }
+                }
+            }
+        }
+    }
 }
