@@ -1,4 +1,5 @@
 import PithCore
+import PithModels
 import PithTensor
 
 /// How finely and in which groups weights are rounded: the options that all quantizers share.
@@ -9,17 +10,30 @@ struct GridOptions: Sendable {
 
     static let schema: [OptionSchema] = [
         .integer("bits", 4, in: 2...8, "bits of a code"),
-        .integer("group", 64, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row"),
+        groupSchema,
         .flag("symmetric", false, "scales without zero points"),
     ]
 
+    static let groupSchema = OptionSchema.integer(
+        "group", 64, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row")
+
+    init(bits: Int, group: Int, symmetric: Bool) {
+        (self.bits, self.group, self.symmetric) = (bits, group, symmetric)
+    }
+
     init(_ options: OptionValues) throws(PithError) {
         bits = options.integer("bits")
-        group = options.integer("group")
+        group = try Self.group(options)
         symmetric = options.flag("symmetric")
+    }
+
+    /// The option `group`, checked.
+    static func group(_ options: OptionValues) throws(PithError) -> Int {
+        let group = options.integer("group")
         guard group % 32 == 0 else {
             throw .usage("group=\(group) is no multiple of 32", remedy: "for example group=64, or 0 for the whole row")
         }
+        return group
     }
 }
 
@@ -89,10 +103,22 @@ struct QuantizationGrid: Sendable {
     /// The levels of every group, [rows, groups].
     var allLevels: [GroupLevels] { zip(scales, zeros).map { GroupLevels(scale: $0, zero: $1, bits: bits) } }
 
-    /// The stored form of codes on this grid, one byte each, [rows, columns].
-    func store(_ codes: [UInt8], rows: Int, columns: Int) throws(PithError) -> GroupedCodes {
-        try GroupedCodes(
-            codes: codes, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
+    /// The stored form of codes on this grid, one byte each, [rows, columns]: of all, or of those that are kept.
+    func store(
+        _ codes: [UInt8], keeping kept: [Bool]?, rows: Int, columns: Int
+    ) throws(PithError) -> any StoredLinear {
+        guard let kept else {
+            return try GroupedCodes(
+                codes: codes, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
+                groupSize: groupSize)
+        }
+        if UnitCodes.canKeep(kept, rows: rows, columns: columns) {
+            return try UnitCodes(
+                codes: codes, keeping: kept, scales: scales, zeros: storedZeros, rows: rows, columns: columns,
+                bits: bits, groupSize: groupSize)
+        }
+        return try MaskedCodes(
+            codes: codes, keeping: kept, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
             groupSize: groupSize)
     }
 }

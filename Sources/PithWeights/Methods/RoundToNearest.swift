@@ -19,17 +19,18 @@ struct RoundToNearest: WeightCodec {
     }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
-        // After a pruner the kept weights alone are rounded, a smaller matrix.
-        if let pruned = problem.current as? PatternSparse {
-            return try pruned.replacingValues { (kept) throws(PithError) in try round(kept, pool: problem.pool) }
-        }
-        return try round(problem.weight, pool: problem.pool)
+        let (weight, kept) = problem.prunedWeight()
+        return try roundedToNearest(weight, keeping: kept, options, pool: problem.pool)
     }
+}
 
-    private func round(_ weight: Tensor, pool: ThreadPool) throws(PithError) -> GroupedCodes {
-        let grid = try QuantizationGrid(weight, options)
-        return try grid.store(nearestCodes(weight, grid, pool: pool), rows: weight.rows, columns: weight.columns)
-    }
+/// A matrix with each weight, or each that is kept, at the nearest level of its group.
+func roundedToNearest(
+    _ weight: Tensor, keeping kept: [Bool]? = nil, _ options: GridOptions, pool: ThreadPool
+) throws(PithError) -> any StoredLinear {
+    let grid = try QuantizationGrid(weight, options)
+    return try grid.store(
+        nearestCodes(weight, grid, pool: pool), keeping: kept, rows: weight.rows, columns: weight.columns)
 }
 
 /// The codes of the nearest levels, one byte each, [rows, columns].
