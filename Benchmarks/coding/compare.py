@@ -74,11 +74,11 @@ def pith(*arguments):
 
 
 def symbols_of_constriction(symbols):
-    import constriction.stream as stream
+    from constriction import stream
 
     counts = numpy.bincount(symbols, minlength=256).astype(numpy.float32) + 1e-9
     model = stream.model.Categorical(counts / counts.sum(), perfect=False)
-    data = [symbols[: 1 << 20].astype(numpy.int32)]
+    data = [symbols.astype(numpy.int32)]
 
     class Words:
         def __init__(self, words):
@@ -111,7 +111,7 @@ def symbols_of_zstd(symbols):
 
     # As few matches as zstd can be brought to look for: what remains is its Huffman coding of literals.
     settings = zstandard.ZstdCompressionParameters(
-        strategy=zstandard.STRATEGY_FAST, min_match=7, hash_log=6, chain_log=6, window_log=17, target_length=4096)
+        strategy=zstandard.STRATEGY_FAST, min_match=7, hash_log=6, chain_log=6, window_log=17, target_length=0)
     encoder, decoder = zstandard.ZstdCompressor(compression_params=settings), zstandard.ZstdDecompressor()
     data = [symbols[i : i + PIECE].tobytes() for i in range(0, len(symbols), PIECE)]
     measure(

@@ -4,7 +4,7 @@ import PithCore
 ///
 /// The estimate has 22 bits, the number of bits seen 10.
 public struct AdaptiveBit: Sendable {
-    private var state: UInt32 = 1 << 31
+    @usableFromInline var state: UInt32 = 1 << 31
 
     /// Where estimates stop getting slower: a share of about 1/256 of each error.
     public static let defaultLimit: UInt32 = 255
@@ -13,48 +13,48 @@ public struct AdaptiveBit: Sendable {
     public init() {}
 
     /// The probability of true of 2¹⁶, in 1..<2¹⁶.
-    @inline(__always)
+    @inlinable @inline(__always)
     public var probability: UInt32 { max(1, state >> 16) }
 
     /// Learns a bit. After n bits the share is 1 / (n + 1.5), and never below 1 / (`limit` + 1.5); limit < 1024.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func update(_ bit: Bool, limit: UInt32 = defaultLimit) {
-        let (count, estimate) = (state & 1023, state >> 10)
-        let error = (bit ? 1 << 22 - 1 : 0) - Int64(estimate)
-        let moved = Int64(estimate) + (error * Int64(AdaptationShares.table[Int(count)])) >> 16
-        state = UInt32(truncatingIfNeeded: moved) << 10 | min(count + 1, limit)
+        let (count, estimate) = (state & 1023, state &>> 10)
+        let error = (bit ? 1 << 22 - 1 : 0) &- Int64(estimate)
+        // The share of 2¹⁶; a division is no slower than a table that must be looked for.
+        let share = Int64((1 << 17) / (2 &* count &+ 3))
+        let moved = Int64(estimate) &+ (error &* share) &>> 16
+        state = UInt32(truncatingIfNeeded: moved) &<< 10 | min(count &+ 1, limit)
     }
-}
-
-/// Shares of an error by how many bits were seen, of 2¹⁶.
-enum AdaptationShares {
-    static let table: [Int32] = (0..<1024).map { Int32((2 * 65536) / (2 * $0 + 3)) }
 }
 
 /// How likely the next bit is true, moved by the same share of each error: 2^−`rate`.
 public struct ShiftedBit: Sendable {
+    @usableFromInline var estimate: UInt16 = 1 << 15
+
     /// The probability of true of 2¹⁶, in 1..<2¹⁶.
-    public private(set) var probability: UInt16 = 1 << 15
+    @inlinable @inline(__always)
+    public var probability: UInt16 { estimate }
 
     /// Both bits are equally likely at first.
     public init() {}
 
     /// Learns a bit; `rate` is 1 to 15.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func update(_ bit: Bool, rate: UInt16 = 5) {
         // What rounding down leaves keeps the probability away from 0 and 2¹⁶.
         if bit {
-            probability += (.max - probability) >> rate
+            estimate &+= (.max &- estimate) &>> rate
         } else {
-            probability -= (probability - 1) >> rate
+            estimate &-= (estimate &- 1) &>> rate
         }
     }
 }
 
 /// An adaptive model of symbols of a few bits: a binary tree of adaptive bits, the highest bit first.
 public struct BitTree: Sendable {
-    private var nodes: [AdaptiveBit]
-    private let depth: Int
+    @usableFromInline var nodes: [AdaptiveBit]
+    @usableFromInline let depth: Int
 
     /// A model of symbols of `bits` bits, 1 to 16.
     public init(bits: Int) {
@@ -64,7 +64,7 @@ public struct BitTree: Sendable {
     }
 
     /// Codes a symbol and learns it.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func encode(_ symbol: Int, to encoder: inout RangeEncoder) {
         var node = 1
         for shift in (0..<depth).reversed() {
@@ -76,7 +76,7 @@ public struct BitTree: Sendable {
     }
 
     /// Decodes a symbol and learns it.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func decode(from decoder: inout RangeDecoder) throws(PithError) -> Int {
         var node = 1
         for _ in 0..<depth {

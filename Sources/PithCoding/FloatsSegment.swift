@@ -10,7 +10,7 @@ struct FloatsSegment {
     private let coverage: LosslessFloats.Coverage
 
     /// The elements of a segment; the last one of a tensor has fewer.
-    static let length = 1 << 18
+    static let length = 1 << 17
     /// The elements of a block: its planes fit a core's own cache.
     private static let blockLength = 1 << 16
     /// The fewest bytes of a segment and of its size in the header.

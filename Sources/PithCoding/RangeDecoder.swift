@@ -5,14 +5,16 @@ import PithCore
 /// Any bytes decode to some symbols or throw; a stream that is cut throws where its bytes are used up.
 public struct RangeDecoder: Sendable {
     private let region: ByteRegion
-    private var offset = 0
+    // Where the bytes of `region` are, so that reading one leaves its owner alone.
+    @usableFromInline nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
+    @usableFromInline var offset = 0
     // How far the stream's number lies above the interval's low end; always below `range`.
-    private var code: UInt32 = 0
-    private var range: UInt32 = .max
+    @usableFromInline var code: UInt32 = 0
+    @usableFromInline var range: UInt32 = .max
 
     /// Opens a stream.
     public init(_ region: ByteRegion) throws(PithError) {
-        self.region = region
+        (self.region, bytes) = (region, region.bytes)
         for _ in 0..<4 { code = code << 8 | UInt32(try nextByte()) }
         guard code < range else { throw .invalidStream("the stream's number lies outside of its interval") }
     }
@@ -24,7 +26,7 @@ public struct RangeDecoder: Sendable {
     public var byteCount: Int { offset }
 
     /// A bit whose probability of being true is `probability` / 2^`bits`, with 0 < probability < 2^bits ≤ 2¹⁶.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func decode(probability: UInt32, bits: UInt32 = 16) throws(PithError) -> Bool {
         assert(bits <= 16 && probability > 0 && probability < 1 << bits, "\(probability) of 2^\(bits)")
         let bound = UInt32(truncatingIfNeeded: (UInt64(range) &* UInt64(probability)) &>> UInt64(bits))
@@ -40,7 +42,7 @@ public struct RangeDecoder: Sendable {
     }
 
     /// A number below `total`, at most `RangeEncoder.largestTotal`: the next symbol is the one whose share holds it.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func slot(total: UInt32) -> UInt32 {
         assert(total > 0 && total <= RangeEncoder.largestTotal, "a total of \(total)")
         // The largest slot whose share begins at or below the code.
@@ -48,18 +50,18 @@ public struct RangeDecoder: Sendable {
     }
 
     /// The same for a total of 2^`totalBits`.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func slot(totalBits: UInt32) -> UInt32 { slot(total: 1 << totalBits) }
 
     /// Takes the symbol that has `frequency` of `total` behind `start`, which must hold `slot(total:)`.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func advance(start: UInt32, frequency: UInt32, total: UInt32) throws(PithError) {
         let (wide, total) = (UInt64(range), UInt64(total))
         try narrow(wide &* UInt64(start) / total, wide &* UInt64(start &+ frequency) / total)
     }
 
     /// Takes the symbol that has `frequency` of 2^`totalBits` behind `start`, which must hold the slot.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func advance(start: UInt32, frequency: UInt32, totalBits: UInt32) throws(PithError) {
         let (wide, shift) = (UInt64(range), UInt64(totalBits))
         try narrow((wide &* UInt64(start)) &>> shift, (wide &* UInt64(start &+ frequency)) &>> shift)
@@ -72,8 +74,8 @@ public struct RangeDecoder: Sendable {
         return slot
     }
 
-    @inline(__always)
-    private mutating func narrow(_ lower: UInt64, _ upper: UInt64) throws(PithError) {
+    @inlinable @inline(__always)
+    mutating func narrow(_ lower: UInt64, _ upper: UInt64) throws(PithError) {
         let (lower, upper) = (UInt32(truncatingIfNeeded: lower), UInt32(truncatingIfNeeded: upper))
         guard lower <= code, code < upper else {
             throw .invalidStream("a symbol was taken whose share does not hold the code")
@@ -83,8 +85,8 @@ public struct RangeDecoder: Sendable {
         try normalize()
     }
 
-    @inline(__always)
-    private mutating func normalize() throws(PithError) {
+    @inlinable @inline(__always)
+    mutating func normalize() throws(PithError) {
         while range < 1 << 24 {
             range <<= 8
             code = code << 8 | UInt32(try nextByte())
@@ -92,11 +94,11 @@ public struct RangeDecoder: Sendable {
     }
 
     /// Up to three zeros stand behind the last byte; more mean that the stream was cut.
-    @inline(__always)
-    private mutating func nextByte() throws(PithError) -> UInt8 {
+    @inlinable @inline(__always)
+    mutating func nextByte() throws(PithError) -> UInt8 {
         defer { offset += 1 }
-        if offset < region.count { return region.bytes[offset] }
-        guard offset < region.count + 3 else { throw .truncated(at: offset) }
+        if offset < bytes.count { return bytes[offset] }
+        guard offset < bytes.count + 3 else { throw .truncated(at: offset) }
         return 0
     }
 }

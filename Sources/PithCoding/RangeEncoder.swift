@@ -3,9 +3,9 @@
 /// Shares are products of 64 bits, so what rounding loses is below 2⁻²⁴ of a share's width. Carries run back through
 /// the bytes written. A stream takes at most one byte more than the information in its symbols.
 public struct RangeEncoder: Sendable {
-    private var bytes: [UInt8] = []
-    private var low: UInt32 = 0
-    private var range: UInt32 = .max
+    @usableFromInline var bytes: [UInt8] = []
+    @usableFromInline var low: UInt32 = 0
+    @usableFromInline var range: UInt32 = .max
 
     /// The largest permitted total of frequencies: the range never gets smaller.
     public static let largestTotal = 1 << 24
@@ -17,7 +17,7 @@ public struct RangeEncoder: Sendable {
     public var byteCount: Int { bytes.count }
 
     /// Codes a bit whose probability of being true is `probability` / 2^`bits`, with 0 < probability < 2^bits ≤ 2¹⁶.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func encode(_ bit: Bool, probability: UInt32, bits: UInt32 = 16) {
         assert(bits <= 16 && probability > 0 && probability < 1 << bits, "\(probability) of 2^\(bits)")
         let bound = UInt32(truncatingIfNeeded: (UInt64(range) &* UInt64(probability)) &>> UInt64(bits))
@@ -26,7 +26,7 @@ public struct RangeEncoder: Sendable {
     }
 
     /// Codes a symbol that has `frequency` of 2^`totalBits` behind `start`, the frequencies of the symbols before it.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func encode(start: UInt32, frequency: UInt32, totalBits: UInt32) {
         assert(frequency > 0 && totalBits <= 24 && start + frequency <= 1 << totalBits, "\(start), \(frequency)")
         let (wide, shift) = (UInt64(range), UInt64(totalBits))
@@ -37,7 +37,7 @@ public struct RangeEncoder: Sendable {
     }
 
     /// Codes a symbol that has `frequency` of `total`, at most `largestTotal`, behind `start`.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func encode(start: UInt32, frequency: UInt32, total: UInt32) {
         assert(frequency > 0 && total <= Self.largestTotal && start + frequency <= total, "\(start), \(frequency)")
         let (wide, total) = (UInt64(range), UInt64(total))
@@ -52,8 +52,8 @@ public struct RangeEncoder: Sendable {
         encode(start: value, frequency: 1, totalBits: count)
     }
 
-    @inline(__always)
-    private mutating func advance(by offset: UInt32, range narrowed: UInt32) {
+    @inlinable @inline(__always)
+    mutating func advance(by offset: UInt32, range narrowed: UInt32) {
         let (sum, overflow) = low.addingReportingOverflow(offset)
         low = sum
         range = narrowed
@@ -61,7 +61,8 @@ public struct RangeEncoder: Sendable {
     }
 
     /// Adds one to the number that the bytes are. It stays below one, so a byte below 255 is always there.
-    private mutating func carry() {
+    @usableFromInline
+    mutating func carry() {
         var place = bytes.count - 1
         while bytes[place] == 255 {
             bytes[place] = 0
@@ -70,8 +71,8 @@ public struct RangeEncoder: Sendable {
         bytes[place] += 1
     }
 
-    @inline(__always)
-    private mutating func normalize() {
+    @inlinable @inline(__always)
+    mutating func normalize() {
         while range < 1 << 24 {
             bytes.append(UInt8(truncatingIfNeeded: low &>> 24))
             low <<= 8

@@ -33,8 +33,8 @@ struct LosslessFloatsTests {
                 type: type, shape: [whole.count / type.byteCount], region: ByteRegion(copying: whole))
             for coverage in [LosslessFloats.Coverage.exponents, .allPlanes] {
                 let file = try roundTrip(tensor, coverage)
-                // A segment of 2^18 elements has some bytes of its own.
-                #expect(file.count <= whole.count + 64 * (1 + tensor.count >> 18))
+                // A segment of 2^17 elements has some bytes of its own.
+                #expect(file.count <= whole.count + 64 * (1 + tensor.count >> 17))
             }
         }
     }
