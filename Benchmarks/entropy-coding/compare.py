@@ -1,8 +1,8 @@
 """Pith's entropy coders beside constriction, zstd's entropy stage and zipnn, on one core, in turns.
 
-    swift build -c release --package-path Benchmarks/coding
+    swift build -c release --package-path Benchmarks/entropy-coding
     pip install numpy constriction zstandard zipnn
-    python3 Benchmarks/coding/compare.py [WEIGHTS.safetensors ...]
+    python3 Benchmarks/entropy-coding/compare.py [WEIGHTS.safetensors ...]
 
 Weights are rounded to BF16; without any, normal ones are made up. Figures are the share of the size that is left and
 10^9 bytes of input per second of processor time, in and out: the best of some turns.
