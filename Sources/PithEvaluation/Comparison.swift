@@ -50,6 +50,8 @@ public struct Comparison: Sendable {
     public var batchSize = 4
     /// At most so many tokens are calibrated on.
     public var calibrationTokenCount = 32768
+    /// How the compressed models keep keys and values; the model as it came keeps them in 32 bits.
+    public var cacheType = CacheType.float16
     /// Measures the speed of the model in a folder, best in a process of its own.
     public var measureSpeed: @Sendable (_ folder: String) throws(PithError) -> SpeedMeasurement
     private let pool: ThreadPool
@@ -86,7 +88,10 @@ public struct Comparison: Sendable {
             folders.append(try ModelFolder(target))
         }
         var models: [LanguageModel] = []
-        for folder in folders { models.append(try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)) }
+        for folder in folders {
+            models.append(try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool))
+            models[models.count - 1].cacheType = models.count == 1 ? .float32 : cacheType
+        }
         let measurements = try Ruler(batchSize: batchSize).measure(
             models[0], against: Array(models[1...]), on: text, quiet: quiet)
         var progress = Progress("timing", total: folders.count, quiet: quiet)

@@ -32,6 +32,7 @@ struct CompareCommand: ParsableCommand {
     @Flag(help: "Print an array of rows as JSON.")
     var json = false
 
+    @OptionGroup var cacheOptions: CacheOptions
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
@@ -44,8 +45,10 @@ struct CompareCommand: ParsableCommand {
             folder, specs: parsed, text: text, calibration: calibration, pool: shared.pool
         ) { (path) throws(PithError) in
             try SpeedMeasurement.inChildProcess(
-                Bundle.main.executablePath ?? CommandLine.arguments[0], ["measure", path, "--threads", "\(threads)"])
+                Bundle.main.executablePath ?? CommandLine.arguments[0],
+                ["measure", path, "--threads", "\(threads)", "--cache", cacheOptions.cache.rawValue])
         }
+        comparison.cacheType = cacheOptions.cache
         comparison.seed = compressionOptions.seed
         comparison.embeddings = try compressionOptions.embeddingSpec()
         comparison.batchSize = textOptions.batch

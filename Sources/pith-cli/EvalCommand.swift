@@ -17,12 +17,14 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Print the figures as JSON.")
     var json = false
 
+    @OptionGroup var cacheOptions: CacheOptions
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
         let pool = shared.pool
         let folder = try ModelFolder.open(model)
-        let candidate = try folder.loadModel(pool: pool)
+        var candidate = try folder.loadModel(pool: pool)
+        candidate.cacheType = cacheOptions.cache
         let (name, content) = try textOptions.load()
         let text = try EvaluationText(
             content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
@@ -32,7 +34,9 @@ struct EvalCommand: ParsableCommand {
             guard other.configuration.vocabularySize == folder.configuration.vocabularySize else {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
-            return try other.loadModel(pool: pool)
+            var model = try other.loadModel(pool: pool)
+            model.cacheType = .float32  // what is measured against loses nothing
+            return model
         }
         let ruler = Ruler(batchSize: textOptions.batch)
         let measurement = try ruler.measure(
@@ -88,10 +92,12 @@ struct MeasureCommand: ParsableCommand {
     @Argument(help: "A model folder, or a built-in model's name.")
     var model: String
 
+    @OptionGroup var cacheOptions: CacheOptions
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let model = try ModelFolder.open(model).loadModel(pool: shared.pool)
+        var model = try ModelFolder.open(model).loadModel(pool: shared.pool)
+        model.cacheType = cacheOptions.cache
         let speed = try SpeedMeasurement.inThisProcess(model)
         printJSON([
             "prefillTokensPerSecond": .real(speed.prefillTokensPerSecond),

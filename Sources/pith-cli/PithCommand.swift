@@ -51,6 +51,14 @@ struct SharedOptions: ParsableArguments {
     var pool: ThreadPool { ThreadPool(threads: threads ?? ThreadPool.coreCount) }
 }
 
+extension CacheType: ExpressibleByArgument {}
+
+/// How sequences are kept while they are read and written.
+struct CacheOptions: ParsableArguments {
+    @Option(help: "How keys and values are kept.")
+    var cache = CacheType.float16
+}
+
 /// What is measured on.
 struct TextOptions: ParsableArguments {
     @Option(help: "A text file to measure on; by default Pith's own guide.")
