@@ -172,7 +172,7 @@ extension PlainKeyValueStore {
     /// From here on it is worth while to widen a block of keys once for all queries.
     private static let queriesToWiden = 12
     /// Products that are done sooner than other threads are called.
-    private static let smallWork = 1 << 17
+    private static let smallWork = 1 << 15
 
     /// By blocks of keys and of queries, as `attention.h` says; the result of a row does not depend on others.
     public func attend(
