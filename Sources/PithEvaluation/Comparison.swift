@@ -42,6 +42,8 @@ public struct Comparison: Sendable {
     public let text: EvaluationText
     /// What to calibrate on.
     public let calibration: CalibrationText
+    /// How finely the inputs of matrices are kept when models are measured.
+    public var precision = ActivationPrecision.narrow
     /// The seed of all random choices.
     public var seed: UInt64 = 0
     /// What to do to the embeddings in every row; nil leaves them alone.
@@ -89,8 +91,10 @@ public struct Comparison: Sendable {
         }
         var models: [LanguageModel] = []
         for folder in folders {
-            models.append(try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool))
-            models[models.count - 1].cacheType = models.count == 1 ? .float32 : cacheType
+            var model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+            model.precision = precision
+            model.cacheType = models.isEmpty ? .float32 : cacheType
+            models.append(model)
         }
         let measurements = try Ruler(batchSize: batchSize).measure(
             models[0], against: Array(models[1...]), on: text, quiet: quiet)

@@ -42,7 +42,7 @@ extension ActivationBlock {
     public func multiply(by products: LinearProduct..., pool: ThreadPool) {
         for product in products { product.matrix.prepare(self, pool: pool) }
         // Few rows: parts of W that keep a core busy for some microseconds. Many: parts that fit its cache.
-        let grain = rows <= 4 ? max(16, 65536 / max(1, width) / 16 * 16) : 48
+        let grain = rows <= 4 ? max(16, 65536 / max(1, width) / 16 * 16) : 64
         let parts = products.map { ($0.matrix.outputCount + grain - 1) / grain }
         pool.forEachBlock(of: parts.reduce(0, +), grain: 1) { block in
             for index in block {
@@ -119,45 +119,5 @@ extension RowDecodable {
             for row in 0..<outputCount { decodeRow(row, into: base + row * inputCount) }
         }
         return result
-    }
-}
-
-/// The plain filler: a dense matrix of F32, F16 or BF16, multiplied as it is mapped.
-public struct DenseOperator: RowDecodable {
-    /// The matrix, [outputCount, inputCount].
-    public let weight: StoredTensor
-    private let type: pith_element
-    private let rowBytes: Int
-
-    /// Takes a stored matrix; other types than F32, F16 and BF16 are refused.
-    public init(_ weight: StoredTensor) throws(PithError) {
-        guard weight.shape.count == 2 else {
-            throw .data("a matrix was expected, the shape is \(weight.shape)")
-        }
-        guard let type = weight.type.dense else {
-            throw .data("a matrix of type \(weight.type.rawValue)", remedy: "F32, F16 and BF16 are understood")
-        }
-        self.weight = weight
-        self.type = type
-        rowBytes = weight.shape[1] * weight.type.byteCount
-    }
-
-    /// Rows of the matrix.
-    public var outputCount: Int { weight.shape[0] }
-    /// Columns of the matrix.
-    public var inputCount: Int { weight.shape[1] }
-    /// The bits of the matrix; nothing stands beside it.
-    public var storedBits: Int { weight.byteCount * 8 }
-
-    private func row(_ row: Int) -> UnsafeRawPointer { weight.region.bytes.baseAddress! + row * rowBytes }
-
-    /// Widens a row.
-    public func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
-        kernels.widen(self.row(row), type, Int64(inputCount), target)
-    }
-
-    /// Multiplies rows as they are stored, several at a time.
-    public func dotRows(_ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>) {
-        kernels.dot_rows(input, row(rows.lowerBound), type, Int64(rows.count), Int64(inputCount), output)
     }
 }

@@ -55,6 +55,12 @@ public struct WeightProblem: Sendable {
         return squares
     }
 
+    /// The weight to round, and what is kept of it: behind a pruner what that made, else all of the original.
+    func prunedWeight() -> (weight: Tensor, kept: [Bool]?) {
+        guard let pruned = current as? any SparseLayout else { return (weight, nil) }
+        return (pruned.decodedWeight(), pruned.kept)
+    }
+
     /// What is still missing: the weight minus what the stages before made of it.
     func residual() -> Tensor {
         guard let current else { return weight }

@@ -32,8 +32,8 @@ struct CompareCommand: ParsableCommand {
     @Flag(help: "Print an array of rows as JSON.")
     var json = false
 
-    @OptionGroup var cacheOptions: CacheOptions
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup var runtime: RuntimeOptions
+    private var shared: SharedOptions { runtime.shared }
 
     func run() throws {
         var parsed: [Spec] = []
@@ -46,9 +46,13 @@ struct CompareCommand: ParsableCommand {
         ) { (path) throws(PithError) in
             try SpeedMeasurement.inChildProcess(
                 Bundle.main.executablePath ?? CommandLine.arguments[0],
-                ["measure", path, "--threads", "\(threads)", "--cache", cacheOptions.cache.rawValue])
+                [
+                    "measure", path, "--threads", "\(threads)", "--activations", runtime.activations.rawValue,
+                    "--cache", runtime.cache.rawValue,
+                ])
         }
-        comparison.cacheType = cacheOptions.cache
+        comparison.precision = runtime.activations
+        comparison.cacheType = runtime.cache
         comparison.seed = compressionOptions.seed
         comparison.embeddings = try compressionOptions.embeddingSpec()
         comparison.batchSize = textOptions.batch
@@ -92,6 +96,9 @@ struct CompareCommand: ParsableCommand {
             "Measured on \(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes, in windows of \(textOptions.window) tokens; ± is the standard error between blocks of 64 tokens.",
             "Calibrated on \(calibration.name). Seed \(compressionOptions.seed). "
                 + "Embeddings: \(compressionOptions.embeddings ?? "as they came").",
+            runtime.activations == .narrow
+                ? "Inputs of matrices: 8 bits by group beside integer codes, bfloat16 beside BF16, else 32 bits."
+                : "Inputs of matrices: 32 bits.",
             "Size is that of the model's folder on disk, configuration and tokenizer included; bits per weight count the weight files and the manifest.",
             "Speed: 512 tokens read at once, then 64 written one by one, medians of five, \(threads) threads, \(KernelPath.best) kernels; memory is the most that a process of its own ever held.",
         ]

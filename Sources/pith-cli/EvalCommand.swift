@@ -17,14 +17,12 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Print the figures as JSON.")
     var json = false
 
-    @OptionGroup var cacheOptions: CacheOptions
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup var runtime: RuntimeOptions
 
     func run() throws {
-        let pool = shared.pool
+        let pool = runtime.shared.pool
         let folder = try ModelFolder.open(model)
-        var candidate = try folder.loadModel(pool: pool)
-        candidate.cacheType = cacheOptions.cache
+        let candidate = try runtime.loadModel(folder, pool: pool)
         let (name, content) = try textOptions.load()
         let text = try EvaluationText(
             content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
@@ -34,13 +32,13 @@ struct EvalCommand: ParsableCommand {
             guard other.configuration.vocabularySize == folder.configuration.vocabularySize else {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
-            var model = try other.loadModel(pool: pool)
-            model.cacheType = .float32  // what is measured against loses nothing
+            var model = try runtime.loadModel(other, pool: pool)
+            model.cacheType = .float32  // what is measured against loses nothing there
             return model
         }
         let ruler = Ruler(batchSize: textOptions.batch)
         let measurement = try ruler.measure(
-            other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: shared.quiet
+            other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: runtime.shared.quiet
         ).last
         guard let measurement else { preconditionFailure("the reference is always measured") }
         let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
@@ -92,12 +90,10 @@ struct MeasureCommand: ParsableCommand {
     @Argument(help: "A model folder, or a built-in model's name.")
     var model: String
 
-    @OptionGroup var cacheOptions: CacheOptions
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup var runtime: RuntimeOptions
 
     func run() throws {
-        var model = try ModelFolder.open(model).loadModel(pool: shared.pool)
-        model.cacheType = cacheOptions.cache
+        let model = try runtime.loadModel(ModelFolder.open(model))
         let speed = try SpeedMeasurement.inThisProcess(model)
         printJSON([
             "prefillTokensPerSecond": .real(speed.prefillTokensPerSecond),

@@ -51,13 +51,32 @@ struct SharedOptions: ParsableArguments {
     var pool: ThreadPool { ThreadPool(threads: threads ?? ThreadPool.coreCount) }
 }
 
-extension CacheType: ExpressibleByArgument {}
+/// How a model is run.
+struct RuntimeOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "How finely the inputs of matrices are kept.",
+            discussion: """
+                narrow: 8 bits by group beside integer codes, bfloat16 beside BF16 weights; the faster. float: 32 bits.
+                """))
+    var activations = ActivationPrecision.narrow
 
-/// How sequences are kept while they are read and written.
-struct CacheOptions: ParsableArguments {
     @Option(help: "How keys and values are kept.")
     var cache = CacheType.float16
+
+    @OptionGroup var shared: SharedOptions
+
+    /// The model of a folder, to be run as the options say.
+    func loadModel(_ folder: ModelFolder, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
+        var model = try folder.loadModel(pool: pool ?? shared.pool)
+        model.precision = activations
+        model.cacheType = cache
+        return model
+    }
 }
+
+extension ActivationPrecision: ExpressibleByArgument {}
+extension CacheType: ExpressibleByArgument {}
 
 /// What is measured on.
 struct TextOptions: ParsableArguments {

@@ -38,16 +38,15 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Print the text and the figures as JSON when done.")
     var json = false
 
-    @OptionGroup var cacheOptions: CacheOptions
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup var runtime: RuntimeOptions
+    private var shared: SharedOptions { runtime.shared }
 
     func run() throws {
         let options = try SamplingOptions(
             temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetitionPenalty,
             seed: seed)
         let folder = try ModelFolder.open(model)
-        var model = try folder.loadModel(pool: shared.pool)
-        model.cacheType = cacheOptions.cache
+        let model = try runtime.loadModel(folder)
         let texts = prompts.isEmpty ? [""] : prompts.map { $0 == "-" ? Self.standardInput() : $0 }
         if texts.count == 1 {
             try writeOne(texts[0], model, folder, options)

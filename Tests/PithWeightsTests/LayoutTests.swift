@@ -25,11 +25,11 @@ struct LayoutTests {
                 return row % 2 == 0 ? place < n : place >= m - n
             }
             let sparse = try PatternSparse(weight, keeping: kept, pattern)
-            let places = sparse.selection.places
-            #expect((0..<weight.count).allSatisfy { kept[$0] == (places[$0] >= 0) || $0 % columns >= columns / m * m })
+            let stored = sparse.kept
+            #expect((0..<weight.count).allSatisfy { kept[$0] == stored[$0] || $0 % columns >= columns / m * m })
             let decoded = sparse.decodedWeight()
             for i in 0..<weight.count where kept[i] { #expect(decoded.values[i] == rounded.values[i]) }
-            for i in 0..<weight.count where places[i] < 0 { #expect(decoded.values[i] == 0) }
+            for i in 0..<weight.count where !stored[i] { #expect(decoded.values[i] == 0) }
         }
     }
 

@@ -65,10 +65,45 @@ struct MethodAnchorTests {
         let half = try problem.compress("sparsegpt:pattern=2:4")
         let rtn = try problem.compress("sparsegpt:pattern=2:4+rtn:bits=4")
         let gptq = try problem.compress("sparsegpt:pattern=2:4+gptq:bits=4")
-        // 3 bits for the pattern of 4 weights, 4 for each code, 24 for the scale and zero of 64 codes.
-        #expect(Double(gptq.storedBits) / Double(problem.weight.count) == 0.75 + 0.5 * (4 + 24.0 / 64))
-        #expect(gptq.storedBits == rtn.storedBits && 2 * gptq.storedBits < half.storedBits)
+        // A bit for each weight, 4 for each of half of them, 24 for the scale and zero of 64; 32 for each block of 16
+        // rows, and 64 bytes of room.
+        let bits = problem.weight.count / 8 * (8 + 16 + 3) + problem.weight.rows / 16 * 32 + 512
+        #expect(gptq.storedBits == bits && rtn.storedBits == bits && 2 * bits < half.storedBits)
         #expect(problem.outputError(gptq) < problem.outputError(rtn))
+    }
+
+    @Test(
+        "what a pruner left out stays out behind a quantizer", arguments: ["magnitude", "wanda", "sparsegpt"],
+        ["sparsity=0.5", "sparsity=0.9", "pattern=2:4", "block=16x32"])
+    func prunedCodes(method: String, options: String) throws {
+        let problem = Self.problems[0]
+        let pruned = try problem.compress("\(method):\(options)")
+        let kept = try #require(pruned as? any RowDecodable).decodedWeight().values.map { $0 != 0 }
+        for quantizer in ["rtn:bits=4", "gptq:bits=4", "rtn:bits=8"] {
+            let compressed = try problem.compress("\(method):\(options)+\(quantizer)")
+            let layout = type(of: compressed).layout
+            #expect(layout == (options == "block=16x32" ? "units" : "masked"))
+            #expect(compressed.storedBits < pruned.storedBits)
+            let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+            #expect(zip(decoded.values, kept).allSatisfy { $0 == 0 || $1 })
+            #expect(problem.outputError(compressed) < 1.05 * problem.outputError(pruned) + 0.02)
+        }
+    }
+
+    @Test("blocks go as a whole, about as many as asked", arguments: ["magnitude", "wanda", "sparsegpt"], [0.3, 0.5])
+    func blocks(method: String, sparsity: Double) throws {
+        let compressed = try Self.problems[0].compress("\(method):block=16x32,sparsity=\(sparsity)")
+        let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+        var gone = 0
+        for row in stride(from: 0, to: decoded.rows, by: 16) {
+            for column in stride(from: 0, to: decoded.columns, by: 32) {
+                let zeros = (0..<512).count { decoded[row + $0 / 32, column + $0 % 32] == 0 }
+                #expect(zeros == 0 || zeros == 512)
+                gone += zeros
+            }
+        }
+        let asked = sparsity * Double(decoded.count)
+        #expect((asked..<asked + 512).contains(Double(gone)))
     }
 
     @Test(

@@ -18,7 +18,7 @@ struct PipelineTests {
             ("gtpq", "did you mean gptq"), ("sparse-gpt:sparsity=0.5", "did you mean sparsegpt"),
             ("zzz", "the methods are rtn, gptq"), ("rtn:bits=9", "2…8"), ("rtn:group=40", "64"),
             ("rtn:groups=64", "bits, group, symmetric"), ("sparsegpt:pattern=3:3", "2:4"),
-            ("rtn+gptq", "sparsegpt:pattern=2:4+gptq"), ("sparsegpt+gptq", "pattern"),
+            ("rtn+gptq", "sparsegpt:pattern=2:4+gptq"), ("wanda:pattern=2:4,block=16x32", "one of them"),
             ("rtn+magnitude", "put magnitude first"),
             ("eora+rtn", "put rtn first"), ("none", "rtn:bits=4"),
         ])

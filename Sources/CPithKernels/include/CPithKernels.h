@@ -23,7 +23,42 @@ typedef enum {
 } pith_path;
 
 /// Element types of dense matrices.
-typedef enum { PITH_F32 = 0, PITH_F16 = 1, PITH_BF16 = 2 } pith_element;
+typedef enum { PITH_F32 = 0, PITH_F16 = 1, PITH_BF16 = 2, PITH_F8_E4M3 = 3, PITH_F8_E5M2 = 4 } pith_element;
+
+/// Rows of a dense matrix, row after row; weight = value * scale, by row and group of columns.
+typedef struct {
+    const void *values;
+    pith_element type;
+    int64_t columns;
+    /// F32 or F16, [rows][groups], or NULL where all are 1.
+    const void *scales;
+    pith_element scale_type;
+    /// Scales of a row.
+    int64_t groups;
+    /// Columns that share a scale, a multiple of 32 if there are several groups.
+    int64_t group;
+} pith_dense;
+
+/// Rows of inputs of dense matrices that are laid out together.
+#define PITH_DENSE_TILE_ROWS 6
+
+/// Inputs of dense matrices, as they are or rounded to BF16. Rows lie in tiles of PITH_DENSE_TILE_ROWS, the last tile
+/// with the rest: [columns by the elements of 64 bytes][rows of the tile][64 bytes].
+typedef struct {
+    void *values;
+    /// F32 or BF16.
+    pith_element type;
+    int64_t rows;
+    /// A multiple of 32; zeros behind the last one.
+    int64_t columns;
+} pith_tiled_rows;
+
+/// From so many inputs on `multiply_dense` lays weights out anew, once for all of them.
+#define PITH_PANEL_INPUTS 5
+/// The room that it needs for them.
+static inline int64_t pith_panel_bytes(int64_t columns, int64_t inputs) {
+    return inputs < PITH_PANEL_INPUTS ? 0 : 48 * ((columns + 31) / 32 * 128 + 64);
+}
 
 /// How the units of a packed matrix become codes of a byte.
 typedef enum {
@@ -34,13 +69,26 @@ typedef enum {
     PITH_CODES_6 = 6,
     PITH_CODES_7 = 7,
     PITH_CODES_8 = 8,
+    PITH_MASKED_2 = 34, ///< codes of as many bits for the weights that a mask keeps, as `masked.h` says
+    PITH_MASKED_3 = 35,
+    PITH_MASKED_4 = 36,
+    PITH_MASKED_5 = 37,
+    PITH_MASKED_6 = 38,
+    PITH_MASKED_7 = 39,
+    PITH_MASKED_8 = 40,
 } pith_packing;
 
 /// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says.
 /// weight = (code - zero) * scale, by row and group of columns. Rows and columns are padded to whole units.
 typedef struct {
-    /// Packed units, [blocks][units][unit_bytes].
+    /// Packed units, [blocks][units][unit_bytes]; of masked packings at least 63 bytes may be read behind the last.
     const uint8_t *codes;
+    /// Masks of what is kept, [blocks][units][64], for masked packings; else NULL.
+    const uint8_t *masks;
+    /// The units that are stored of a block, if not all are: those from offsets[block] to offsets[block + 1].
+    const uint16_t *kept_units;
+    /// Where the codes of a block begin, in `unit_bytes`; NULL where all units are stored.
+    const uint32_t *offsets;
     /// F16, [blocks][groups][16].
     const uint16_t *scales;
     /// [blocks][groups][16], or NULL where all are `zero`.
@@ -118,11 +166,17 @@ typedef struct {
                      int64_t k, float *y, int64_t ldy);
     /// One output of a product with a dense row of any element type.
     float (*dot)(const float *x, const void *w, pith_element type, int64_t k);
-    /// Outputs y[n] of a product with `rows` dense rows that follow each other; the bits of `dot`.
-    void (*dot_rows)(const float *x, const void *w, pith_element type, int64_t rows, int64_t k, float *y);
-    /// Widens a dense row to floats.
+    /// y[m * ldy + n] = products of the inputs with `outputs` rows of a dense matrix, of BF16 or FP8 if the inputs are
+    /// BF16. With inputs of F32, without scales, the bits of `dot`. `panel`: room of pith_panel_bytes.
+    void (*multiply_dense)(const pith_dense *w, int64_t outputs, const pith_tiled_rows *x, float *y, int64_t ldy,
+                           void *panel);
+    /// Fills one tile of `x` from rows of `count` floats.
+    void (*tile_rows)(const float *source, int64_t count, int64_t tile, const pith_tiled_rows *x);
+    /// Widens one row of a dense matrix, scales included.
+    void (*widen_dense)(const pith_dense *row, float *target);
+    /// Widens elements to floats.
     void (*widen)(const void *source, pith_element type, int64_t count, float *target);
-    /// Narrows floats, rounding to nearest even.
+    /// Narrows floats, rounding to nearest even; what is too large for F8_E4M3 becomes its largest value.
     void (*narrow)(const float *source, pith_element type, int64_t count, void *target);
     /// Rounds one tile of `x` from rows of `count` floats.
     void (*narrow_rows)(const float *source, int64_t count, int64_t tile, const pith_narrow_rows *x);

@@ -10,16 +10,6 @@
 
 INLINE f16v splat(float x) { return (f16v){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
 
-/// Lanes of v where `keep` is all ones, of `other` elsewhere.
-INLINE f16v choose(i16v keep, f16v v, f16v other) {
-    i16v a, b;
-    memcpy(&a, &v, sizeof a);
-    memcpy(&b, &other, sizeof b);
-    a = (a & keep) | (b & ~keep);
-    memcpy(&v, &a, sizeof v);
-    return v;
-}
-
 /// The largest lane.
 INLINE float max_lanes(f16v v) {
     f8v a = __builtin_elementwise_max(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7),
@@ -78,39 +68,39 @@ INLINE void value_tile(int m, int n, float (*weights)[KEY_BLOCK], const float *f
 #if defined(__AVX512F__)
 #define QUERY_TILE 6
 #define SCORE_VECTORS 4
-#define EACH_TILE(m, CALL)                                                                                             \
+#define EACH_QUERY_TILE(m, CALL)                                                                                             \
     switch (m) {                                                                                                       \
     case 6: CALL(6) break;                                                                                             \
     case 3: CALL(3) break;                                                                                             \
     case 2: CALL(2) break;                                                                                             \
     default: CALL(1)                                                                                                   \
     }
-INLINE int tile_rows(int64_t rows) { return rows >= 6 ? 6 : rows >= 3 ? 3 : (int)rows; }
+INLINE int query_tile(int64_t rows) { return rows >= 6 ? 6 : rows >= 3 ? 3 : (int)rows; }
 #elif defined(__aarch64__)
 #define QUERY_TILE 4
 #define SCORE_VECTORS 1
-#define EACH_TILE(m, CALL)                                                                                             \
+#define EACH_QUERY_TILE(m, CALL)                                                                                             \
     switch (m) {                                                                                                       \
     case 4: CALL(4) break;                                                                                             \
     case 2: CALL(2) break;                                                                                             \
     default: CALL(1)                                                                                                   \
     }
-INLINE int tile_rows(int64_t rows) { return rows >= 4 ? 4 : rows >= 2 ? 2 : 1; }
+INLINE int query_tile(int64_t rows) { return rows >= 4 ? 4 : rows >= 2 ? 2 : 1; }
 #elif defined(USE_AVX2_INTRINSICS)
 #define QUERY_TILE 3
 #define SCORE_VECTORS 2
-#define EACH_TILE(m, CALL)                                                                                             \
+#define EACH_QUERY_TILE(m, CALL)                                                                                             \
     switch (m) {                                                                                                       \
     case 3: CALL(3) break;                                                                                             \
     case 2: CALL(2) break;                                                                                             \
     default: CALL(1)                                                                                                   \
     }
-INLINE int tile_rows(int64_t rows) { return rows >= 3 ? 3 : (int)rows; }
+INLINE int query_tile(int64_t rows) { return rows >= 3 ? 3 : (int)rows; }
 #else
 #define QUERY_TILE 1
 #define SCORE_VECTORS 1
-#define EACH_TILE(m, CALL) CALL(1)
-INLINE int tile_rows(int64_t rows) { return 1; }
+#define EACH_QUERY_TILE(m, CALL) CALL(1)
+INLINE int query_tile(int64_t rows) { return 1; }
 #endif
 
 #define ATTENTION_TILES(NAME, TYPE)                                                                                    \
@@ -118,15 +108,15 @@ INLINE int tile_rows(int64_t rows) { return 1; }
                              float (*scores)[KEY_BLOCK]) {                                                             \
         int v = 0;                                                                                                     \
         for (; SCORE_VECTORS > 1 && v + SCORE_VECTORS <= vectors; v += SCORE_VECTORS)                                  \
-            EACH_TILE(m, SCORE_##NAME)                                                                                 \
-        for (; v < vectors; v++) EACH_TILE(m, SCORE_ONE_##NAME)                                                        \
+            EACH_QUERY_TILE(m, SCORE_##NAME)                                                                                 \
+        for (; v < vectors; v++) EACH_QUERY_TILE(m, SCORE_ONE_##NAME)                                                        \
     }                                                                                                                  \
     static void value_##NAME(int m, float (*weights)[KEY_BLOCK], const float *factors, const void *values,             \
                              int64_t size, int64_t first, int64_t last, float *const *sums) {                          \
         int64_t v = 0, vectors = (size + 15) / 16;                                                                     \
-        for (; SCORE_VECTORS > 2 && v + 4 <= vectors; v += 4) EACH_TILE(m, VALUE4_##NAME)                              \
-        for (; SCORE_VECTORS > 1 && v + 2 <= vectors; v += 2) EACH_TILE(m, VALUE2_##NAME)                              \
-        for (; v < vectors; v++) EACH_TILE(m, VALUE1_##NAME)                                                           \
+        for (; SCORE_VECTORS > 2 && v + 4 <= vectors; v += 4) EACH_QUERY_TILE(m, VALUE4_##NAME)                              \
+        for (; SCORE_VECTORS > 1 && v + 2 <= vectors; v += 2) EACH_QUERY_TILE(m, VALUE2_##NAME)                              \
+        for (; v < vectors; v++) EACH_QUERY_TILE(m, VALUE1_##NAME)                                                           \
     }
 
 #define SCORE(M, N, TYPE) score_tile(M, N, queries, keys, TYPE, size, v, scores);
@@ -172,12 +162,13 @@ static void value_block(pith_element type, int m, float (*weights)[KEY_BLOCK], c
 /// that brings what was summed before to the new maximum.
 INLINE float weigh_block(float *scores, int64_t visible, float scale, float *partial) {
     const i16v lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const u16v none = as_bits(splat(-INFINITY));
     f16v s[BLOCK_VECTORS];
-    i16v sees[BLOCK_VECTORS];
+    u16v sees[BLOCK_VECTORS];
     _Pragma("unroll") for (int v = 0; v < BLOCK_VECTORS; v++) {
-        sees[v] = lanes < (i16v){0} + (int32_t)(visible - v * 16);
+        sees[v] = (u16v)(lanes < (i16v){0} + (int32_t)(visible - v * 16));
         s[v] = load16(scores + v * 16) * splat(scale);
-        if (visible < KEY_BLOCK) s[v] = choose(sees[v], s[v], splat(-INFINITY));
+        if (visible < KEY_BLOCK) s[v] = as_floats(choose(sees[v], as_bits(s[v]), none));
     }
     f16v best = __builtin_elementwise_max(__builtin_elementwise_max(s[0], s[1]), __builtin_elementwise_max(s[2], s[3]));
     float before = partial[0], now = max_lanes(best);
@@ -185,7 +176,7 @@ INLINE float weigh_block(float *scores, int64_t visible, float scale, float *par
     partial[0] = now;
     _Pragma("unroll") for (int v = 0; v < BLOCK_VECTORS; v++) {
         s[v] = exp16(s[v] - splat(now));
-        if (visible < KEY_BLOCK) s[v] = choose(sees[v], s[v], (f16v){0});
+        if (visible < KEY_BLOCK) s[v] = as_floats(as_bits(s[v]) & sees[v]);
         store16(scores + v * 16, s[v]);
     }
     float factor = before == now ? 1.0f : exp16(splat(before - now))[0];
@@ -199,7 +190,7 @@ INLINE float weigh_block(float *scores, int64_t visible, float scale, float *par
 static void attend_segment(const pith_queries *q, const pith_cached_head *head, int64_t visible, float *widened,
                            float *partials) {
     int64_t size = head->size, stride = pith_partial_stride(size), count = q->rows * q->heads;
-    int64_t bytes = head->type == PITH_F32 ? 4 : 2, all = visible + q->rows - 1;
+    int64_t bytes = element_size(head->type), all = visible + q->rows - 1;
     if (all > PITH_SEGMENT) all = PITH_SEGMENT;
     for (int64_t i = 0; i < count; i++) {
         memset(partials + i * stride, 0, (size_t)stride * sizeof(float));
@@ -221,7 +212,7 @@ static void attend_segment(const pith_queries *q, const pith_cached_head *head, 
         // Earlier rows see nothing of this block.
         int64_t i = start + 1 > visible ? (start + 1 - visible) * q->heads : 0;
         while (i < count) {
-            int m = tile_rows(count - i);
+            int m = query_tile(count - i);
             const float *queries[QUERY_TILE];
             float *sums[QUERY_TILE], factors[QUERY_TILE], scores[QUERY_TILE][KEY_BLOCK];
             int64_t sees[QUERY_TILE];
@@ -266,46 +257,32 @@ static void finish_attention(const float *partials, const pith_queries *q, int64
         for (int64_t d = 0; d < size; d += 16) {
             // Adding zero: a sum that rounds to nothing has one sign, however many zeros were added to it.
             f16v v = load16(partials + PARTIAL_VALUES + d) * inverse + 0.0f;
-            if (size - d >= 16) store16(target + d, v);
-            else memcpy(target + d, &v, (size_t)(size - d) * sizeof(float));
+            store_up_to_16(target + d, v, size - d);
         }
     }
 }
 
 /// 16 floats as they are kept; F16 saturates, so that one large element does not become infinite.
-INLINE h16v narrow16(f16v v, pith_element type) {
-    h16v result;
-    if (type == PITH_BF16) {
-        u16v bits;
-        memcpy(&bits, &v, sizeof bits);
-        bits = (bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16;
-        return __builtin_convertvector(bits, h16v);
-    }
-    v = __builtin_elementwise_min(__builtin_elementwise_max(v, splat(-65504.0f)), splat(65504.0f));
-#if defined(__F16C__) || defined(__aarch64__)
-    half16v half = __builtin_convertvector(v, half16v);
-    memcpy(&result, &half, sizeof result);
-#else
-    for (int i = 0; i < 16; i++) result[i] = narrow_f16(v[i]);
-#endif
-    return result;
+INLINE h16v kept_bits(f16v v, pith_element type) {
+    if (type == PITH_F16)
+        v = __builtin_elementwise_min(__builtin_elementwise_max(v, splat(-65504.0f)), splat(65504.0f));
+    return __builtin_convertvector(narrow_bits(v, type), h16v);
 }
 
 INLINE void store_rows(const float *keys, const float *values, int64_t stride, int64_t rows, int64_t position,
                        const pith_cached_head *head, pith_element type) {
-    int64_t size = head->size, bytes = type == PITH_F32 ? 4 : 2;
+    int64_t size = head->size, bytes = element_size(type);
     for (int64_t r = 0; r < rows; r++, position++, keys += stride, values += stride) {
         char *key = (char *)head->keys + (position / 16 * size * 16 + position % 16) * bytes;
         char *value = (char *)head->values + position * size * bytes;
         for (int64_t d = 0; d < size; d += 16) {
             int64_t count = size - d < 16 ? size - d : 16;
-            f16v k = count < 16 ? load_part(keys + d, count) : load16(keys + d);
-            f16v v = count < 16 ? load_part(values + d, count) : load16(values + d);
+            f16v k = load_up_to_16(keys + d, count), v = load_up_to_16(values + d, count);
             if (type == PITH_F32) {
                 memcpy(value + d * 4, &v, (size_t)count * 4);
                 for (int64_t j = 0; j < count; j++) memcpy(key + (d + j) * 64, keys + d + j, 4);
             } else {
-                h16v narrowKey = narrow16(k, type), narrowValue = narrow16(v, type);
+                h16v narrowKey = kept_bits(k, type), narrowValue = kept_bits(v, type);
                 uint16_t element[16];
                 memcpy(value + d * 2, &narrowValue, (size_t)count * 2);
                 memcpy(element, &narrowKey, sizeof element);

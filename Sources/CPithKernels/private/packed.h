@@ -23,21 +23,29 @@ INLINE i16v four_inputs(const int8_t *p) {
     return (i16v){0} + four;
 }
 
+// dot_bytes: sum + the products of unsigned codes and signed inputs. Where the instructions want both signed, or sums
+// of pairs of large codes would not fit 16 bits, codes that are not `narrow`, below 128, are taken less WIDE_BIAS, and
+// so is their zero.
+#if defined(USE_VNNI512) || defined(USE_VNNI256) || !(defined(USE_AVX2_INTRINSICS) || defined(USE_NEON_DOT))
+#define WIDE_BIAS 0
+#else
+#define WIDE_BIAS 128
+#endif
+
 #if defined(USE_VNNI512)
-/// sum + the products of unsigned and signed bytes; `narrow`: the unsigned ones are below 128.
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
     return (i16v)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)inputs);
 }
 #elif defined(__AVX512F__)
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
-    // Pairs of products fit 16 bits only if the codes are below 128: the highest bit is multiplied by itself.
-    __m512i ones = _mm512_set1_epi16(1), c = (__m512i)codes, x = (__m512i)inputs;
-    __m512i low = narrow ? c : _mm512_and_si512(c, _mm512_set1_epi8(0x7F));
-    __m512i dot = _mm512_madd_epi16(_mm512_maddubs_epi16(low, x), ones);
+    __m512i c = (__m512i)codes, x = (__m512i)inputs;
     if (!narrow) {
-        __m512i high = _mm512_andnot_si512(_mm512_set1_epi8(0x7F), c);
-        dot = _mm512_add_epi32(dot, _mm512_madd_epi16(_mm512_maddubs_epi16(high, x), ones));
+        // The sign goes from the code to the input.
+        c = _mm512_xor_si512(c, _mm512_set1_epi8((char)WIDE_BIAS));
+        x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(c), _mm512_setzero_si512(), x);
+        c = _mm512_abs_epi8(c);
     }
+    __m512i dot = _mm512_madd_epi16(_mm512_maddubs_epi16(c, x), _mm512_set1_epi16(1));
     return (i16v)_mm512_add_epi32((__m512i)sum, dot);
 }
 #elif defined(USE_AVX2_INTRINSICS)
@@ -45,14 +53,13 @@ INLINE __m256i dot_bytes_half(__m256i sum, __m256i c, __m256i x, int narrow) {
 #if defined(USE_VNNI256)
     return _mm256_dpbusd_avx_epi32(sum, c, x);
 #else
-    __m256i ones = _mm256_set1_epi16(1);
-    __m256i low = narrow ? c : _mm256_and_si256(c, _mm256_set1_epi8(0x7F));
-    __m256i dot = _mm256_madd_epi16(_mm256_maddubs_epi16(low, x), ones);
     if (!narrow) {
-        __m256i high = _mm256_andnot_si256(_mm256_set1_epi8(0x7F), c);
-        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_maddubs_epi16(high, x), ones));
+        // The sign goes from the code to the input.
+        c = _mm256_xor_si256(c, _mm256_set1_epi8((char)WIDE_BIAS));
+        x = _mm256_sign_epi8(x, c);
+        c = _mm256_abs_epi8(c);
     }
-    return _mm256_add_epi32(sum, dot);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(c, x), _mm256_set1_epi16(1)));
 #endif
 }
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
@@ -66,20 +73,14 @@ INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
 }
 #elif defined(USE_NEON_DOT)
 INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
-    // Signed by signed only: codes less 128, and 128 times the sum of the inputs besides.
     int32x4_t s[4];
     uint8x16_t c[4];
     int8x16_t x;
     memcpy(s, &sum, 64);
     memcpy(c, &codes, 64);
     memcpy(&x, &inputs, 16);
-    int32x4_t correction = vshlq_n_s32(vdotq_s32(vdupq_n_s32(0), x, vdupq_n_s8(1)), 7);
-    for (int i = 0; i < 4; i++) {
-        if (narrow) s[i] = vdotq_s32(s[i], vreinterpretq_s8_u8(c[i]), x);
-        else
-            s[i] = vaddq_s32(
-                vdotq_s32(s[i], vreinterpretq_s8_u8(veorq_u8(c[i], vdupq_n_u8(0x80))), x), correction);
-    }
+    for (int i = 0; i < 4; i++)
+        s[i] = vdotq_s32(s[i], vreinterpretq_s8_u8(narrow ? c[i] : veorq_u8(c[i], vdupq_n_u8(WIDE_BIAS))), x);
     memcpy(&sum, s, 64);
     return sum;
 }
@@ -92,9 +93,38 @@ INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
 }
 #endif
 
-/// The code of the weight zero in each row, below 2^15, times the sum of the inputs, between -2^15 and 2^15.
+#if defined(USE_AVX2_INTRINSICS) && !defined(__AVX512F__) && !defined(USE_VNNI256)
+#define HAS_PAIRS 1
+typedef int16_t p32v __attribute__((vector_size(64)));
+
+/// pairs + the sums of two products each: for codes below 16 those of a whole unit fit 16 bits, 16 * 15 * 127.
+INLINE p32v add_code_pairs(p32v pairs, b64v codes, i16v inputs) {
+    __m256i c[2], x[2];
+    memcpy(c, &codes, 64);
+    memcpy(x, &inputs, 64);
+    for (int half = 0; half < 2; half++) c[half] = _mm256_maddubs_epi16(c[half], x[half]);
+    p32v products;
+    memcpy(&products, c, 64);
+    return pairs + products;
+}
+
+INLINE i16v sum_pairs(i16v sum, p32v pairs) {
+    __m256i p[2];
+    memcpy(p, &pairs, 64);
+    for (int half = 0; half < 2; half++) p[half] = _mm256_madd_epi16(p[half], _mm256_set1_epi16(1));
+    i16v sums;
+    memcpy(&sums, p, 64);
+    return sum + sums;
+}
+#endif
+
+/// The code of the weight zero in each row times the sum of the inputs, both of 16 bits with their signs.
 INLINE i16v zero_term(i16v zeros, int32_t sum) {
     i16v sums = (i16v){0} + sum;
+#if defined(USE_AVX2_INTRINSICS)
+    // Products of the lower halves alone.
+    sums &= 0xFFFF;
+#endif
 #if defined(__AVX512F__)
     return (i16v)_mm512_madd_epi16((__m512i)zeros, (__m512i)sums);
 #elif defined(USE_AVX2_INTRINSICS)
@@ -122,13 +152,30 @@ INLINE b64v shift_bytes(b64v bytes, int bits, int mask) {
 
 #define UNIT_BYTES 512
 
+#include "masked.h"
+
 /// Where a block of W is read next.
 typedef struct {
     const uint8_t *codes;
+    mask_cursor masks;
 } unit_cursor;
 
-INLINE unit_cursor begin_units(const pith_packed *w, int64_t block, int64_t unit) {
-    return (unit_cursor){w->codes + (block * w->units + unit) * w->unit_bytes};
+INLINE unit_cursor begin_units(const pith_packed *w, int64_t block) {
+    int64_t start = w->offsets ? w->offsets[block] : block * w->units;
+    unit_cursor cursor = {.codes = w->codes + start * w->unit_bytes};
+    if (w->masks) cursor.masks = begin_masks(w, block);
+    return cursor;
+}
+
+/// Whether only the listed units are stored.
+INLINE int lists_units(const pith_packed *w) { return w->offsets && !is_masked(w->packing); }
+
+/// How many units of a block are stored, and which the i-th of them is.
+INLINE int64_t stored_units(const pith_packed *w, int64_t block) {
+    return lists_units(w) ? w->offsets[block + 1] - w->offsets[block] : w->units;
+}
+INLINE int64_t stored_unit(const pith_packed *w, int64_t block, int64_t i) {
+    return lists_units(w) ? w->kept_units[w->offsets[block] + i] : i;
 }
 
 /// Codes of up to 8 bits in planes of 4, 2 and 1 bits, the lowest bits first: a vector of a plane of b bits holds 8/b
@@ -171,14 +218,38 @@ INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
 
 /// The next unit, as codes of a byte each.
 INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int packing, b64v v[8]) {
-    read_codes(cursor, packing, v);
+    if (is_masked(packing))
+        cursor->codes = read_masked(&cursor->masks, cursor->codes, w->group, bits_of_masked(packing), v);
+    else
+        read_codes(cursor, packing, v);
 }
 
 /// Whether all codes of a packing are below 128.
-INLINE int is_narrow(int packing) { return packing < PITH_CODES_8; }
+INLINE int is_narrow(int packing) { return packing != PITH_CODES_8 && packing != PITH_MASKED_8; }
+
+/// How large codes are: below 16, below 128, or any byte.
+typedef enum { SMALL_CODES, NARROW_CODES, WIDE_CODES } code_kind;
+
+INLINE code_kind kind_of(int packing) {
+    int bits = is_masked(packing) ? bits_of_masked(packing) : packing;
+    return bits <= 4 ? SMALL_CODES : is_narrow(packing) ? NARROW_CODES : WIDE_CODES;
+}
 
 /// Calls F with the packing as a constant, so that each packing gets a loop of its own.
 #define FOR_PACKING(W, F, ...)                                                                                         \
+    switch ((W)->packing) {                                                                                            \
+    case PITH_MASKED_2: F(__VA_ARGS__, PITH_MASKED_2); break;                                                          \
+    case PITH_MASKED_3: F(__VA_ARGS__, PITH_MASKED_3); break;                                                          \
+    case PITH_MASKED_4: F(__VA_ARGS__, PITH_MASKED_4); break;                                                          \
+    case PITH_MASKED_5: F(__VA_ARGS__, PITH_MASKED_5); break;                                                          \
+    case PITH_MASKED_6: F(__VA_ARGS__, PITH_MASKED_6); break;                                                          \
+    case PITH_MASKED_7: F(__VA_ARGS__, PITH_MASKED_7); break;                                                          \
+    case PITH_MASKED_8: F(__VA_ARGS__, PITH_MASKED_8); break;                                                          \
+    default: FOR_CODES(W, F, __VA_ARGS__)                                                                              \
+    }
+
+/// The same for packings of all codes.
+#define FOR_CODES(W, F, ...)                                                                                           \
     switch ((W)->packing) {                                                                                            \
     case PITH_CODES_2: F(__VA_ARGS__, PITH_CODES_2); break;                                                            \
     case PITH_CODES_3: F(__VA_ARGS__, PITH_CODES_3); break;                                                            \
@@ -219,10 +290,6 @@ INLINE input_tile tile_of(const pith_narrow_rows *x, int64_t tile) {
     int64_t first = tile * PITH_TILE_ROWS, groups = (x->columns + x->group - 1) / x->group;
     int64_t rows = x->rows - first < PITH_TILE_ROWS ? x->rows - first : PITH_TILE_ROWS;
     return (input_tile){x->bytes + first * x->columns, x->scales + first * groups, x->sums + first * groups, rows};
-}
-
-INLINE f16v load_up_to_16(const float *p, int64_t count) {
-    return count >= 16 ? load16(p) : count > 0 ? load_part(p, count) : (f16v){0};
 }
 
 /// Rounds one group of one row: bytes = x * 127 / max |x|. `stride` is the distance of four bytes to the next four.
@@ -269,17 +336,18 @@ static void narrow_rows(const float *source, int64_t count, int64_t tile, const 
 
 // MARK: One input row
 
-/// Products of one input row with the 16 rows of a block, units unpacked on the way.
+/// Products of one input row with the 16 rows of a block, units unpacked on the way. `rows` is tile.rows, a constant.
 INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_rows *x, input_tile tile, int64_t row,
-                      float *y, int packing) {
-    unit_cursor cursor = begin_units(w, block, 0);
+                      float *y, int packing, int64_t rows) {
+    unit_cursor cursor = begin_units(w, block);
     const int8_t *inputs = tile.bytes + 4 * row;
-    int64_t step = x->group / 32, stride = 4 * tile.rows;
+    int64_t step = x->group / 32, stride = 4 * rows;
     f16v sum = {0};
-    for (int64_t unit = 0, g = row; unit < w->units; g += tile.rows) {
+    for (int64_t unit = 0, g = row; unit < w->units; g += rows) {
         int64_t end = unit + step < w->units ? unit + step : w->units;
         f16v scales = block_scales(w, block, unit);
-        i16v dots[2] = {zero_term(block_zeros(w, block, unit), tile.sums[g]), {0}};
+        i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
+        i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
         for (; unit < end; unit++, inputs += 8 * stride) {
             b64v v[8];
             read_unit(&cursor, w, packing, v);
@@ -291,12 +359,43 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
     store16(y, sum);
 }
 
+/// The same where only some units are kept. Groups of inputs are one unit, so that units stand alone.
+INLINE void dot_kept_units(const pith_packed *w, int64_t block, input_tile tile, int64_t row, float *y, int packing) {
+    unit_cursor cursor = begin_units(w, block);
+    int64_t stride = 4 * tile.rows, count = stored_units(w, block);
+    f16v sum = {0};
+    for (int64_t i = 0; i < count; i++) {
+        int64_t unit = stored_unit(w, block, i), g = unit * tile.rows + row;
+        const int8_t *inputs = tile.bytes + unit * 8 * stride + 4 * row;
+        i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
+        i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
+        b64v v[8];
+        read_unit(&cursor, w, packing, v);
+        _Pragma("unroll") for (int j = 0; j < 8; j++)
+            dots[j & 1] = dot_bytes(dots[j & 1], v[j], four_inputs(inputs + j * stride), is_narrow(packing));
+        f16v dot = __builtin_convertvector(dots[0] + dots[1], f16v) * tile.scales[g];
+        sum = FMA(dot, block_scales(w, block, unit), sum);
+    }
+    store16(y, sum);
+}
+
+/// One or two input rows.
 INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                        int64_t ldy, int packing) {
+    input_tile tile = tile_of(x, 0);
+    for (int64_t b = 0; b < blocks; b++) {
+        if (tile.rows == 1) dot_block(w, block + b, x, tile, 0, y + b * 16, packing, 1);
+        else
+            for (int64_t row = 0; row < tile.rows; row++)
+                dot_block(w, block + b, x, tile, row, y + row * ldy + b * 16, packing, 2);
+    }
+}
+
+INLINE void dot_kept_blocks(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
+                            int64_t ldy, int packing) {
     for (int64_t b = 0; b < blocks; b++)
         for (int64_t row = 0; row < x->rows; row++)
-            dot_block(w, block + b, x, tile_of(x, row / PITH_TILE_ROWS), row % PITH_TILE_ROWS, y + row * ldy + b * 16,
-                      packing);
+            dot_kept_units(w, block + b, tile_of(x, 0), row, y + row * ldy + b * 16, packing);
 }
 
 // MARK: Many input rows
@@ -304,11 +403,11 @@ INLINE void dot_blocks(const pith_packed *w, int64_t block, int64_t blocks, cons
 /// Units of a block that are unpacked together: 32 KB.
 #define CHUNK_UNITS 64
 
-INLINE void unpack_units(const pith_packed *w, int64_t block, int64_t unit, int64_t count, uint8_t *bytes, int packing) {
-    unit_cursor cursor = begin_units(w, block, unit);
+/// The next `count` units.
+INLINE void unpack_units(unit_cursor *cursor, const pith_packed *w, int64_t count, uint8_t *bytes, int packing) {
     for (int64_t i = 0; i < count; i++) {
         b64v v[8];
-        read_unit(&cursor, w, packing, v);
+        read_unit(cursor, w, packing, v);
         _Pragma("unroll") for (int j = 0; j < 8; j++) store64(bytes + i * UNIT_BYTES + 64 * j, v[j]);
     }
 }
@@ -320,31 +419,62 @@ typedef struct {
     int64_t block, unit, count;
 } byte_panel;
 
+/// Adds the products of TT input rows with a unit of each of NB blocks.
+#define PANEL_UNIT(TT, NB)                                                                                             \
+    INLINE void unit_##TT##x##NB(const uint8_t *bytes, const int8_t *inputs, int64_t stride, i16v dots[TT][NB],        \
+                                 code_kind kind) {                                                                     \
+        PAIRS_OF_UNIT(TT, NB)                                                                                          \
+        for (int j = 0; j < 8; j++) {                                                                                   \
+            b64v v[NB];                                                                                                \
+            for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
+            _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
+                i16v four = four_inputs(inputs + j * stride + 4 * t);                                                  \
+                _Pragma("unroll") for (int b = 0; b < NB; b++)                                                         \
+                    dots[t][b] = dot_bytes(dots[t][b], v[b], four, kind != WIDE_CODES);                                \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+#if defined(HAS_PAIRS)
+#define PAIRS_OF_UNIT(TT, NB)                                                                                          \
+    if (kind == SMALL_CODES) {                                                                                         \
+        p32v pairs[TT][NB];                                                                                            \
+        for (int t = 0; t < TT; t++)                                                                                   \
+            for (int b = 0; b < NB; b++) pairs[t][b] = (p32v){0};                                                      \
+        for (int j = 0; j < 8; j++) {                                                                                   \
+            b64v v[NB];                                                                                                \
+            for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
+            _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
+                i16v four = four_inputs(inputs + j * stride + 4 * t);                                                  \
+                _Pragma("unroll") for (int b = 0; b < NB; b++) pairs[t][b] = add_code_pairs(pairs[t][b], v[b], four);       \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int t = 0; t < TT; t++)                                                                                   \
+            for (int b = 0; b < NB; b++) dots[t][b] = sum_pairs(dots[t][b], pairs[t][b]);                              \
+        return;                                                                                                        \
+    }
+#else
+#define PAIRS_OF_UNIT(TT, NB)
+#endif
+
 /// Adds the products of TT input rows, from `row` of a tile on, with NB blocks of a panel to y.
 #define PANEL(TT, NB)                                                                                                  \
+    PANEL_UNIT(TT, NB)                                                                                                 \
     INLINE void panel_##TT##x##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, int64_t row,        \
-                                  float *y, int64_t ldy, int narrow) {                                                 \
+                                  float *y, int64_t ldy, code_kind kind) {                                             \
         int64_t step = x->group / 32, stride = 4 * tile.rows, stop = p->unit + p->count;                               \
         const int8_t *inputs = tile.bytes + p->unit * 8 * stride + 4 * row;                                            \
         const uint8_t *bytes = p->bytes;                                                                               \
         for (int64_t unit = p->unit; unit < stop;) {                                                                   \
             int64_t g = unit / step * tile.rows + row, end = unit + step < stop ? unit + step : stop;                  \
             i16v zeros[NB], dots[TT][NB];                                                                              \
-            for (int b = 0; b < NB; b++) zeros[b] = block_zeros(p->w, p->block + b, unit);                             \
+            for (int b = 0; b < NB; b++)                                                                               \
+                zeros[b] = block_zeros(p->w, p->block + b, unit) - (kind == WIDE_CODES ? WIDE_BIAS : 0);               \
             _Pragma("unroll") for (int t = 0; t < TT; t++)                                                             \
                 _Pragma("unroll") for (int b = 0; b < NB; b++) dots[t][b] = zero_term(zeros[b], tile.sums[g + t]);     \
             f16v scales[NB];                                                                                           \
             for (int b = 0; b < NB; b++) scales[b] = block_scales(p->w, p->block + b, unit);                           \
-            for (int64_t quads = (end - unit) * 8; quads > 0; quads--, inputs += stride, bytes += 64) {                \
-                b64v v[NB];                                                                                            \
-                for (int b = 0; b < NB; b++) v[b] = load64(bytes + b * CHUNK_UNITS * UNIT_BYTES);                      \
-                _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                       \
-                    i16v four = four_inputs(inputs + 4 * t);                                                           \
-                    _Pragma("unroll") for (int b = 0; b < NB; b++)                                                     \
-                        dots[t][b] = dot_bytes(dots[t][b], v[b], four, narrow);                                        \
-                }                                                                                                      \
-            }                                                                                                          \
-            unit = end;                                                                                                \
+            for (; unit < end; unit++, inputs += 8 * stride, bytes += UNIT_BYTES)                                      \
+                unit_##TT##x##NB(bytes, inputs, stride, dots, kind);                                                   \
             _Pragma("unroll") for (int t = 0; t < TT; t++)                                                             \
                 _Pragma("unroll") for (int b = 0; b < NB; b++) {                                                       \
                     float *to = y + (row + t) * ldy + 16 * b;                                                          \
@@ -354,62 +484,112 @@ typedef struct {
         }                                                                                                              \
     }
 
-#if defined(__AVX512F__)
-PANEL(12, 2)
-PANEL(12, 1)
-#endif
-PANEL(4, 2)
+// As many sums as there are registers for.
 PANEL(4, 1)
-PANEL(1, 2)
 PANEL(1, 1)
+#if defined(__AVX512F__)
+#define PANEL_BLOCKS 2
+PANEL(12, 2)
+PANEL(4, 2)
+PANEL(1, 2)
+PANEL(12, 1)
+#else
+#define PANEL_BLOCKS 1
+#endif
 
 #define PANEL_ROWS(NB)                                                                                                 \
-    static void panel_rows_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
-                                int64_t ldy, int narrow) {                                                             \
+    INLINE void panel_rows_kind_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
+                                int64_t ldy, code_kind kind) {                                                         \
         int64_t row = 0;                                                                                               \
         PANEL_FULL(NB)                                                                                                 \
-        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, narrow);                          \
-        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, narrow);                                  \
+        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, kind);                          \
+        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, kind);                                  \
     }
 #if defined(__AVX512F__)
 #define PANEL_FULL(NB)                                                                                                 \
-    for (; row + 12 <= tile.rows; row += 12) panel_12x##NB(p, x, tile, row, y, ldy, narrow);
+    for (; row + 12 <= tile.rows; row += 12) panel_12x##NB(p, x, tile, row, y, ldy, kind);
 #else
 #define PANEL_FULL(NB)
 #endif
-PANEL_ROWS(1)
-PANEL_ROWS(2)
+#define PANEL_KINDS(NB)                                                                                                \
+    PANEL_ROWS(NB)                                                                                                     \
+    static void panel_rows_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
+                                int64_t ldy, code_kind kind) {                                                         \
+        switch (kind) {                                                                                                \
+        case SMALL_CODES: panel_rows_kind_##NB(p, x, tile, y, ldy, SMALL_CODES); break;                                \
+        case NARROW_CODES: panel_rows_kind_##NB(p, x, tile, y, ldy, NARROW_CODES); break;                              \
+        default: panel_rows_kind_##NB(p, x, tile, y, ldy, WIDE_CODES); break;                                          \
+        }                                                                                                              \
+    }
+PANEL_KINDS(1)
+#if PANEL_BLOCKS == 2
+PANEL_KINDS(2)
+#endif
 
-/// One or two blocks, unpacked chunk by chunk.
+/// Up to PANEL_BLOCKS blocks, unpacked chunk by chunk.
 static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                            int64_t ldy) {
-    _Alignas(64) uint8_t bytes[2 * CHUNK_UNITS * UNIT_BYTES];
+    _Alignas(64) uint8_t bytes[PANEL_BLOCKS * CHUNK_UNITS * UNIT_BYTES];
     int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, step = x->group / 32;
     int64_t chunk = CHUNK_UNITS / step * step;
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
+    unit_cursor cursors[PANEL_BLOCKS];
+    for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_units(w, block + b);
     for (int64_t unit = 0; unit < w->units; unit += chunk) {
         byte_panel panel = {w, bytes, block, unit, w->units - unit < chunk ? w->units - unit : chunk};
         for (int64_t b = 0; b < blocks; b++) {
             uint8_t *to = bytes + b * CHUNK_UNITS * UNIT_BYTES;
-            FOR_PACKING(w, unpack_units, w, block + b, unit, panel.count, to)
+            FOR_PACKING(w, unpack_units, &cursors[b], w, panel.count, to)
         }
-        int narrow = is_narrow(w->packing);
+        code_kind kind = kind_of(w->packing);
         for (int64_t t = 0; t < tiles; t++) {
             float *to = y + t * PITH_TILE_ROWS * ldy;
-            if (blocks == 2) panel_rows_2(&panel, x, tile_of(x, t), to, ldy, narrow);
-            else panel_rows_1(&panel, x, tile_of(x, t), to, ldy, narrow);
+#if PANEL_BLOCKS == 2
+            if (blocks == 2) {
+                panel_rows_2(&panel, x, tile_of(x, t), to, ldy, kind);
+                continue;
+            }
+#endif
+            panel_rows_1(&panel, x, tile_of(x, t), to, ldy, kind);
+        }
+    }
+}
+
+/// One block where only some units are kept: each is a panel of its own.
+static void multiply_kept_units(const pith_packed *w, int64_t block, const pith_narrow_rows *x, float *y, int64_t ldy) {
+    _Alignas(64) uint8_t bytes[CHUNK_UNITS * UNIT_BYTES];
+    int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, stored = stored_units(w, block);
+    unit_cursor cursor = begin_units(w, block);
+    for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, 64);
+    for (int64_t first = 0; first < stored; first += CHUNK_UNITS) {
+        int64_t count = stored - first < CHUNK_UNITS ? stored - first : CHUNK_UNITS;
+        FOR_CODES(w, unpack_units, &cursor, w, count, bytes)
+        for (int64_t t = 0; t < tiles; t++) {
+            input_tile tile = tile_of(x, t);
+            for (int64_t i = 0; i < count; i++) {
+                byte_panel panel = {w, bytes + i * UNIT_BYTES, block, stored_unit(w, block, first + i), 1};
+                panel_rows_1(&panel, x, tile, y + t * PITH_TILE_ROWS * ldy, ldy, kind_of(w->packing));
+            }
         }
     }
 }
 
 static void multiply_packed(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                             int64_t ldy) {
+    if (lists_units(w)) {
+        if (x->rows <= 2) {
+            FOR_CODES(w, dot_kept_blocks, w, block, blocks, x, y, ldy)
+            return;
+        }
+        for (int64_t b = 0; b < blocks; b++) multiply_kept_units(w, block + b, x, y + 16 * b, ldy);
+        return;
+    }
     if (x->rows <= 2) {
         FOR_PACKING(w, dot_blocks, w, block, blocks, x, y, ldy)
         return;
     }
-    for (int64_t b = 0; b < blocks; b += 2)
-        multiply_panel(w, block + b, blocks - b < 2 ? blocks - b : 2, x, y + 16 * b, ldy);
+    for (int64_t b = 0; b < blocks; b += PANEL_BLOCKS)
+        multiply_panel(w, block + b, blocks - b < PANEL_BLOCKS ? 1 : PANEL_BLOCKS, x, y + 16 * b, ldy);
 }
 
 // MARK: Inputs as floats
@@ -437,8 +617,11 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
     _Alignas(64) uint8_t bytes[UNIT_BYTES];
     for (int64_t row = 0; row < rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
     for (int64_t b = 0; b < blocks; b++) {
-        for (int64_t unit = 0; unit < w->units; unit++) {
-            FOR_PACKING(w, unpack_units, w, block + b, unit, 1, bytes)
+        unit_cursor cursor = begin_units(w, block + b);
+        int64_t stored = stored_units(w, block + b);
+        for (int64_t i = 0; i < stored; i++) {
+            int64_t unit = stored_unit(w, block + b, i);
+            FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
             f16v scales = block_scales(w, block + b, unit);
             // Exact: a scale has 11 bits, a zero 8.
             f16v shifts = -(scales * __builtin_convertvector(block_zeros(w, block + b, unit), f16v));
@@ -455,9 +638,12 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
 
 static void decode_packed(const pith_packed *w, int64_t row, int64_t count, float *target) {
     _Alignas(64) uint8_t bytes[UNIT_BYTES];
-    int64_t block = row / 16, lane = row % 16;
-    for (int64_t unit = 0; unit < w->units; unit++) {
-        FOR_PACKING(w, unpack_units, w, block, unit, 1, bytes)
+    int64_t block = row / 16, lane = row % 16, stored = stored_units(w, block);
+    unit_cursor cursor = begin_units(w, block);
+    if (lists_units(w)) memset(target, 0, (size_t)count * sizeof(float));
+    for (int64_t i = 0; i < stored; i++) {
+        int64_t unit = stored_unit(w, block, i);
+        FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
         float scale = block_scales(w, block, unit)[lane];
         float shift = scale * (float)block_zeros(w, block, unit)[lane];
         int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32;

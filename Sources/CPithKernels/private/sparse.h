@@ -12,22 +12,13 @@ INLINE uint32_t sparse_mask(const pith_sparse_row *row, int64_t block) {
 
 #if defined(USE_AVX2_INTRINSICS)
 
-// For each mask where lane j finds its value: the number of kept columns before column j, with the top bit set where
-// that is left out itself.
-#define LANE(M, J) (__builtin_popcount((M) & ((1 << J) - 1)) | ((M) >> J & 1 ? 0 : INT32_MIN))
-#define LANES_1(M) {LANE(M, 0), LANE(M, 1), LANE(M, 2), LANE(M, 3), LANE(M, 4), LANE(M, 5), LANE(M, 6), LANE(M, 7)}
-#define LANES_4(M) LANES_1(M), LANES_1(M + 1), LANES_1(M + 2), LANES_1(M + 3)
-#define LANES_16(M) LANES_4(M), LANES_4(M + 4), LANES_4(M + 8), LANES_4(M + 12)
-#define LANES_64(M) LANES_16(M), LANES_16(M + 16), LANES_16(M + 32), LANES_16(M + 48)
-static const _Alignas(32) int32_t expansion_lanes[256][8] = {LANES_64(0), LANES_64(64), LANES_64(128), LANES_64(192)};
-
 /// Eight weights: values where `mask` has ones, zeros elsewhere. Reads eight values.
 INLINE f8v expand8(uint32_t mask, const void *values, pith_element type) {
     __m256 v;
     if (type == PITH_F32) v = _mm256_loadu_ps(values);
     else if (type == PITH_F16) v = _mm256_cvtph_ps(_mm_loadu_si128(values));
     else v = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(values)), 16));
-    __m256i lanes = _mm256_load_si256((const __m256i *)expansion_lanes[mask]);
+    __m256i lanes = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)expansion_lanes[mask]));
     v = _mm256_permutevar8x32_ps(v, lanes);
     return (f8v)_mm256_blendv_ps(v, _mm256_setzero_ps(), _mm256_castsi256_ps(lanes));
 }

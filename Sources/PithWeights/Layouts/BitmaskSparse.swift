@@ -7,7 +7,7 @@ import PithTensor
 ///
 /// Parts: `mask` U8 [rows, ⌈columns / 8⌉], the first column in the lowest bit; `values` F16, BF16 or F32 [kept];
 /// `offsets` U32 [rows], where the values of each row begin.
-package struct BitmaskSparse: StoredLinear, RowDecodable {
+package struct BitmaskSparse: SparseLayout {
     package static let layout = "bitmask"
 
     package let outputCount: Int
@@ -84,6 +84,12 @@ package struct BitmaskSparse: StoredLinear, RowDecodable {
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
+    package var kept: [Bool] {
+        (0..<outputCount).flatMap { row in
+            (0..<inputCount).map { mask.byteValues[row * maskBytes + $0 / 8] >> UInt8($0 % 8) & 1 == 1 }
+        }
+    }
+
     /// Row `row` as the kernels take it.
     private func sparseRow(_ row: Int) -> pith_sparse_row {
         let start = Int(offsets.region.bytes.assumingMemoryBound(to: UInt32.self)[row])
@@ -98,12 +104,6 @@ package struct BitmaskSparse: StoredLinear, RowDecodable {
         guard inputCount > 0 else { return }
         var sparse = sparseRow(row)
         kernels.decode_sparse(&sparse, Int64(inputCount), target)
-    }
-
-    package func dotRow(_ row: Int, _ input: UnsafePointer<Float>) -> Float {
-        var product: Float = 0
-        dotRows(row..<row + 1, input, into: &product)
-        return product
     }
 
     package func dotRows(

@@ -48,24 +48,20 @@ package struct GroupedCodes: PackedLayout {
         codes: [UInt8], scales: [Float], zeros: [UInt8]?, rows: Int, columns: Int, bits: Int, groupSize: Int
     ) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
-        precondition(codes.count == rows * columns && scales.count == rows * packing.groups, "parts do not fit")
+        precondition(codes.count == rows * columns, "a code for each weight")
         let units = packing.unitBytes(of: codes)
         var parts = StoredParts(
-            tensors: [
-                "codes": StoredTensor(
-                    bytes: packPlanes(units, bits: bits), shape: [packing.blocks, packing.units, 64 * bits]),
-                "scales": StoredTensor(packing.blocked(scales), as: .float16),
-            ], parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["zeros"] = zeros.map { zeros in
-            let blocked = packing.blocked(zeros.map { Float($0) })
-            return StoredTensor(bytes: blocked.values.map { UInt8($0) }, shape: blocked.shape)
-        }
+            tensors: packing.gridParts(scales: scales, zeros: zeros),
+            parameters: ["bits": bits, "groupSize": groupSize])
+        parts.tensors["codes"] = StoredTensor(
+            bytes: packPlanes(units, bits: bits), shape: [packing.blocks, packing.units, 64 * bits])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
     package var packed: pith_packed {
         pith_packed(
-            codes: codes.byteValues.baseAddress, scales: scales.bitPatterns.baseAddress,
+            codes: codes.byteValues.baseAddress, masks: nil, kept_units: nil, offsets: nil,
+            scales: scales.bitPatterns.baseAddress,
             zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1), packing: pith_packing(UInt32(bits)),
             unit_bytes: Int64(64 * bits), units: Int64(packing.units), group: Int64(packing.unitsOfGroup),
             groups: Int64(packing.groups))

@@ -18,8 +18,8 @@ package struct Packing: Sendable {
     /// Columns of a group of inputs, 32 to 128: as many as fit a group of weights in whole numbers.
     let inputGroup: Int
 
-    /// Checks that groups are whole units, or whole rows.
-    init(rows: Int, columns: Int, groupSize: Int) throws(PithError) {
+    /// Checks that groups are whole units, or whole rows. `unitsAlone`: groups of inputs are to be single units.
+    init(rows: Int, columns: Int, groupSize: Int, unitsAlone: Bool = false) throws(PithError) {
         guard groupSize > 0, groupSize % 32 == 0 || groupSize >= columns else {
             throw .data("parameter 'groupSize' is \(groupSize)", remedy: "it should be a multiple of 32")
         }
@@ -28,7 +28,7 @@ package struct Packing: Sendable {
         units = (columns + 31) / 32
         unitsOfGroup = max(1, min((groupSize + 31) / 32, units))
         groups = (units + unitsOfGroup - 1) / unitsOfGroup
-        inputGroup = 32 * (groups <= 1 ? min(4, max(1, units)) : Self.inputUnits(of: unitsOfGroup))
+        inputGroup = unitsAlone ? 32 : 32 * (groups <= 1 ? min(4, max(1, units)) : Self.inputUnits(of: unitsOfGroup))
     }
 
     private static func inputUnits(of group: Int) -> Int { [4, 3, 2].first { group % $0 == 0 } ?? 1 }
@@ -58,10 +58,29 @@ package struct Packing: Sendable {
         return result
     }
 
+    /// Which of the 64 bytes of a vector, [16 rows, 4 columns], belong to the matrix: a bit each.
+    func presentBytes(block: Int, unit: Int, vector: Int) -> UInt64 {
+        let (rows, columns) = (min(16, rows - 16 * block), min(4, max(0, columns - 32 * unit - 4 * vector)))
+        let rowMask = rows == 16 ? UInt64.max : 1 << UInt64(4 * rows) - 1
+        return 0x1111_1111_1111_1111 * ((1 << UInt64(columns)) - 1) & rowMask
+    }
+
+    /// The parts `scales` and, if there are any, `zeros`, of values [rows, groups].
+    func gridParts(scales: [Float], zeros: [UInt8]?) -> [String: StoredTensor] {
+        precondition(scales.count == rows * groups, "a scale for each group")
+        var parts = ["scales": StoredTensor(blocked(scales), as: .float16)]
+        parts["zeros"] = zeros.map { zeros in
+            let blocked = blocked(zeros.map { Float($0) })
+            return StoredTensor(bytes: blocked.values.map { UInt8($0) }, shape: blocked.shape)
+        }
+        return parts
+    }
+
     /// The part `scales`, checked.
     func scales(_ parts: StoredParts) throws(PithError) -> StoredTensor {
         let scales = try parts.tensor("scales", .float16, [blocks, groups, 16]).aligned
-        guard scales.isFinite, scales.bitPatterns.allSatisfy({ $0 & 0x8000 == 0 }) else {
+        // From the first infinity on come what is no number, and then all that is negative.
+        guard scales.bitPatterns.largest < 0x7C00 else {
             throw .data("part 'scales' holds a negative or infinite scale")
         }
         return scales
@@ -71,8 +90,9 @@ package struct Packing: Sendable {
     func zeros(_ parts: StoredParts, bits: Int) throws(PithError) -> StoredTensor? {
         guard parts.tensors["zeros"] != nil else { return nil }
         let zeros = try parts.tensor("zeros", .uint8, [blocks, groups, 16])
-        if bits < 8, let zero = zeros.byteValues.first(where: { $0 >> bits != 0 }) {
-            throw .data("part 'zeros' holds \(zero)", remedy: "\(bits)-bit codes end at \((1 << bits) - 1)")
+        let largest = zeros.byteValues.largest
+        guard largest >> bits == 0 else {
+            throw .data("part 'zeros' holds \(largest)", remedy: "\(bits)-bit codes end at \((1 << bits) - 1)")
         }
         return zeros
     }

@@ -6,8 +6,8 @@ import PithTensor
 public enum WeightLayouts {
     /// All layouts, the dense one included.
     public static let catalogue = LayoutCatalogue([
-        DenseOperator.self, GroupedCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self,
-        SumOperator.self,
+        DenseOperator.self, GroupedCodes.self, MaskedCodes.self, UnitCodes.self, BitmaskSparse.self,
+        PatternSparse.self, LowRank.self, SumOperator.self,
     ])
 }
 
@@ -20,6 +20,16 @@ func matrixExtents(_ shape: [Int]) throws(PithError) -> (rows: Int, columns: Int
         throw .data("the shape \(shape) is no matrix", remedy: "two extents up to \(largestExtent) are understood")
     }
     return (shape[0], shape[1])
+}
+
+extension UnsafeBufferPointer where Element: FixedWidthInteger {
+    /// The largest element, 0 if there is none. A loop that the compiler turns into vectors: files are checked with
+    /// it when they are opened.
+    var largest: Element {
+        var result: Element = 0
+        for element in self { result = Swift.max(result, element) }
+        return result
+    }
 }
 
 extension StoredTensor {

@@ -1,4 +1,5 @@
 import PithCore
+import PithModels
 import PithTensor
 
 /// How finely and in which groups weights are rounded: the options that all quantizers share.
@@ -89,10 +90,22 @@ struct QuantizationGrid: Sendable {
     /// The levels of every group, [rows, groups].
     var allLevels: [GroupLevels] { zip(scales, zeros).map { GroupLevels(scale: $0, zero: $1, bits: bits) } }
 
-    /// The stored form of codes on this grid, one byte each, [rows, columns].
-    func store(_ codes: [UInt8], rows: Int, columns: Int) throws(PithError) -> GroupedCodes {
-        try GroupedCodes(
-            codes: codes, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
+    /// The stored form of codes on this grid, one byte each, [rows, columns]: of all, or of those that are kept.
+    func store(
+        _ codes: [UInt8], keeping kept: [Bool]?, rows: Int, columns: Int
+    ) throws(PithError) -> any StoredLinear {
+        guard let kept else {
+            return try GroupedCodes(
+                codes: codes, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
+                groupSize: groupSize)
+        }
+        if UnitCodes.canKeep(kept, rows: rows, columns: columns) {
+            return try UnitCodes(
+                codes: codes, keeping: kept, scales: scales, zeros: storedZeros, rows: rows, columns: columns,
+                bits: bits, groupSize: groupSize)
+        }
+        return try MaskedCodes(
+            codes: codes, keeping: kept, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
             groupSize: groupSize)
     }
 }

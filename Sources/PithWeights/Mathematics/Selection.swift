@@ -15,6 +15,18 @@ func leavingOut(_ count: Int, ofEachRow scores: Tensor) -> [Bool] {
     }
 }
 
+/// Leaves out whole units of 16 rows by 32 columns, those of least mean squared score, until `count` weights are gone.
+func leavingOutUnits(_ count: Int, of scores: Tensor) -> [Bool] {
+    let columns = scores.columns
+    var kept = [Bool](repeating: true, count: scores.count)
+    _ = UnitGrid(rows: scores.rows, columns: 0..<columns).leaveOut(count) { row, column in
+        scores.values[row * columns + column] * scores.values[row * columns + column]
+    } _: { row, column in
+        kept[row * columns + column] = false
+    }
+    return kept
+}
+
 /// Keeps the n weights of largest score in each group of m of a row.
 func keeping(_ pattern: KeepPattern, by scores: Tensor) -> [Bool] {
     let (rows, columns) = (scores.rows, scores.columns)

@@ -8,27 +8,30 @@ enum SparsityTarget: Sendable {
     case anywhere(Double)
     /// All but n of every m weights of a row.
     case pattern(KeepPattern)
+    /// A share of all weights or a little more, in whole units of 16 rows by 32 columns, which kernels then skip.
+    case units(Double)
 
     static let schema: [OptionSchema] = [
         .real("sparsity", 0.5, in: 0...0.99, "the share of weights left out, if no pattern is given"),
         .choice(
             "pattern", "none", of: ["none"] + KeepPattern.all.map(\.description),
             "n:m keeps n of every m weights of a row"),
+        .choice("block", "none", of: ["none", "16x32"], "leave out whole blocks of so many rows by columns"),
     ]
 
     init(_ options: OptionValues) throws(PithError) {
-        let pattern = options.text("pattern")
-        self = pattern == "none" ? .anywhere(options.real("sparsity")) : .pattern(try KeepPattern(parsing: pattern))
-    }
-
-    /// The pattern, if there is one.
-    var pattern: KeepPattern? {
-        if case .pattern(let pattern) = self { pattern } else { nil }
+        let (pattern, sparsity) = (options.text("pattern"), options.real("sparsity"))
+        switch (pattern, options.text("block")) {
+        case ("none", "none"): self = .anywhere(sparsity)
+        case ("none", _): self = .units(sparsity)
+        case (_, "none"): self = .pattern(try KeepPattern(parsing: pattern))
+        default: throw .usage("pattern and block exclude each other", remedy: "give one of them")
+        }
     }
 
     /// The weights of `weight` for which `kept` is true, in the stored form that suits the arrangement.
     func store(_ weight: Tensor, keeping kept: [Bool]) throws(PithError) -> any StoredLinear {
-        if let pattern { return try PatternSparse(weight, keeping: kept, pattern) }
+        if case .pattern(let pattern) = self { return try PatternSparse(weight, keeping: kept, pattern) }
         return try BitmaskSparse(weight, keeping: kept)
     }
 
@@ -38,28 +41,61 @@ enum SparsityTarget: Sendable {
     }
 }
 
+/// The units of 16 rows by 32 columns in some columns of a matrix.
+struct UnitGrid {
+    let rows: Int
+    /// Begins on a multiple of 32.
+    let columns: Range<Int>
+
+    /// Units beside each other.
+    private var width: Int { (columns.count + 31) / 32 }
+
+    /// Calls `body` with the row, the column and the unit of each weight.
+    private func forEachWeight(_ body: (_ row: Int, _ column: Int, _ unit: Int) -> Void) {
+        for row in 0..<rows {
+            for column in columns { body(row, column, row / 16 * width + (column - columns.lowerBound) / 32) }
+        }
+    }
+
+    /// Leaves out the units of least mean score until `count` weights or more are gone: calls `body` with the row and
+    /// the column of each, and returns how many they are.
+    func leaveOut(
+        _ count: Int, by score: (_ row: Int, _ column: Int) -> Float, _ body: (_ row: Int, _ column: Int) -> Void
+    ) -> Int {
+        let units = (rows + 15) / 16 * width
+        var (sums, sizes) = ([Float](repeating: 0, count: units), [Int](repeating: 0, count: units))
+        forEachWeight { row, column, unit in
+            sums[unit] += score(row, column)
+            sizes[unit] += 1
+        }
+        let means = zip(sums, sizes).map { $0 / Float(max(1, $1)) }
+        var (isLeftOut, gone) = ([Bool](repeating: false, count: units), 0)
+        for unit in (0..<units).sorted(by: { (means[$0], $0) < (means[$1], $1) }) where gone < count {
+            isLeftOut[unit] = true
+            gone += sizes[unit]
+        }
+        forEachWeight { row, column, unit in if isLeftOut[unit] { body(row, column) } }
+        return gone
+    }
+}
+
 /// A codec that leaves weights out.
 protocol PruningCodec: WeightCodec {
     /// What it leaves out.
     var target: SparsityTarget { get }
 }
 
-/// A quantizer may follow a pruner with a pattern, whose kept weights form a smaller matrix, and nothing else.
+/// A quantizer may follow a pruner, whose kept weights get codes, and nothing else.
 func validateQuantizer(_ name: String, after previous: any WeightCodec) throws(PithError) {
-    if let pruner = previous as? any PruningCodec, pruner.target.pattern != nil { return }
+    if previous is any PruningCodec { return }
     let before = type(of: previous).identifier
     throw .usage(
         "\(name) cannot follow \(before)",
-        remedy: "put \(name) first, or behind a pruner with a pattern: sparsegpt:pattern=2:4+\(name)")
+        remedy: "put \(name) first, or behind a pruner: sparsegpt:pattern=2:4+\(name)")
 }
 
-extension PatternSparse {
-    /// The same selection with its kept weights, [rows, groups · n], stored anew.
-    func replacingValues(
-        _ store: (Tensor) throws(PithError) -> any StoredLinear
-    ) throws(PithError) -> PatternSparse {
-        var parts = stored
-        parts.components["values"] = try store(values.decodedWeight())
-        return try PatternSparse(parts, shape: [outputCount, inputCount], layouts: WeightLayouts.catalogue)
-    }
+/// A layout that tells which weights it keeps.
+protocol SparseLayout: StoredLinear, RowDecodable {
+    /// A truth value for each weight, [rows, columns].
+    var kept: [Bool] { get }
 }

@@ -30,26 +30,12 @@ struct GPTQ: WeightCodec {
     }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
-        if let pruned = problem.current as? PatternSparse {
-            // After a pruner the kept weights alone get codes, as a smaller matrix; the others stay zero.
-            let places = pruned.selection.places
-            return try pruned.replacingValues { (kept) throws(PithError) in
-                try quantize(pruned.decodedWeight(), storing: kept, at: places, problem)
-            }
-        }
-        return try quantize(problem.weight, storing: problem.weight, at: nil, problem)
-    }
-
-    /// Codes for the weights of `stored`, which stand in `weight` where `places` tells: for each weight of a row its
-    /// column in `stored`, or −1 for one that stays zero. Without places the two are the same matrix.
-    private func quantize(
-        _ weight: Tensor, storing stored: Tensor, at places: [Int32]?, _ problem: WeightProblem
-    ) throws(PithError) -> GroupedCodes {
+        let (weight, kept) = problem.prunedWeight()
         // 1. Fix the grid before any weight moves, with the columns in their original order, so that what is stored
         //    has the same form whatever the order of rounding.
-        let grid = try QuantizationGrid(stored, grid)
+        let grid = try QuantizationGrid(weight, grid)
         let levels = grid.allLevels
-        var codes = nearestCodes(stored, grid, pool: problem.pool)
+        var codes = nearestCodes(weight, grid, pool: problem.pool)
         // 2. Reorder the columns of the weights and of the Hessian.
         let hessian = try problem.hessian()
         let order = order ? columnsByActivation(hessian) : Array(0..<weight.columns)
@@ -58,14 +44,15 @@ struct GPTQ: WeightCodec {
         let sweep = try ColumnSweep(hessian: hessian.permuted(order), damping: damping, pool: problem.pool)
         codes.withUnsafeMutableBufferPointer { codes in
             sweep.run(&working) { row, j, weights in
-                let place = places.map { Int($0[row * weight.columns + order[j]]) } ?? order[j]
-                guard place >= 0 else { return 0 }
-                let level = levels[row * grid.groups + place / grid.groupSize]
+                let column = order[j]
+                // What a pruner left out stays out.
+                guard kept?[row * weight.columns + column] ?? true else { return 0 }
+                let level = levels[row * grid.groups + column / grid.groupSize]
                 let code = level.code(weights[j])
-                codes[row * stored.columns + place] = UInt8(code)
+                codes[row * weight.columns + column] = UInt8(code)
                 return level.weight(code)
             }
         }
-        return try grid.store(codes, rows: stored.rows, columns: stored.columns)
+        return try grid.store(codes, keeping: kept, rows: weight.rows, columns: weight.columns)
     }
 }

@@ -19,16 +19,10 @@ struct RoundToNearest: WeightCodec {
     }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
-        // After a pruner the kept weights alone are rounded, a smaller matrix.
-        if let pruned = problem.current as? PatternSparse {
-            return try pruned.replacingValues { (kept) throws(PithError) in try round(kept, pool: problem.pool) }
-        }
-        return try round(problem.weight, pool: problem.pool)
-    }
-
-    private func round(_ weight: Tensor, pool: ThreadPool) throws(PithError) -> GroupedCodes {
+        let (weight, kept) = problem.prunedWeight()
         let grid = try QuantizationGrid(weight, options)
-        return try grid.store(nearestCodes(weight, grid, pool: pool), rows: weight.rows, columns: weight.columns)
+        return try grid.store(
+            nearestCodes(weight, grid, pool: problem.pool), keeping: kept, rows: weight.rows, columns: weight.columns)
     }
 }
 

@@ -29,6 +29,7 @@ struct SparseGPT: PruningCodec {
             switch target {
             case .anywhere(let sparsity): prune(&weight, sparsity, sweep)
             case .pattern(let pattern): prune(&weight, pattern, sweep)
+            case .units(let sparsity): pruneUnits(&weight, sparsity, sweep)
             }
         return try target.store(weight, keeping: kept)
     }
@@ -50,6 +51,25 @@ struct SparseGPT: PruningCodec {
                 }
                 for (i, isLeftOut) in smallest(count, of: scores.map(\.orderKey)).enumerated() where isLeftOut {
                     kept[i / block.count * columns + block.lowerBound + i % block.count] = false
+                }
+            } replace: { row, j, weights in
+                kept[row * columns + j] ? weights[j] : 0
+            }
+        }
+        return kept
+    }
+
+    /// Chooses which units to leave out of a whole block of columns when the sweep reaches it.
+    private func pruneUnits(_ weight: inout Tensor, _ sparsity: Double, _ sweep: ColumnSweep) -> [Bool] {
+        let (rows, columns) = (weight.rows, weight.columns)
+        var (kept, gone) = ([Bool](repeating: true, count: weight.count), 0)
+        kept.withUnsafeMutableBufferPointer { kept in
+            sweep.run(&weight) { block, weights in
+                let count = SparsityTarget.leftOut(of: rows * block.upperBound, sparsity) - gone
+                gone += UnitGrid(rows: rows, columns: block).leaveOut(count) { row, column in
+                    sweep.harm(weights[row * columns + column], column: column)
+                } _: { row, column in
+                    kept[row * columns + column] = false
                 }
             } replace: { row, j, weights in
                 kept[row * columns + j] ? weights[j] : 0

@@ -21,6 +21,7 @@ struct Wanda: PruningCodec {
         let kept =
             switch target {
             case .pattern(let pattern): keeping(pattern, by: scores)
+            case .units(let sparsity): leavingOutUnits(SparsityTarget.leftOut(of: weight.count, sparsity), of: scores)
             case .anywhere(let sparsity):
                 leavingOut(SparsityTarget.leftOut(of: weight.count, sparsity), ofEachRow: scores)
             }

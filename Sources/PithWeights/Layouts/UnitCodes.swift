@@ -1,0 +1,121 @@
+import CPithKernels
+import PithCore
+import PithModels
+import PithTensor
+
+/// Integer codes of 2 to 8 bits for some units of 16 rows by 32 columns; all weights of the other units are 0.
+///
+/// Parts: `units` U16 [kept units], which units of a block are kept, ascending; `offsets` U32 [blocks + 1], where those
+/// of each block begin; `codes` U8 [kept units, 64 · bits]; `scales` F16 and `zeros` U8 [blocks, groups, 16] of all
+/// groups. Parameters: `bits`, `groupSize`.
+package struct UnitCodes: PackedLayout {
+    package static let layout = "units"
+
+    package let outputCount: Int
+    package let inputCount: Int
+    /// Bits of a code.
+    package let bits: Int
+    /// Columns that share a scale.
+    package let groupSize: Int
+
+    package let packing: Packing
+    private let units: StoredTensor
+    private let offsets: StoredTensor
+    private let codes: StoredTensor
+    private let scales: StoredTensor
+    private let zeros: StoredTensor?
+
+    package var storedBits: Int { stored.storedBits }
+
+    package var stored: StoredParts {
+        var parts = StoredParts(
+            tensors: ["units": units, "offsets": offsets, "codes": codes, "scales": scales],
+            parameters: ["bits": bits, "groupSize": groupSize])
+        parts.tensors["zeros"] = zeros
+        return parts
+    }
+
+    package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
+        (outputCount, inputCount) = try matrixExtents(shape)
+        bits = try parts.parameter("bits", in: 2...8)
+        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
+        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize, unitsAlone: true)
+        guard let units = parts.tensors["units"], units.type == .uint16, units.shape.count == 1 else {
+            throw .data("part 'units' is no list of U16")
+        }
+        self.units = units.aligned
+        offsets = try parts.tensor("offsets", .uint32, [packing.blocks + 1]).aligned
+        codes = try parts.tensor("codes", .uint8, [units.count, 64 * bits])
+        scales = try packing.scales(parts)
+        zeros = try packing.zeros(parts, bits: bits)
+        try validateUnits()
+    }
+
+    /// Offsets must cover all kept units, and the units of a block must ascend and lie in the matrix.
+    private func validateUnits() throws(PithError) {
+        let offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self)
+        guard offsets[0] == 0, Int(offsets[packing.blocks]) == units.count else {
+            throw .data("part 'offsets' does not go from 0 to \(units.count)")
+        }
+        for block in 0..<packing.blocks {
+            guard offsets[block] <= offsets[block + 1], Int(offsets[block + 1]) <= units.count else {
+                throw .data("part 'offsets' does not ascend at block \(block)")
+            }
+            var last = -1
+            for unit in units.bitPatterns[Int(offsets[block])..<Int(offsets[block + 1])] {
+                guard Int(unit) > last, Int(unit) < packing.units else {
+                    throw .data(
+                        "part 'units' has \(unit) in block \(block)",
+                        remedy: "units ascend and end at \(packing.units - 1)")
+                }
+                last = Int(unit)
+            }
+        }
+    }
+
+    /// Whether a mask, [rows, columns], keeps or leaves out whole units, few enough in a row to be listed.
+    package static func canKeep(_ kept: [Bool], rows: Int, columns: Int) -> Bool {
+        guard columns <= 32 << 16 else { return false }
+        return (0..<rows).allSatisfy { row in
+            (0..<columns).allSatisfy { column in
+                kept[row * columns + column] == kept[row / 16 * 16 * columns + column / 32 * 32]
+            }
+        }
+    }
+
+    /// Packs the codes of the units that `kept` keeps, one byte for each weight, [rows, columns], and the scales and
+    /// zeros of all groups, [rows, groups].
+    package init(
+        codes: [UInt8], keeping kept: [Bool], scales: [Float], zeros: [UInt8]?, rows: Int, columns: Int, bits: Int,
+        groupSize: Int
+    ) throws(PithError) {
+        precondition(Self.canKeep(kept, rows: rows, columns: columns), "whole units are kept")
+        let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize, unitsAlone: true)
+        let bytes = packing.unitBytes(of: codes)
+        var (packed, units, offsets) = ([UInt8](), [UInt16](), [UInt32(0)])
+        for block in 0..<packing.blocks {
+            for unit in 0..<packing.units where kept[16 * block * columns + 32 * unit] {
+                units.append(UInt16(unit))
+                let start = (block * packing.units + unit) * 512
+                packed += packPlanes(Array(bytes[start..<start + 512]), bits: bits)
+            }
+            offsets.append(UInt32(units.count))
+        }
+        var parts = StoredParts(
+            tensors: packing.gridParts(scales: scales, zeros: zeros),
+            parameters: ["bits": bits, "groupSize": groupSize])
+        parts.tensors["units"] = StoredTensor(units, as: .uint16, shape: [units.count])
+        parts.tensors["offsets"] = StoredTensor(offsets, as: .uint32, shape: [offsets.count])
+        parts.tensors["codes"] = StoredTensor(bytes: packed, shape: [units.count, 64 * bits])
+        try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
+    }
+
+    package var packed: pith_packed {
+        pith_packed(
+            codes: codes.byteValues.baseAddress, masks: nil, kept_units: units.bitPatterns.baseAddress,
+            offsets: offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress,
+            scales: scales.bitPatterns.baseAddress, zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1),
+            packing: pith_packing(UInt32(bits)), unit_bytes: Int64(64 * bits), units: Int64(packing.units),
+            group: Int64(packing.unitsOfGroup), groups: Int64(packing.groups))
+    }
+}

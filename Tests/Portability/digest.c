@@ -1,0 +1,134 @@
+// Prints a digest of what each kernel path of this machine computes. The lines must agree, between paths and between
+// machines: `make portability` compares those of x86-64 with those of arm64 under an emulator.
+#include "CPithKernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUTS = 17, OUTPUTS = 48, COLUMNS = 192 };
+
+static uint64_t state;
+static uint32_t next(void) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    return (uint32_t)(state >> 33);
+}
+
+static uint64_t digest;
+/// FNV-1a.
+static void see(const void *data, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) digest = (digest ^ ((const uint8_t *)data)[i]) * 1099511628211ull;
+}
+
+static void *room(size_t bytes) {
+    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
+    if (!memory) abort();
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+static float *random_floats(int count) {
+    float *values = room((size_t)count * sizeof(float));
+    for (int i = 0; i < count; i++) values[i] = (float)((int)(next() % 20001) - 10000) / 3000.0f;
+    return values;
+}
+
+static void see_products(const pith_kernels *k, const pith_packed *w, const float *x, int group) {
+    float *y = room(sizeof(float) * INPUTS * OUTPUTS);
+    for (int rows = 1; rows <= INPUTS; rows += 16) {
+        pith_narrow_rows narrow = {room(INPUTS * COLUMNS), room(INPUTS * COLUMNS / 8), room(INPUTS * COLUMNS / 8),
+                                   rows, COLUMNS, group};
+        for (int tile = 0; tile * PITH_TILE_ROWS < rows; tile++) k->narrow_rows(x, COLUMNS, tile, &narrow);
+        k->multiply_packed(w, 0, OUTPUTS / 16, &narrow, y, OUTPUTS);
+        see(y, sizeof(float) * (size_t)rows * OUTPUTS);
+        free(narrow.bytes);
+        free(narrow.scales);
+        free(narrow.sums);
+    }
+    k->multiply_packed_floats(w, 0, OUTPUTS / 16, x, INPUTS, COLUMNS, y, OUTPUTS);
+    see(y, sizeof(float) * INPUTS * OUTPUTS);
+    free(y);
+}
+
+static void see_packed(const pith_kernels *k, const float *x, int packing, int group) {
+    pith_packed w = {.packing = (pith_packing)packing, .unit_bytes = 64 * packing, .units = COLUMNS / 32,
+                     .group = group / 32, .groups = COLUMNS / group, .zero = 1 << (packing - 1)};
+    size_t bytes = (size_t)(OUTPUTS / 16 * w.units * w.unit_bytes), scales = (size_t)(OUTPUTS * w.groups);
+    uint8_t *codes = room(bytes);
+    uint16_t *halves = room(scales * 2);
+    for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)next();
+    for (size_t i = 0; i < scales; i++) halves[i] = (uint16_t)(0x2000 + next() % 1000);
+    w.codes = codes;
+    w.scales = halves;
+    see_products(k, &w, x, group);
+    free(codes);
+    free(halves);
+}
+
+/// Masks that keep anything, and lists of units.
+static void see_sparse(const pith_kernels *k, const float *x, int bits, int masked) {
+    enum { UNITS = COLUMNS / 32, BLOCKS = OUTPUTS / 16 };
+    pith_packed w = {.packing = (pith_packing)(masked ? PITH_MASKED_2 + bits - 2 : bits),
+                     .unit_bytes = masked ? 1 : 64 * bits, .units = UNITS, .group = 2, .groups = UNITS / 2};
+    size_t bytes = OUTPUTS * COLUMNS + 64, scales = (size_t)(OUTPUTS * w.groups);
+    uint8_t *codes = room(bytes), *masks = room(BLOCKS * UNITS * 64), *zeros = room(scales);
+    uint16_t *halves = room(scales * 2), units[BLOCKS * UNITS];
+    uint32_t offsets[BLOCKS + 1];
+    for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)next();
+    for (size_t i = 0; i < BLOCKS * UNITS * 64; i++) masks[i] = (uint8_t)next();
+    for (size_t i = 0; i < scales; i++) zeros[i] = (uint8_t)(next() % (1u << bits));
+    for (size_t i = 0; i < scales; i++) halves[i] = (uint16_t)(0x2000 + next() % 1000);
+    // Any place to begin will do here.
+    for (uint32_t b = 0; b <= BLOCKS; b++) offsets[b] = masked ? 1000 * b : 3 * b;
+    for (int i = 0; i < BLOCKS * UNITS; i++) units[i] = (uint16_t)(i % 3 * 2);
+    w.codes = codes;
+    w.masks = masked ? masks : NULL;
+    w.kept_units = masked ? NULL : units;
+    w.offsets = offsets;
+    w.scales = halves;
+    w.zeros = zeros;
+    see_products(k, &w, x, masked ? 64 : 32);
+    float *row = room(sizeof(float) * COLUMNS);
+    for (int n = 0; n < OUTPUTS; n++) {
+        k->decode_packed(&w, n, COLUMNS, row);
+        see(row, sizeof(float) * COLUMNS);
+    }
+    free(row);
+    free(codes);
+    free(masks);
+    free(zeros);
+    free(halves);
+}
+
+static void see_rest(const pith_kernels *k, const float *x) {
+    enum { COUNT = 1000 };
+    float *y = room(sizeof(float) * COUNT);
+    k->multiply(x, INPUTS, COLUMNS, x + 7, 13, COLUMNS, COLUMNS - 5, y, 13);
+    see(y, sizeof(float) * INPUTS * 13);
+    k->swiglu(x, x + 5, COUNT, y);
+    see(y, sizeof(float) * COUNT);
+    k->rms_norm(x, x + 9, 1e-5f, COUNT, y);
+    see(y, sizeof(float) * COUNT);
+    float sum = k->exp_sum(x, 3.0f, COUNT, y);
+    see(&sum, sizeof sum);
+    free(y);
+}
+
+int main(void) {
+    static const char *names[] = {"baseline", "NEON dot", "AVX2", "AVX-VNNI", "AVX-512", "AVX-512 VNNI", "AVX-512 BF16"};
+    for (int path = PITH_PATH_BASELINE; path <= PITH_PATH_AVX512_BF16; path++) {
+        const pith_kernels *k = pith_kernels_of((pith_path)path);
+        if (!k) continue;
+        state = 1;
+        digest = 14695981039346656037ull;
+        float *x = random_floats(INPUTS * COLUMNS);
+        for (int packing = PITH_CODES_2; packing <= PITH_CODES_8; packing++)
+            for (int group = 32; group <= 64; group *= 2) see_packed(k, x, packing, group);
+        for (int bits = 2; bits <= 8; bits++)
+            for (int masked = 0; masked <= 1; masked++) see_sparse(k, x, bits, masked);
+        see_rest(k, x);
+        free(x);
+        printf("%016llx %s\n", (unsigned long long)digest, names[path]);
+    }
+    return 0;
+}
