@@ -6,6 +6,7 @@ public enum WeightCatalogue {
     public static let all: [any WeightCodec.Type] = [
         RoundToNearest.self,
         GPTQ.self,
+        FP8.self,
         Magnitude.self,
         Wanda.self,
         SparseGPT.self,

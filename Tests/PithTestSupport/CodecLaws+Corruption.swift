@@ -85,7 +85,7 @@ extension StoredLinear {
         }
         switch random.next() % 8 {
         case 0: matrix.shape = [random.extent(outputCount), random.extent(inputCount)]
-        case 1: matrix.layout = ["dense", "codes", "bitmask", "nm", "lowrank", "sum"][random.index(below: 6)]
+        case 1: matrix.layout = ["dense", "codes", "bitmask", "nm", "lowrank", "sum", "fp8"][random.index(below: 7)]
         case 2, 3:
             let names = matrix.parts.parameters.keys.sorted()
             guard !names.isEmpty else { fallthrough }
