@@ -246,13 +246,7 @@ static void narrow(const float *source, pith_element type, int64_t count, void *
     for (int64_t i = 0; i < count; i++) halves[i] = type == PITH_BF16 ? narrow_bf16(source[i]) : narrow_f16(source[i]);
 }
 
-// MARK: Compressed rows
-
-// What is done with 16 weights of a row from column i on; `count` of them are there.
-#define DECODE_BODY                                                                                                    \
-    if (count >= 16) store16(target + i, weights);                                                                     \
-    else memcpy(target + i, &weights, (size_t)count * sizeof(float));
-#define DOT_BODY sum = FMA(count >= 16 ? load16(x + i) : load_part(x + i, count), weights, sum);
+// MARK: Compressed matrices
 
 #include "packed.h"
 #include "sparse.h"
