@@ -4,7 +4,7 @@ BUILD = $(SWIFT) build -c release
 PITH = .build/release/pith
 # make never runs two of these at once: they share one build folder.
 .NOTPARALLEL:
-.PHONY: deps build demo test lint portability nano clean
+.PHONY: deps build demo test lint portability nano bench bench-peer clean
 
 ## Installs what is missing: the compiler itself must be there.
 deps:
@@ -27,7 +27,8 @@ test: deps lint
 	$(SWIFT) test -c release
 
 lint:
-	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Models
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Models \
+	    Benchmarks/Package.swift Benchmarks/Sources
 
 ## Compares what the kernels of this machine and those of arm64, under an emulator, compute.
 portability:
@@ -37,5 +38,23 @@ portability:
 nano: build
 	sh Models/recipe/train.sh
 
+BENCH_BUILD = $(BUILD) --package-path Benchmarks
+BENCH = Benchmarks/.build/release/pith-bench
+# For example BENCH_OPTIONS="--shape 135m --threads 4".
+BENCH_OPTIONS ?=
+PEERS ?=
+
+## Measures speed against what this machine can do: some twenty minutes on an idle machine, 25 GB for models.
+bench: deps
+	@mkdir -p out
+	$(BENCH_BUILD)
+	$(BENCH) opening --json out/opening.json --markdown out/opening.md $(BENCH_OPTIONS)
+	$(BENCH) sequences --json out/sequences.json --markdown out/sequences.md $(BENCH_OPTIONS)
+	$(BENCH) layouts --json out/layouts.json --markdown out/layouts.md $(BENCH_OPTIONS) $(PEERS)
+
+## The same beside llama.cpp, which it builds first; ends with the ratios.
+bench-peer:
+	peer=$$(sh Benchmarks/peer/build.sh) && $(MAKE) bench PEERS="--peer $$peer $(PEERS)"
+
 clean:
-	rm -rf .build out
+	rm -rf .build Benchmarks/.build out

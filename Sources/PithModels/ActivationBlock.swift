@@ -24,6 +24,7 @@ public final class ActivationBlock {
     public private(set) var width = 0
 
     private var narrowForms: [NarrowRows] = []
+    private var tiledForms: [TiledRows] = []
     private var derivedForms: [Derived] = []
 
     /// An empty block.
@@ -38,6 +39,7 @@ public final class ActivationBlock {
         self.rows = rows
         self.width = width
         for form in narrowForms { form.isFilled = false }
+        for form in tiledForms { form.isFilled = false }
         for i in derivedForms.indices { derivedForms[i].isFilled = false }
     }
 
@@ -50,6 +52,16 @@ public final class ActivationBlock {
 
     /// The rows as bytes; `prepareNarrow` must have been called.
     public func narrow(group: Int) -> NarrowRows { narrowForms.first { $0.group == group }! }
+
+    /// Makes the rows ready in tiles, as F32 or BF16.
+    public func prepareTiled(_ type: pith_element, pool: ThreadPool) {
+        if tiledForms.first(where: { $0.type == type }) == nil { tiledForms.append(TiledRows(type)) }
+        let form = tiled(type)
+        if !form.isFilled { form.fill(values, rows: rows, width: width, pool: pool) }
+    }
+
+    /// The rows in tiles; `prepareTiled` must have been called.
+    public func tiled(_ type: pith_element) -> TiledRows { tiledForms.first { $0.type == type }! }
 
     /// A block for what `key` makes of these rows, [rows, width]: `fill` is called the first time after each `load`.
     @discardableResult
@@ -130,6 +142,32 @@ public final class NarrowRows {
         let tileRows = Int(PITH_TILE_ROWS)
         pool.forEachBlock(of: (count + tileRows - 1) / tileRows, grain: 1) { tiles in
             for tile in tiles { kernels.narrow_rows(values, Int64(width), Int64(tile), &rows) }
+        }
+        isFilled = true
+    }
+}
+
+/// Rows in tiles, as they are or rounded to BF16.
+public final class TiledRows {
+    /// F32 or BF16.
+    public let type: pith_element
+    /// The rows as the kernels take them; the pointer is into memory of this object.
+    public private(set) var rows: pith_tiled_rows
+    fileprivate var isFilled = false
+    private let memory = ScratchMemory()
+
+    fileprivate init(_ type: pith_element) {
+        self.type = type
+        rows = pith_tiled_rows(values: nil, type: type, rows: 0, columns: 0)
+    }
+
+    fileprivate func fill(_ values: UnsafePointer<Float>, rows count: Int, width: Int, pool: ThreadPool) {
+        let columns = (width + 31) / 32 * 32
+        let base = memory.reserve(count * columns * (type == PITH_F32 ? 4 : 2))
+        rows = pith_tiled_rows(values: base, type: type, rows: Int64(count), columns: Int64(columns))
+        let (kernels, tileRows) = (kernels, Int(PITH_DENSE_TILE_ROWS))
+        pool.forEachBlock(of: (count + tileRows - 1) / tileRows, grain: 1) { tiles in
+            for tile in tiles { kernels.tile_rows(values, Int64(width), Int64(tile), &rows) }
         }
         isFilled = true
     }

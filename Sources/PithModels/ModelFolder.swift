@@ -135,6 +135,12 @@ public struct ModelFolder: Sendable {
         guard tensor.shape == shape else {
             throw .data("the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "config.json says \(shape)")
         }
+        // Without their scales FP8 weights would be silently wrong.
+        if let scale = ["\(name)_scale", "\(name)_scale_inv"].first(where: archive.contains) {
+            throw .data(
+                "is stored with the scales '\(scale)', which are not understood", at: "tensor \(name)",
+                remedy: "take the model in BF16 and compress it with fp8")
+        }
         do { return try DenseOperator(tensor) } catch { throw error.within("tensor \(name)") }
     }
 

@@ -92,18 +92,3 @@ public struct LayoutCatalogue: Sendable {
         return try type.init(parts, shape: shape, layouts: self)
     }
 }
-
-extension DenseOperator: StoredLinear {
-    /// The plain layout.
-    public static let layout = "dense"
-
-    /// One part, `values`.
-    public var stored: StoredParts { StoredParts(tensors: ["values": weight]) }
-
-    /// Takes the part up again.
-    public init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
-        guard let weight = parts.tensors["values"] else { throw .data("part 'values' is missing") }
-        guard weight.shape == shape else { throw .data("part 'values' has the shape \(weight.shape), not \(shape)") }
-        try self.init(weight)
-    }
-}

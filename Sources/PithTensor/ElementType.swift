@@ -44,7 +44,16 @@ public enum ElementType: String, CaseIterable, Sendable {
         }
     }
 
-    /// The kernels' name of it; nil for types that matrices are not multiplied in.
+    /// The kernels' name of floats; nil for other types.
+    public var floating: pith_element? {
+        switch self {
+        case .float8e4m3: PITH_F8_E4M3
+        case .float8e5m2: PITH_F8_E5M2
+        default: dense
+        }
+    }
+
+    /// The kernels' name of floats that need no scale beside them: F32, F16 and BF16.
     public var dense: pith_element? {
         switch self {
         case .float32: PITH_F32

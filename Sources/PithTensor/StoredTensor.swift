@@ -23,12 +23,12 @@ public struct StoredTensor: Sendable {
         self.init(type: .uint8, shape: shape, region: ByteRegion(copying: bytes))
     }
 
-    /// Floats, rounded to `type` (F32, F16 or BF16).
+    /// Floats, rounded to `type`, a type of floats.
     public init(_ tensor: Tensor, as type: ElementType = .float32) {
-        guard let dense = type.dense else { preconditionFailure("floats are not written as \(type.rawValue)") }
+        guard let element = type.floating else { preconditionFailure("floats are not written as \(type.rawValue)") }
         let target = [UInt8](unsafeUninitializedCapacity: tensor.count * type.byteCount) { buffer, count in
             if tensor.count > 0 {
-                kernels.narrow(tensor.values, dense, Int64(tensor.count), buffer.baseAddress!)
+                kernels.narrow(tensor.values, element, Int64(tensor.count), buffer.baseAddress!)
             }
             count = tensor.count * type.byteCount
         }
@@ -40,13 +40,14 @@ public struct StoredTensor: Sendable {
     /// The number of bytes.
     public var byteCount: Int { region.count }
 
-    /// The elements as floats; only for F32, F16 and BF16.
+    /// The elements as floats; only for floats of up to 32 bits.
     public func decoded() throws(PithError) -> Tensor {
-        guard let dense = type.dense else {
-            throw .data("elements of type \(type.rawValue) are no floats", remedy: "F32, F16 and BF16 are understood")
+        guard let element = type.floating else {
+            throw .data(
+                "elements of type \(type.rawValue) are no floats", remedy: "F32, F16, BF16 and FP8 are understood")
         }
         let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-            if count > 0 { kernels.widen(region.bytes.baseAddress!, dense, Int64(count), buffer.baseAddress!) }
+            if count > 0 { kernels.widen(region.bytes.baseAddress!, element, Int64(count), buffer.baseAddress!) }
             initialized = count
         }
         return Tensor(shape: shape, values: values)

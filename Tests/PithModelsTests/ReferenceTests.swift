@@ -32,6 +32,8 @@ func openRandomModel(_ name: String, threads: Int = 2) throws -> LanguageModel {
 @Suite("Agreement with the reference implementation")
 struct ReferenceTests {
     private func check(_ model: LanguageModel, _ golden: Golden) throws {
+        var model = model
+        model.cacheType = .float32
         var states = [model.makeState()]
         let hidden = try model.hiddenStates([golden.tokens], states: &states)
         for (row, expected) in zip(golden.rows, golden.logits) {

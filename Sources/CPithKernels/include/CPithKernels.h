@@ -23,7 +23,42 @@ typedef enum {
 } pith_path;
 
 /// Element types of dense matrices.
-typedef enum { PITH_F32 = 0, PITH_F16 = 1, PITH_BF16 = 2 } pith_element;
+typedef enum { PITH_F32 = 0, PITH_F16 = 1, PITH_BF16 = 2, PITH_F8_E4M3 = 3, PITH_F8_E5M2 = 4 } pith_element;
+
+/// Rows of a dense matrix, row after row; weight = value * scale, by row and group of columns.
+typedef struct {
+    const void *values;
+    pith_element type;
+    int64_t columns;
+    /// F32 or F16, [rows][groups], or NULL where all are 1.
+    const void *scales;
+    pith_element scale_type;
+    /// Scales of a row.
+    int64_t groups;
+    /// Columns that share a scale, a multiple of 32 if there are several groups.
+    int64_t group;
+} pith_dense;
+
+/// Rows of inputs of dense matrices that are laid out together.
+#define PITH_DENSE_TILE_ROWS 6
+
+/// Inputs of dense matrices, as they are or rounded to BF16. Rows lie in tiles of PITH_DENSE_TILE_ROWS, the last tile
+/// with the rest: [columns by the elements of 64 bytes][rows of the tile][64 bytes].
+typedef struct {
+    void *values;
+    /// F32 or BF16.
+    pith_element type;
+    int64_t rows;
+    /// A multiple of 32; zeros behind the last one.
+    int64_t columns;
+} pith_tiled_rows;
+
+/// From so many inputs on `multiply_dense` lays weights out anew, once for all of them.
+#define PITH_PANEL_INPUTS 5
+/// The room that it needs for them.
+static inline int64_t pith_panel_bytes(int64_t columns, int64_t inputs) {
+    return inputs < PITH_PANEL_INPUTS ? 0 : 48 * ((columns + 31) / 32 * 128 + 64);
+}
 
 /// How the units of a packed matrix become codes of a byte.
 typedef enum {
@@ -41,6 +76,16 @@ typedef enum {
     PITH_MASKED_6 = 38,
     PITH_MASKED_7 = 39,
     PITH_MASKED_8 = 40,
+    PITH_BOOK_2 = 66, ///< codes of as many bits that name the entries of a table
+    PITH_BOOK_3 = 67,
+    PITH_BOOK_4 = 68,
+    PITH_BOOK_5 = 69,
+    PITH_BOOK_6 = 70,
+    PITH_BOOK_7 = 71,
+    PITH_BOOK_8 = 72,
+    PITH_TRITS = 80,     ///< codes 0, 1 and 2, five to a byte
+    PITH_VECTORS_4 = 84, ///< codes of 8 bits that name four columns of a row in each of some books
+    PITH_VECTORS_8 = 88, ///< the same with eight columns
 } pith_packing;
 
 /// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says.
@@ -59,6 +104,10 @@ typedef struct {
     /// [blocks][groups][16], or NULL where all are `zero`.
     const uint8_t *zeros;
     int32_t zero;
+    /// Books that are added.
+    int32_t books;
+    /// What codes name, as bytes, if they are names.
+    const uint8_t *tables;
     pith_packing packing;
     int64_t unit_bytes;
     /// Units of a row.
@@ -99,6 +148,31 @@ typedef struct {
     int32_t bits;
 } pith_sparse_row;
 
+/// Positions whose keys and values are kept together.
+#define PITH_SEGMENT 512
+
+/// The keys and values of one head in a segment: keys [PITH_SEGMENT / 16][size][16], so that 16 scores are computed
+/// side by side, and values [PITH_SEGMENT][size], with room for 16 elements behind them.
+typedef struct {
+    void *keys;
+    void *values;
+    pith_element type;
+    int64_t size;
+} pith_cached_head;
+
+/// The queries of some rows that share a key head: head h of row r is at values + r * stride + h * size.
+typedef struct {
+    const float *values;
+    int64_t rows;
+    int64_t heads;
+    int64_t stride;
+    /// Multiplies scores.
+    float scale;
+} pith_queries;
+
+/// Floats of a partial result of attention.
+static inline int64_t pith_partial_stride(int64_t size) { return 32 + (size + 15) / 16 * 16; }
+
 /// One set of kernels.
 typedef struct {
     /// y[m * ldy + n] = sum over k of x[m * ldx + k] * w[n * ldw + k].
@@ -106,11 +180,17 @@ typedef struct {
                      int64_t k, float *y, int64_t ldy);
     /// One output of a product with a dense row of any element type.
     float (*dot)(const float *x, const void *w, pith_element type, int64_t k);
-    /// Outputs y[n] of a product with `rows` dense rows that follow each other; the bits of `dot`.
-    void (*dot_rows)(const float *x, const void *w, pith_element type, int64_t rows, int64_t k, float *y);
-    /// Widens a dense row to floats.
+    /// y[m * ldy + n] = products of the inputs with `outputs` rows of a dense matrix, of BF16 or FP8 if the inputs are
+    /// BF16. With inputs of F32, without scales, the bits of `dot`. `panel`: room of pith_panel_bytes.
+    void (*multiply_dense)(const pith_dense *w, int64_t outputs, const pith_tiled_rows *x, float *y, int64_t ldy,
+                           void *panel);
+    /// Fills one tile of `x` from rows of `count` floats.
+    void (*tile_rows)(const float *source, int64_t count, int64_t tile, const pith_tiled_rows *x);
+    /// Widens one row of a dense matrix, scales included.
+    void (*widen_dense)(const pith_dense *row, float *target);
+    /// Widens elements to floats.
     void (*widen)(const void *source, pith_element type, int64_t count, float *target);
-    /// Narrows floats, rounding to nearest even.
+    /// Narrows floats, rounding to nearest even; what is too large for F8_E4M3 becomes its largest value.
     void (*narrow)(const float *source, pith_element type, int64_t count, void *target);
     /// Rounds one tile of `x` from rows of `count` floats.
     void (*narrow_rows)(const float *source, int64_t count, int64_t tile, const pith_narrow_rows *x);
@@ -141,13 +221,25 @@ typedef struct {
     void (*add_scaled)(const float *source, float factor, int64_t count, float *target);
     /// Rotary position embedding in place over `heads` vectors of 2 * half elements, element i paired with i + half.
     void (*rotate)(float *vectors, int64_t heads, int64_t half, const float *cosines, const float *sines);
-    /// Attention of one query over `count` keys and values that lie `stride` floats apart.
-    /// scores is room for `count` floats; output has `size` elements.
-    void (*attend)(const float *query, const float *keys, const float *values, int64_t count, int64_t stride,
-                   int64_t size, float scale, float *scores, float *output);
+    /// Attends to one segment, of which row r sees the first `visible` + r positions (none if that is not positive),
+    /// and writes a partial result for each query, [rows][heads][pith_partial_stride]. `widened` is room for
+    /// 128 * size + 16 floats, worth its while for a dozen queries or more, or NULL.
+    void (*attend_segment)(const pith_queries *queries, const pith_cached_head *head, int64_t visible, float *widened,
+                           float *partials);
+    /// Merges `count` partial results with those of the segment behind.
+    void (*merge_partials)(float *partials, const float *others, int64_t count, int64_t size);
+    /// Writes the results of all queries to where `output` has their places.
+    void (*finish_attention)(const float *partials, const pith_queries *queries, int64_t size, float *output);
+    /// Keeps keys and values, rows of `size` floats `stride` apart, from `position` of the segment on.
+    void (*cache_rows)(const float *keys, const float *values, int64_t stride, int64_t rows, int64_t position,
+                       const pith_cached_head *head);
     /// XᵀX in double precision: adds the rows of X to the part of its upper triangle that lies in the rows 8 * panel
     /// to 8 * panel + 7 of `products`, [width, width]. X is [panels, rows, 8]: columns by eights, zeros behind the last.
     void (*gram)(const double *x, int64_t rows, int64_t width, int64_t panel, double *products);
+    /// codes[m * stride] = the entry of least biases[e] - sum over i of x[m * ldx + i] * entries[i * 256 + e], of 256
+    /// entries; of equal ones the first.
+    void (*nearest)(const float *x, int64_t rows, int64_t ldx, int64_t dimension, const float *entries,
+                    const float *biases, uint8_t *codes, int64_t stride);
 } pith_kernels;
 
 /// The best path of this machine.
