@@ -205,8 +205,8 @@ typedef struct {
     void (*decode_packed)(const pith_packed *w, int64_t row, int64_t count, float *target);
     /// Decodes one row with weights left out to floats.
     void (*decode_sparse)(const pith_sparse_row *row, int64_t count, float *target);
-    /// One output of a product with a row with weights left out; the same bits as decoding it first.
-    float (*dot_sparse)(const float *x, const pith_sparse_row *row, int64_t k);
+    /// Outputs y[n] of a product with rows with weights left out, all of one form; the same bits as decoding first.
+    void (*dot_sparse)(const float *x, const pith_sparse_row *rows, int64_t count, int64_t k, float *y);
     /// target = source * weight / sqrt(mean(source^2) + epsilon), a row.
     void (*rms_norm)(const float *source, const float *weight, float epsilon, int64_t count, float *target);
     /// target[i] = gate[i] * sigmoid(gate[i]) * up[i].

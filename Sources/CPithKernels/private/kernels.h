@@ -55,13 +55,7 @@ INLINE float sum_lanes(f16v v) {
 #include "elements.h"
 #include "dense.h"
 
-// MARK: Compressed rows
-
-// What is done with 16 weights of a row from column i on; `count` of them are there.
-#define DECODE_BODY                                                                                                    \
-    if (count >= 16) store16(target + i, weights);                                                                     \
-    else memcpy(target + i, &weights, (size_t)count * sizeof(float));
-#define DOT_BODY sum = FMA(count >= 16 ? load16(x + i) : load_part(x + i, count), weights, sum);
+// MARK: Compressed matrices
 
 #include "packed.h"
 #include "sparse.h"
