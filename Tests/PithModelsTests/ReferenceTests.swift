@@ -51,7 +51,8 @@ struct ReferenceTests {
 
     @Test(.enabled(if: TestData.has("tinystories-656k-hf")))
     func aTrainedModel() throws {
-        let model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
+        var model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
+        model.cacheType = .float32
         let golden = try Golden(joinPath(GoldenModels.folder, "tinystories-656k.json"))
         try check(model, golden)
         let written = try GeneratedTokens(
