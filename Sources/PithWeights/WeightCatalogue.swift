@@ -6,9 +6,12 @@ public enum WeightCatalogue {
     public static let all: [any WeightCodec.Type] = [
         RoundToNearest.self,
         GPTQ.self,
+        Book.self,
+        Ternary.self,
         Magnitude.self,
         Wanda.self,
         SparseGPT.self,
+        VectorQuantization.self,
         SVD.self,
         EoRA.self,
     ]

@@ -33,16 +33,6 @@ struct LayoutTests {
         }
     }
 
-    /// Calls `body` with each set of kernels that this machine has.
-    private func withEachKernelPath(_ body: (KernelPath) throws -> Void) rethrows {
-        let before = KernelPath.current
-        defer { KernelPath.current = before }
-        for path in KernelPath.allCases where path.isAvailable {
-            KernelPath.current = path
-            try body(path)
-        }
-    }
-
     @Test(
         "integer codes mean (code − zero) · scale, with all kernels", arguments: 2...8,
         [(1, 1, 32), (5, 16, 64), (3, 33, 32), (17, 64, 32), (7, 95, 64), (35, 200, 200), (18, 4200, 128)])
@@ -53,8 +43,6 @@ struct LayoutTests {
         let codes = (0..<rows * columns).map { _ in UInt8(random.index(below: 1 << bits)) }
         let zeros = (0..<rows * groups).map { _ in UInt8(random.index(below: 1 << bits)) }
         let scales = roundedToHalf((0..<rows * groups).map { _ in random.uniform() })
-        // More rows than a tile has, and a rest.
-        let input = random.normalTensor([19, columns])
         for zeros in [zeros, nil] {
             let stored = try GroupedCodes(
                 codes: codes, scales: scales, zeros: zeros, rows: rows, columns: columns, bits: bits, groupSize: group)
@@ -64,20 +52,7 @@ struct LayoutTests {
                     let place = i / columns * groups + i % columns / group
                     return (Float(codes[i]) - Float(zeros?[place] ?? 1 << UInt8(bits - 1))) * scales[place]
                 })
-            let products = LinearAlgebra.product(input, .plain, exact, .transposed)
-            for precision in ActivationPrecision.allCases {
-                var first: Tensor?
-                withEachKernelPath { path in
-                    #expect(stored.decodedWeight() == exact, "\(path)")
-                    let found = input.multiplied(by: stored, precision)
-                    #expect(found == first ?? found, "\(path) gives other bits")
-                    first = found
-                    #expect(input.rows(1..<2).multiplied(by: stored, precision) == found.rows(1..<2), "\(path)")
-                    #expect(input.rows(7..<13).multiplied(by: stored, precision) == found.rows(7..<13), "\(path)")
-                    let error = (found - products).squaredNorm.squareRoot()
-                    #expect(error <= (precision == .float ? 1e-5 : 0.02) * products.squaredNorm.squareRoot())
-                }
-            }
+            expectProducts(of: stored, exact, &random)
         }
     }
 

@@ -148,6 +148,54 @@ struct MethodAnchorTests {
         }
     }
 
+    /// The squared error of the weights, as a share of theirs.
+    private func weightError(_ problem: LayerProblem, _ spec: String) throws -> Double {
+        let compressed = try #require(try problem.compress(spec) as? any RowDecodable)
+        return (compressed.decodedWeight() - problem.weight).squaredNorm / problem.weight.squaredNorm
+    }
+
+    @Test("a learned table beats normal quantiles, and these beat floats of four bits", arguments: problems)
+    func tables(problem: LayerProblem) throws {
+        let errors = try ["learned", "nf4", "fp4"].map { try weightError(problem, "book:levels=\($0)") }
+        #expect(errors[0] < errors[1] && errors[1] < errors[2])
+        // A code of one more bit has about a quarter of the error.
+        for bits in 3...7 {
+            let (more, less) = (
+                try weightError(problem, "book:bits=\(bits)"), try weightError(problem, "book:bits=\(bits - 1)")
+            )
+            #expect(more < 0.4 * less)
+        }
+    }
+
+    @Test("ternary keeps the signs of large weights, by the scale that fits them best", arguments: [0.0, 0.7, 1.5])
+    func ternary(threshold: Double) throws {
+        let weight = Self.problems[0].weight
+        let compressed = try Self.problems[0].compress("ternary:group=32,threshold=\(threshold)")
+        let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
+        for start in stride(from: 0, to: weight.count, by: 32) {
+            let group = start..<start + 32
+            let mean = group.reduce(0) { $0 + abs(weight.values[$1]) } / 32
+            let kept = group.filter { abs(weight.values[$0]) > Float(threshold) * mean }
+            let best = kept.reduce(0) { $0 + abs(weight.values[$1]) } / Float(max(1, kept.count))
+            for i in group {
+                let wanted = kept.contains(i) ? (weight.values[i] < 0 ? -best : best) : 0
+                #expect(abs(decoded.values[i] - wanted) <= 0.001 * best)
+            }
+        }
+    }
+
+    @Test("vector codes beat single ones at fewer bits, and know what inputs matter")
+    func vectors() throws {
+        let problem = LayerProblem(outputs: 256, inputs: 256, samples: 400, seed: 9)
+        let (single, vectors) = (try problem.compress("rtn:bits=2"), try problem.compress("vq:norms=false"))
+        #expect(vectors.storedBits < single.storedBits)
+        #expect(try weightError(problem, "vq:norms=false") < 0.8 * weightError(problem, "rtn:bits=2"))
+        #expect(try problem.outputError(of: "vq") < problem.outputError(vectors))
+        // Each further book has about a quarter of the error.
+        let errors = try (1...4).map { try weightError(problem, "vq:norms=false,books=\($0)") }
+        for (less, more) in zip(errors, errors.dropFirst()) { #expect(more < 0.4 * less) }
+    }
+
     /// The best that the weights behind column `gone` can do once it is zero, found by the normal equations.
     static func bestWithout(_ gone: Int, _ weight: [Double], _ hessian: SquareMatrix) -> (
         weight: [Double], error: Double

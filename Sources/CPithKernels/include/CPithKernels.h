@@ -76,6 +76,16 @@ typedef enum {
     PITH_MASKED_6 = 38,
     PITH_MASKED_7 = 39,
     PITH_MASKED_8 = 40,
+    PITH_BOOK_2 = 66, ///< codes of as many bits that name the entries of a table
+    PITH_BOOK_3 = 67,
+    PITH_BOOK_4 = 68,
+    PITH_BOOK_5 = 69,
+    PITH_BOOK_6 = 70,
+    PITH_BOOK_7 = 71,
+    PITH_BOOK_8 = 72,
+    PITH_TRITS = 80,     ///< codes 0, 1 and 2, five to a byte
+    PITH_VECTORS_4 = 84, ///< codes of 8 bits that name four columns of a row in each of some books
+    PITH_VECTORS_8 = 88, ///< the same with eight columns
 } pith_packing;
 
 /// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says.
@@ -94,6 +104,10 @@ typedef struct {
     /// [blocks][groups][16], or NULL where all are `zero`.
     const uint8_t *zeros;
     int32_t zero;
+    /// Books that are added.
+    int32_t books;
+    /// What codes name, as bytes, if they are names.
+    const uint8_t *tables;
     pith_packing packing;
     int64_t unit_bytes;
     /// Units of a row.
@@ -222,6 +236,10 @@ typedef struct {
     /// XᵀX in double precision: adds the rows of X to the part of its upper triangle that lies in the rows 8 * panel
     /// to 8 * panel + 7 of `products`, [width, width]. X is [panels, rows, 8]: columns by eights, zeros behind the last.
     void (*gram)(const double *x, int64_t rows, int64_t width, int64_t panel, double *products);
+    /// codes[m * stride] = the entry of least biases[e] - sum over i of x[m * ldx + i] * entries[i * 256 + e], of 256
+    /// entries; of equal ones the first.
+    void (*nearest)(const float *x, int64_t rows, int64_t ldx, int64_t dimension, const float *entries,
+                    const float *biases, uint8_t *codes, int64_t stride);
 } pith_kernels;
 
 /// The best path of this machine.

@@ -201,6 +201,42 @@ static void gram(const double *x, int64_t rows, int64_t width, int64_t panel, do
     }
 }
 
+// MARK: Nearest entries
+
+#define NEAREST_ROWS 4
+
+static void nearest(const float *x, int64_t rows, int64_t ldx, int64_t dimension, const float *entries,
+                    const float *biases, uint8_t *codes, int64_t stride) {
+    for (int64_t row = 0; row < rows; row += NEAREST_ROWS) {
+        const float *of[NEAREST_ROWS];
+        for (int t = 0; t < NEAREST_ROWS; t++) of[t] = x + (row + t < rows ? row + t : rows - 1) * ldx;
+        f16v least[NEAREST_ROWS];
+        i16v places[NEAREST_ROWS];
+        for (int e = 0; e < 256; e += 16) {
+            f16v score[NEAREST_ROWS];
+            _Pragma("unroll") for (int t = 0; t < NEAREST_ROWS; t++) score[t] = load16(biases + e);
+            for (int64_t i = 0; i < dimension; i++) {
+                f16v entry = load16(entries + i * 256 + e);
+                _Pragma("unroll") for (int t = 0; t < NEAREST_ROWS; t++)
+                    score[t] = FMA((f16v){0} - of[t][i], entry, score[t]);
+            }
+            _Pragma("unroll") for (int t = 0; t < NEAREST_ROWS; t++) {
+                i16v less = e == 0 ? (i16v){0} - 1 : (i16v)(score[t] < least[t]);
+                places[t] = (less & e) | (~less & places[t]);
+                least[t] = e == 0 ? score[t] : __builtin_elementwise_min(least[t], score[t]);
+            }
+        }
+        for (int t = 0; t < NEAREST_ROWS && row + t < rows; t++) {
+            int best = 0;
+            for (int lane = 1; lane < 16; lane++)
+                if (least[t][lane] < least[t][best]
+                    || (least[t][lane] == least[t][best] && places[t][lane] + lane < places[t][best] + best))
+                    best = lane;
+            codes[(row + t) * stride] = (uint8_t)(places[t][best] + best);
+        }
+    }
+}
+
 const pith_kernels KERNEL_TABLE = {
     .multiply = multiply, .dot = dot, .multiply_dense = multiply_dense,
     .tile_rows = tile_rows, .widen_dense = widen_dense,
@@ -209,6 +245,7 @@ const pith_kernels KERNEL_TABLE = {
     .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend_segment = attend_segment, .merge_partials = merge_partials, .finish_attention = finish_attention,
-    .cache_rows = cache_rows,     .gram = gram,       .decode_sparse = decode_sparse, .dot_sparse = dot_sparse,
+    .cache_rows = cache_rows, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,
+    .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference,
 };

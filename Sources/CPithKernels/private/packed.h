@@ -98,7 +98,7 @@ INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
 typedef int16_t p32v __attribute__((vector_size(64)));
 
 /// pairs + the sums of two products each: for codes below 16 those of a whole unit fit 16 bits, 16 * 15 * 127.
-INLINE p32v add_code_pairs(p32v pairs, b64v codes, i16v inputs) {
+INLINE p32v add_byte_pairs(p32v pairs, b64v codes, i16v inputs) {
     __m256i c[2], x[2];
     memcpy(c, &codes, 64);
     memcpy(x, &inputs, 64);
@@ -108,7 +108,7 @@ INLINE p32v add_code_pairs(p32v pairs, b64v codes, i16v inputs) {
     return pairs + products;
 }
 
-INLINE i16v sum_pairs(i16v sum, p32v pairs) {
+INLINE i16v sum_byte_pairs(i16v sum, p32v pairs) {
     __m256i p[2];
     memcpy(p, &pairs, 64);
     for (int half = 0; half < 2; half++) p[half] = _mm256_madd_epi16(p[half], _mm256_set1_epi16(1));
@@ -158,14 +158,11 @@ INLINE b64v shift_bytes(b64v bytes, int bits, int mask) {
 typedef struct {
     const uint8_t *codes;
     mask_cursor masks;
+    // Trits alone: what is left of eight vectors, the units from them on, and how many of those were read.
+    b64v rest[8];
+    int64_t units;
+    int trit;
 } unit_cursor;
-
-INLINE unit_cursor begin_units(const pith_packed *w, int64_t block) {
-    int64_t start = w->offsets ? w->offsets[block] : block * w->units;
-    unit_cursor cursor = {.codes = w->codes + start * w->unit_bytes};
-    if (w->masks) cursor.masks = begin_masks(w, block);
-    return cursor;
-}
 
 /// Whether only the listed units are stored.
 INLINE int lists_units(const pith_packed *w) { return w->offsets && !is_masked(w->packing); }
@@ -216,24 +213,38 @@ INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
     cursor->codes = p;
 }
 
+#include "books.h"
+
+INLINE unit_cursor begin_units(const pith_packed *w, int64_t block, int packing) {
+    if (packing == PITH_TRITS) return begin_trits(w, block);
+    int64_t start = w->offsets ? w->offsets[block] : block * w->units;
+    unit_cursor cursor = {.codes = w->codes + start * w->unit_bytes};
+    if (is_masked(packing)) cursor.masks = begin_masks(w, block);
+    return cursor;
+}
+
 /// The next unit, as codes of a byte each.
 INLINE void read_unit(unit_cursor *cursor, const pith_packed *w, int packing, b64v v[8]) {
     if (is_masked(packing))
         cursor->codes = read_masked(&cursor->masks, cursor->codes, w->group, bits_of_masked(packing), v);
-    else
-        read_codes(cursor, packing, v);
+    else if (packing >= PITH_BOOK_2 && packing <= PITH_BOOK_8) read_entries(cursor, w, packing - PITH_BOOK_2 + 2, v);
+    else if (packing == PITH_TRITS) read_trits(cursor, v);
+    else if (packing == PITH_VECTORS_4) read_vectors(cursor, w, 4, v);
+    else if (packing == PITH_VECTORS_8) read_vectors(cursor, w, 8, v);
+    else read_codes(cursor, packing, v);
 }
-
-/// Whether all codes of a packing are below 128.
-INLINE int is_narrow(int packing) { return packing != PITH_CODES_8 && packing != PITH_MASKED_8; }
 
 /// How large codes are: below 16, below 128, or any byte.
 typedef enum { SMALL_CODES, NARROW_CODES, WIDE_CODES } code_kind;
 
 INLINE code_kind kind_of(int packing) {
+    if (packing == PITH_TRITS) return SMALL_CODES;
     int bits = is_masked(packing) ? bits_of_masked(packing) : packing;
-    return bits <= 4 ? SMALL_CODES : is_narrow(packing) ? NARROW_CODES : WIDE_CODES;
+    return bits <= 4 ? SMALL_CODES : bits < 8 ? NARROW_CODES : WIDE_CODES;
 }
+
+/// Whether all codes of a packing are below 128.
+INLINE int is_narrow(int packing) { return kind_of(packing) != WIDE_CODES; }
 
 /// Calls F with the packing as a constant, so that each packing gets a loop of its own.
 #define FOR_PACKING(W, F, ...)                                                                                         \
@@ -257,6 +268,16 @@ INLINE code_kind kind_of(int packing) {
     case PITH_CODES_5: F(__VA_ARGS__, PITH_CODES_5); break;                                                            \
     case PITH_CODES_6: F(__VA_ARGS__, PITH_CODES_6); break;                                                            \
     case PITH_CODES_7: F(__VA_ARGS__, PITH_CODES_7); break;                                                            \
+    case PITH_BOOK_2: F(__VA_ARGS__, PITH_BOOK_2); break;                                                              \
+    case PITH_BOOK_3: F(__VA_ARGS__, PITH_BOOK_3); break;                                                              \
+    case PITH_BOOK_4: F(__VA_ARGS__, PITH_BOOK_4); break;                                                              \
+    case PITH_BOOK_5: F(__VA_ARGS__, PITH_BOOK_5); break;                                                              \
+    case PITH_BOOK_6: F(__VA_ARGS__, PITH_BOOK_6); break;                                                              \
+    case PITH_BOOK_7: F(__VA_ARGS__, PITH_BOOK_7); break;                                                              \
+    case PITH_BOOK_8: F(__VA_ARGS__, PITH_BOOK_8); break;                                                              \
+    case PITH_TRITS: F(__VA_ARGS__, PITH_TRITS); break;                                                                \
+    case PITH_VECTORS_4: F(__VA_ARGS__, PITH_VECTORS_4); break;                                                        \
+    case PITH_VECTORS_8: F(__VA_ARGS__, PITH_VECTORS_8); break;                                                        \
     default: F(__VA_ARGS__, PITH_CODES_8); break;                                                                      \
     }
 
@@ -339,7 +360,7 @@ static void narrow_rows(const float *source, int64_t count, int64_t tile, const 
 /// Products of one input row with the 16 rows of a block, units unpacked on the way. `rows` is tile.rows, a constant.
 INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_rows *x, input_tile tile, int64_t row,
                       float *y, int packing, int64_t rows) {
-    unit_cursor cursor = begin_units(w, block);
+    unit_cursor cursor = begin_units(w, block, packing);
     const int8_t *inputs = tile.bytes + 4 * row;
     int64_t step = x->group / 32, stride = 4 * rows;
     f16v sum = {0};
@@ -348,6 +369,13 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
         f16v scales = block_scales(w, block, unit);
         i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
         i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
+#if defined(HAS_TRIT_SUMS)
+        if (packing == PITH_TRITS) {
+            trit_sums sums = {0};
+            for (; unit < end; unit++, inputs += 8 * stride) add_trits(&cursor, &sums, inputs, stride);
+            dots[0] += trit_total(&sums);
+        }
+#endif
         for (; unit < end; unit++, inputs += 8 * stride) {
             b64v v[8];
             read_unit(&cursor, w, packing, v);
@@ -361,7 +389,7 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
 
 /// The same where only some units are kept. Groups of inputs are one unit, so that units stand alone.
 INLINE void dot_kept_units(const pith_packed *w, int64_t block, input_tile tile, int64_t row, float *y, int packing) {
-    unit_cursor cursor = begin_units(w, block);
+    unit_cursor cursor = begin_units(w, block, packing);
     int64_t stride = 4 * tile.rows, count = stored_units(w, block);
     f16v sum = {0};
     for (int64_t i = 0; i < count; i++) {
@@ -412,6 +440,10 @@ INLINE void unpack_units(unit_cursor *cursor, const pith_packed *w, int64_t coun
     }
 }
 
+static void unpack(unit_cursor *cursor, const pith_packed *w, int64_t count, uint8_t *bytes) {
+    FOR_PACKING(w, unpack_units, cursor, w, count, bytes)
+}
+
 /// Units of one or two blocks laid out as bytes.
 typedef struct {
     const pith_packed *w;
@@ -424,7 +456,7 @@ typedef struct {
     INLINE void unit_##TT##x##NB(const uint8_t *bytes, const int8_t *inputs, int64_t stride, i16v dots[TT][NB],        \
                                  code_kind kind) {                                                                     \
         PAIRS_OF_UNIT(TT, NB)                                                                                          \
-        for (int j = 0; j < 8; j++) {                                                                                   \
+        for (int j = 0; j < 8; j++) {                                                                                  \
             b64v v[NB];                                                                                                \
             for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
             _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
@@ -440,16 +472,16 @@ typedef struct {
         p32v pairs[TT][NB];                                                                                            \
         for (int t = 0; t < TT; t++)                                                                                   \
             for (int b = 0; b < NB; b++) pairs[t][b] = (p32v){0};                                                      \
-        for (int j = 0; j < 8; j++) {                                                                                   \
+        for (int j = 0; j < 8; j++) {                                                                                  \
             b64v v[NB];                                                                                                \
             for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
             _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
                 i16v four = four_inputs(inputs + j * stride + 4 * t);                                                  \
-                _Pragma("unroll") for (int b = 0; b < NB; b++) pairs[t][b] = add_code_pairs(pairs[t][b], v[b], four);       \
+                _Pragma("unroll") for (int b = 0; b < NB; b++) pairs[t][b] = add_byte_pairs(pairs[t][b], v[b], four);  \
             }                                                                                                          \
         }                                                                                                              \
         for (int t = 0; t < TT; t++)                                                                                   \
-            for (int b = 0; b < NB; b++) dots[t][b] = sum_pairs(dots[t][b], pairs[t][b]);                              \
+            for (int b = 0; b < NB; b++) dots[t][b] = sum_byte_pairs(dots[t][b], pairs[t][b]);                         \
         return;                                                                                                        \
     }
 #else
@@ -498,12 +530,12 @@ PANEL(12, 1)
 #endif
 
 #define PANEL_ROWS(NB)                                                                                                 \
-    INLINE void panel_rows_kind_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
+    INLINE void panel_rows_kind_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,        \
                                 int64_t ldy, code_kind kind) {                                                         \
         int64_t row = 0;                                                                                               \
         PANEL_FULL(NB)                                                                                                 \
-        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, kind);                          \
-        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, kind);                                  \
+        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, kind);                            \
+        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, kind);                                    \
     }
 #if defined(__AVX512F__)
 #define PANEL_FULL(NB)                                                                                                 \
@@ -534,12 +566,12 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
     int64_t chunk = CHUNK_UNITS / step * step;
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
     unit_cursor cursors[PANEL_BLOCKS];
-    for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_units(w, block + b);
+    for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_units(w, block + b, w->packing);
     for (int64_t unit = 0; unit < w->units; unit += chunk) {
         byte_panel panel = {w, bytes, block, unit, w->units - unit < chunk ? w->units - unit : chunk};
         for (int64_t b = 0; b < blocks; b++) {
             uint8_t *to = bytes + b * CHUNK_UNITS * UNIT_BYTES;
-            FOR_PACKING(w, unpack_units, &cursors[b], w, panel.count, to)
+            unpack(&cursors[b], w, panel.count, to);
         }
         code_kind kind = kind_of(w->packing);
         for (int64_t t = 0; t < tiles; t++) {
@@ -559,11 +591,11 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
 static void multiply_kept_units(const pith_packed *w, int64_t block, const pith_narrow_rows *x, float *y, int64_t ldy) {
     _Alignas(64) uint8_t bytes[CHUNK_UNITS * UNIT_BYTES];
     int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS, stored = stored_units(w, block);
-    unit_cursor cursor = begin_units(w, block);
+    unit_cursor cursor = begin_units(w, block, w->packing);
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, 64);
     for (int64_t first = 0; first < stored; first += CHUNK_UNITS) {
         int64_t count = stored - first < CHUNK_UNITS ? stored - first : CHUNK_UNITS;
-        FOR_CODES(w, unpack_units, &cursor, w, count, bytes)
+        unpack(&cursor, w, count, bytes);
         for (int64_t t = 0; t < tiles; t++) {
             input_tile tile = tile_of(x, t);
             for (int64_t i = 0; i < count; i++) {
@@ -617,11 +649,11 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
     _Alignas(64) uint8_t bytes[UNIT_BYTES];
     for (int64_t row = 0; row < rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
     for (int64_t b = 0; b < blocks; b++) {
-        unit_cursor cursor = begin_units(w, block + b);
+        unit_cursor cursor = begin_units(w, block + b, w->packing);
         int64_t stored = stored_units(w, block + b);
         for (int64_t i = 0; i < stored; i++) {
             int64_t unit = stored_unit(w, block + b, i);
-            FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
+            unpack(&cursor, w, 1, bytes);
             f16v scales = block_scales(w, block + b, unit);
             // Exact: a scale has 11 bits, a zero 8.
             f16v shifts = -(scales * __builtin_convertvector(block_zeros(w, block + b, unit), f16v));
@@ -639,11 +671,11 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
 static void decode_packed(const pith_packed *w, int64_t row, int64_t count, float *target) {
     _Alignas(64) uint8_t bytes[UNIT_BYTES];
     int64_t block = row / 16, lane = row % 16, stored = stored_units(w, block);
-    unit_cursor cursor = begin_units(w, block);
+    unit_cursor cursor = begin_units(w, block, w->packing);
     if (lists_units(w)) memset(target, 0, (size_t)count * sizeof(float));
     for (int64_t i = 0; i < stored; i++) {
         int64_t unit = stored_unit(w, block, i);
-        FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
+        unpack(&cursor, w, 1, bytes);
         float scale = block_scales(w, block, unit)[lane];
         float shift = scale * (float)block_zeros(w, block, unit)[lane];
         int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32;

@@ -59,12 +59,8 @@ package struct GroupedCodes: PackedLayout {
     }
 
     package var packed: pith_packed {
-        pith_packed(
-            codes: codes.byteValues.baseAddress, masks: nil, kept_units: nil, offsets: nil,
-            scales: scales.bitPatterns.baseAddress,
-            zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1), packing: pith_packing(UInt32(bits)),
-            unit_bytes: Int64(64 * bits), units: Int64(packing.units), group: Int64(packing.unitsOfGroup),
-            groups: Int64(packing.groups))
+        packing.packed(
+            pith_packing(UInt32(bits)), codes, unitBytes: 64 * bits, scales, zeros: zeros, zero: 1 << (bits - 1))
     }
 }
 

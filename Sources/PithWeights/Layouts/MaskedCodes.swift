@@ -114,12 +114,12 @@ package struct MaskedCodes: PackedLayout {
     }
 
     package var packed: pith_packed {
-        pith_packed(
-            codes: codes.byteValues.baseAddress, masks: mask.byteValues.baseAddress, kept_units: nil,
-            offsets: offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress,
-            scales: scales.bitPatterns.baseAddress, zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1),
-            packing: pith_packing(PITH_MASKED_2.rawValue + UInt32(bits - 2)), unit_bytes: 1,
-            units: Int64(packing.units), group: Int64(packing.unitsOfGroup), groups: Int64(packing.groups))
+        var packed = packing.packed(
+            pith_packing(PITH_MASKED_2.rawValue + UInt32(bits - 2)), codes, unitBytes: 1, scales, zeros: zeros,
+            zero: 1 << (bits - 1))
+        packed.masks = mask.byteValues.baseAddress
+        packed.offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress
+        return packed
     }
 }
 

@@ -76,6 +76,22 @@ package struct Packing: Sendable {
         return parts
     }
 
+    /// A matrix cut in this way as the kernels take it; `zero` counts where there are no `zeros`.
+    func packed(
+        _ packing: pith_packing, _ codes: StoredTensor, unitBytes: Int, _ scales: StoredTensor,
+        zeros: StoredTensor? = nil, zero: Int
+    ) -> pith_packed {
+        var packed = pith_packed()
+        packed.codes = codes.byteValues.baseAddress
+        packed.scales = scales.bitPatterns.baseAddress
+        packed.zeros = zeros?.byteValues.baseAddress
+        packed.zero = Int32(zero)
+        packed.packing = packing
+        (packed.unit_bytes, packed.units) = (Int64(unitBytes), Int64(units))
+        (packed.group, packed.groups) = (Int64(unitsOfGroup), Int64(groups))
+        return packed
+    }
+
     /// The part `scales`, checked.
     func scales(_ parts: StoredParts) throws(PithError) -> StoredTensor {
         let scales = try parts.tensor("scales", .float16, [blocks, groups, 16]).aligned

@@ -111,11 +111,10 @@ package struct UnitCodes: PackedLayout {
     }
 
     package var packed: pith_packed {
-        pith_packed(
-            codes: codes.byteValues.baseAddress, masks: nil, kept_units: units.bitPatterns.baseAddress,
-            offsets: offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress,
-            scales: scales.bitPatterns.baseAddress, zeros: zeros?.byteValues.baseAddress, zero: 1 << Int32(bits - 1),
-            packing: pith_packing(UInt32(bits)), unit_bytes: Int64(64 * bits), units: Int64(packing.units),
-            group: Int64(packing.unitsOfGroup), groups: Int64(packing.groups))
+        var packed = packing.packed(
+            pith_packing(UInt32(bits)), codes, unitBytes: 64 * bits, scales, zeros: zeros, zero: 1 << (bits - 1))
+        packed.kept_units = units.bitPatterns.baseAddress
+        packed.offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress
+        return packed
     }
 }

@@ -6,8 +6,8 @@ import PithTensor
 public enum WeightLayouts {
     /// All layouts, the dense one included.
     public static let catalogue = LayoutCatalogue([
-        DenseOperator.self, GroupedCodes.self, MaskedCodes.self, UnitCodes.self, BitmaskSparse.self,
-        PatternSparse.self, LowRank.self, SumOperator.self,
+        DenseOperator.self, GroupedCodes.self, MaskedCodes.self, UnitCodes.self, BookCodes.self, TernaryCodes.self,
+        VectorCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self, SumOperator.self, ProductOperator.self,
     ])
 }
 

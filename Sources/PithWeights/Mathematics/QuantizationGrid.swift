@@ -10,17 +10,30 @@ struct GridOptions: Sendable {
 
     static let schema: [OptionSchema] = [
         .integer("bits", 4, in: 2...8, "bits of a code"),
-        .integer("group", 64, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row"),
+        groupSchema,
         .flag("symmetric", false, "scales without zero points"),
     ]
 
+    static let groupSchema = OptionSchema.integer(
+        "group", 64, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row")
+
+    init(bits: Int, group: Int, symmetric: Bool) {
+        (self.bits, self.group, self.symmetric) = (bits, group, symmetric)
+    }
+
     init(_ options: OptionValues) throws(PithError) {
         bits = options.integer("bits")
-        group = options.integer("group")
+        group = try Self.group(options)
         symmetric = options.flag("symmetric")
+    }
+
+    /// The option `group`, checked.
+    static func group(_ options: OptionValues) throws(PithError) -> Int {
+        let group = options.integer("group")
         guard group % 32 == 0 else {
             throw .usage("group=\(group) is no multiple of 32", remedy: "for example group=64, or 0 for the whole row")
         }
+        return group
     }
 }
 

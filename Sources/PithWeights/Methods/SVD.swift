@@ -13,16 +13,21 @@ struct SVD: WeightCodec {
             .integer("rank", 0, in: 0...65536, "singular values kept; 0: as many as `ratio` allows"),
             .real("ratio", 0.5, in: 0.01...1, "weights of the factors as a share of those of the matrix"),
             .flag("whiten", true, "measure what is lost at the output, on the inputs of calibration"),
+            .choice("bits", "16", of: ["4", "8", "16"], "bits of a weight of the factors; below 16 by groups of 64"),
         ])
 
     private let rank: Int
     private let ratio: Double
     private let whiten: Bool
+    /// How factors are rounded; nil: to half precision.
+    private let grid: GridOptions?
 
     init(_ options: OptionValues) throws(PithError) {
         rank = options.integer("rank")
         ratio = options.real("ratio")
         whiten = options.flag("whiten")
+        let bits = Int(options.text("bits")) ?? 16
+        grid = bits < 16 ? GridOptions(bits: bits, group: 64, symmetric: true) : nil
     }
 
     var needs: CalibrationNeeds { whiten ? .hessian : .nothing }
@@ -39,7 +44,12 @@ struct SVD: WeightCodec {
         let rank = rank(rows: target.rows, columns: target.columns)
         let u = try leadingLeftVectors(seen, rank: rank, pool: problem.pool)
         // 3. Undo the whitening. Σ·Vᵀ·R⁻¹ is Uᵀ·W: nothing has to be inverted.
-        return try problem.adding(LowRank(factors(target, leftVectors: u)))
+        let factors = factors(target, leftVectors: u)
+        guard let grid else { return try problem.adding(LowRank(factors)) }
+        return try problem.adding(
+            ProductOperator(
+                left: roundedToNearest(factors.left, grid, pool: problem.pool),
+                right: roundedToNearest(factors.right, grid, pool: problem.pool)))
     }
 
     private func rank(rows: Int, columns: Int) -> Int {

@@ -1,0 +1,76 @@
+import CPithKernels
+import PithCore
+import PithModels
+import PithTensor
+
+/// Codes of 2 to 8 bits that name the entries of one table, with a scale for each group of columns of a row:
+/// weight = entry · scale. Entries are whole numbers from −127 to 127.
+///
+/// Codes lie as those of `GroupedCodes` do. Parts: `codes` U8 [blocks, units, 64 · bits]; `scales` F16
+/// [blocks, groups, 16]; `book` I8 [2^bits]. Parameters: `bits`, `groupSize`.
+package struct BookCodes: PackedLayout {
+    package static let layout = "book"
+
+    package let outputCount: Int
+    package let inputCount: Int
+    /// Bits of a code.
+    package let bits: Int
+    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
+    package let groupSize: Int
+
+    package let packing: Packing
+    private let codes: StoredTensor
+    private let scales: StoredTensor
+    private let book: StoredTensor
+    /// Entries plus 128, at least 16 of them: what the kernels look up.
+    private let table: StoredTensor
+
+    package var storedBits: Int { stored.storedBits }
+
+    package var stored: StoredParts {
+        StoredParts(
+            tensors: ["codes": codes, "scales": scales, "book": book],
+            parameters: ["bits": bits, "groupSize": groupSize])
+    }
+
+    package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
+        (outputCount, inputCount) = try matrixExtents(shape)
+        bits = try parts.parameter("bits", in: 2...8)
+        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
+        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
+        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.units, 64 * bits])
+        scales = try packing.scales(parts)
+        book = try parts.tensor("book", .int8, [1 << bits])
+        guard !book.byteValues.contains(0x80) else {
+            throw .data("part 'book' holds -128", remedy: "its entries are from -127 to 127")
+        }
+        let padding = [UInt8](repeating: 128, count: max(0, 16 - book.count))
+        table = StoredTensor(bytes: book.byteValues.map { $0 ^ 0x80 } + padding, shape: [max(16, book.count)])
+    }
+
+    /// Packs codes, one byte for each weight, [rows, columns], of the entries of `book`, [2^bits], with scales,
+    /// [rows, groups].
+    package init(
+        codes: [UInt8], book: [Int8], scales: [Float], rows: Int, columns: Int, bits: Int, groupSize: Int
+    ) throws(PithError) {
+        let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
+        precondition(codes.count == rows * columns && scales.count == rows * packing.groups, "parts do not fit")
+        let parts = StoredParts(
+            tensors: [
+                "codes": StoredTensor(
+                    bytes: packPlanes(packing.unitBytes(of: codes), bits: bits),
+                    shape: [packing.blocks, packing.units, 64 * bits]),
+                "scales": StoredTensor(packing.blocked(scales), as: .float16),
+                "book": StoredTensor(book, as: .int8, shape: [book.count]),
+            ], parameters: ["bits": bits, "groupSize": groupSize])
+        try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
+    }
+
+    package var packed: pith_packed {
+        var packed = packing.packed(
+            pith_packing(PITH_BOOK_2.rawValue + UInt32(bits - 2)), codes, unitBytes: 64 * bits, scales, zero: 128)
+        packed.books = 1
+        packed.tables = table.byteValues.baseAddress
+        return packed
+    }
+}

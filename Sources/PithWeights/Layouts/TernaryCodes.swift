@@ -1,0 +1,82 @@
+import CPithKernels
+import PithCore
+import PithModels
+import PithTensor
+
+/// Weights −1, 0 and 1, five to a byte, with a scale for each group of columns of a row.
+///
+/// Parts: `codes` U8 [blocks, bytes of a block], where five units of 32 columns take 512 bytes; `scales` F16
+/// [blocks, groups, 16]. Parameter: `groupSize`.
+package struct TernaryCodes: PackedLayout {
+    package static let layout = "ternary"
+
+    package let outputCount: Int
+    package let inputCount: Int
+    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
+    package let groupSize: Int
+
+    package let packing: Packing
+    private let codes: StoredTensor
+    private let scales: StoredTensor
+
+    package var storedBits: Int { stored.storedBits }
+
+    package var stored: StoredParts {
+        StoredParts(tensors: ["codes": codes, "scales": scales], parameters: ["groupSize": groupSize])
+    }
+
+    package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
+        (outputCount, inputCount) = try matrixExtents(shape)
+        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
+        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
+        codes = try parts.tensor("codes", .uint8, [packing.blocks, Self.blockBytes(units: packing.units)])
+        scales = try packing.scales(parts)
+    }
+
+    /// Packs −1, 0 and 1, [rows, columns], with scales, [rows, groups].
+    package init(signs: [Int8], scales: [Float], rows: Int, columns: Int, groupSize: Int) throws(PithError) {
+        let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
+        precondition(signs.count == rows * columns && scales.count == rows * packing.groups, "parts do not fit")
+        let units = packing.unitBytes(of: signs.map { UInt8($0 + 1) })
+        let parts = StoredParts(
+            tensors: [
+                "codes": StoredTensor(
+                    bytes: packTrits(units, unitsOfRow: packing.units),
+                    shape: [packing.blocks, Self.blockBytes(units: packing.units)]),
+                "scales": StoredTensor(packing.blocked(scales), as: .float16),
+            ], parameters: ["groupSize": groupSize])
+        try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
+    }
+
+    /// Bytes of 16 rows.
+    private static func blockBytes(units: Int) -> Int { units / 5 * 512 + bitsOfTrits(units % 5) * 64 }
+
+    package var packed: pith_packed {
+        packing.packed(PITH_TRITS, codes, unitBytes: 0, scales, zero: 1)
+    }
+}
+
+/// Bits that hold up to five digits to the base of three: 0, 2, 4, 5, 7 and 8.
+private func bitsOfTrits(_ count: Int) -> Int { (8 * count + 4) / 5 }
+
+/// Packs units of the bytes 0, 1 and 2, 512 each, five at a time: the byte at one place of all five becomes a fraction
+/// of 256 whose digits to the base of three they are, the first unit's first. The last units of a row that are fewer
+/// become fractions of as many bits as they need, packed in planes.
+func packTrits(_ units: [UInt8], unitsOfRow: Int) -> [UInt8] {
+    guard unitsOfRow > 0 else { return [] }
+    var packed: [UInt8] = []
+    packed.reserveCapacity(units.count / 5 + 512)
+    for row in stride(from: 0, to: units.count / 512, by: unitsOfRow) {
+        for first in stride(from: 0, to: unitsOfRow, by: 5) {
+            let members = first..<min(first + 5, unitsOfRow)
+            let bits = bitsOfTrits(members.count)
+            let values = members.reduce(1) { value, _ in 3 * value }
+            let fractions = (0..<512).map { byte in
+                let digits = members.reduce(0) { 3 * $0 + Int(units[(row + $1) * 512 + byte]) }
+                return UInt8((digits << bits + values - 1) / values)
+            }
+            packed += packPlanes(fractions, bits: bits)
+        }
+    }
+    return packed
+}

@@ -1,0 +1,57 @@
+import PithCore
+import PithModels
+import PithTensor
+
+/// Keeps the sign of the larger weights of each group, and one scale.
+struct Ternary: WeightCodec {
+    static let entry = MethodEntry(
+        identifier: "ternary", paper: Paper("Ternary Weight Networks", 2016),
+        summary: "−1, 0 or 1 for each weight and a scale for each group",
+        options: [
+            .real("threshold", 0.7, in: 0...2, "weights below so many times the mean |weight| become 0"),
+            GridOptions.groupSchema,
+        ])
+
+    private let threshold: Float
+    private let group: Int
+
+    init(_ options: OptionValues) throws(PithError) {
+        threshold = Float(options.real("threshold"))
+        group = try GridOptions.group(options)
+    }
+
+    var needs: CalibrationNeeds { .nothing }
+
+    func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
+        let weight = problem.weight
+        let groupSize = group == 0 ? max(1, weight.columns) : group
+        var (signs, scales) = ([Int8](), [Float]())
+        for row in 0..<weight.rows {
+            for start in stride(from: 0, to: weight.columns, by: groupSize) {
+                let first = row * weight.columns + start
+                let weights = weight.values[first..<first + min(groupSize, weight.columns - start)]
+                let (scale, those) = ternary(weights, threshold: threshold)
+                signs += those
+                scales.append(scale)
+            }
+        }
+        guard roundedToHalf(scales).allSatisfy(\.isFinite) else {
+            throw .data("the weights are too large for scales in half precision")
+        }
+        return try TernaryCodes(
+            signs: signs, scales: scales, rows: weight.rows, columns: weight.columns, groupSize: groupSize)
+    }
+}
+
+/// The signs of the weights above the threshold, and the scale that fits those best.
+func ternary(_ weights: ArraySlice<Float>, threshold: Float) -> (scale: Float, signs: [Int8]) {
+    let bound = threshold * weights.reduce(0) { $0 + abs($1) } / Float(max(1, weights.count))
+    var (sum, count) = (Float(0), Float(0))
+    let signs = weights.map { weight -> Int8 in
+        guard abs(weight) > bound else { return 0 }
+        sum += abs(weight)
+        count += 1
+        return weight < 0 ? -1 : 1
+    }
+    return (sum / max(1, count), signs)
+}

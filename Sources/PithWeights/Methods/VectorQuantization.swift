@@ -1,0 +1,188 @@
+import PithCore
+import PithModels
+import PithTensor
+
+/// Gives a code to several neighbouring weights at once: the nearest entry of a book, and of further books that learn
+/// what the ones before left over.
+struct VectorQuantization: WeightCodec {
+    static let entry = MethodEntry(
+        identifier: "vq",
+        paper: Paper(
+            "NoWag: A Unified Framework for Shape Preserving Compression of Large Language Models", 2025,
+            identifier: "nowag"),
+        summary: "a code of 8 bits for 4 or 8 neighbouring weights, from books learned by k-means",
+        options: [
+            .choice("dimension", "4", of: ["4", "8"], "weights that a code stands for"),
+            .integer("books", 1, in: VectorCodes.bookRange, "books whose entries are added, with a code for each"),
+            .integer("group", 0, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row"),
+            .flag("norms", true, "weigh errors by the norms of the inputs"),
+        ])
+
+    private let dimension: Int
+    private let books: Int
+    private let group: Int
+    private let norms: Bool
+
+    init(_ options: OptionValues) throws(PithError) {
+        dimension = options.text("dimension") == "4" ? 4 : 8
+        books = options.integer("books")
+        group = try GridOptions.group(options)
+        norms = options.flag("norms")
+    }
+
+    /// Rounds in which all books are learned again.
+    private static let sweeps = 3
+
+    var needs: CalibrationNeeds { norms ? .columnNorms : .nothing }
+
+    func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
+        let weight = problem.weight
+        let groupSize = group == 0 ? max(1, weight.columns) : group
+        // 1. Rows of one size: each group by the root of its mean square.
+        let sizes = rootMeanSquares(weight, groupSize: groupSize)
+        var chunks = WeightChunks(
+            weight, sizes: sizes, groupSize: groupSize, dimension: dimension,
+            importance: norms ? importance(try problem.columnSquares()) : nil)
+        // 2. Learn a book, take away what it says, and go on with what is left.
+        // Books that took more than their codes would be no gain.
+        let entryCount = min(256, max(1, chunks.rows * chunks.count / 4))
+        var random = SeededGenerator(seed: problem.seed)
+        var learned: [LearnedBook] = []
+        for _ in 0..<books {
+            learned.append(learnBook(chunks, entryCount: entryCount, &random, pool: problem.pool))
+            chunks.subtract(learned[learned.count - 1])
+        }
+        // 3. Each learns again what all the others leave over.
+        for _ in 0..<(books > 1 ? Self.sweeps : 0) {
+            for book in learned.indices {
+                chunks.add(learned[book])
+                improve(&learned[book], chunks, rounds: 3, pool: problem.pool)
+                chunks.subtract(learned[book])
+            }
+        }
+        // 4. Entries become whole numbers of steps.
+        let (rounded, steps) = roundEntries(of: learned, chunks, pool: problem.pool)
+        let whole = rounded.flatMap { $0.entries.map { Int8(($0 * steps).rounded()) } }
+        let scales = sizes.map { $0 / steps }
+        guard roundedToHalf(scales).allSatisfy(\.isFinite) else {
+            throw .data("the weights are too large for scales in half precision")
+        }
+        return try VectorCodes(
+            codes: rounded.map { $0.codes }, books: whole, dimension: dimension, scales: scales, rows: weight.rows,
+            columns: weight.columns, groupSize: groupSize)
+    }
+}
+
+private func largestMagnitude(_ values: [Float]) -> Float { values.reduce(0) { max($0, abs($1)) } }
+
+/// Rounds entries to whole numbers of steps, book by book: later ones make up for the rounding of earlier ones. There
+/// are as many steps in 1 as let no entry, and no sum of those that are used, leave −127…127.
+private func roundEntries(
+    of learned: [LearnedBook], _ rest: WeightChunks, pool: ThreadPool
+) -> (books: [LearnedBook], steps: Float) {
+    let largest = max(
+        largestMagnitude(learned.flatMap { $0.entries }), largestMagnitude(rest.sums(of: learned)))
+    var steps = largest > 0 ? 124 / largest : 1
+    while true {
+        var (books, rest) = (learned, rest)
+        for book in books.indices {
+            rest.add(books[book])
+            improve(&books[book], rest, rounds: book > 0 ? 2 : 0, pool: pool)
+            books[book].entries = books[book].entries.map { ($0 * steps).rounded() / steps }
+            improve(&books[book], rest, rounds: 0, pool: pool)
+            rest.subtract(books[book])
+        }
+        let largest = max(largestMagnitude(books.flatMap { $0.entries }), largestMagnitude(rest.sums(of: books)))
+        if largest * steps < 127.5 { return (books, steps) }
+        steps *= 0.9
+    }
+}
+
+/// The root of the mean square of each group of a row, [rows, groups].
+private func rootMeanSquares(_ weight: Tensor, groupSize: Int) -> [Float] {
+    (0..<weight.rows).flatMap { row in
+        stride(from: 0, to: weight.columns, by: groupSize).map { start in
+            let end = min(weight.columns, start + groupSize)
+            let squares = weight.values[row * weight.columns + start..<row * weight.columns + end].reduce(0) {
+                $0 + $1 * $1
+            }
+            return (squares / Float(end - start)).squareRoot()
+        }
+    }
+}
+
+/// Squared norms of the inputs with the mean 1; inputs hardly ever seen count a little all the same.
+private func importance(_ squares: [Double]) -> [Float] {
+    let mean = squares.reduce(0, +) / Double(max(1, squares.count))
+    return squares.map { mean > 0 ? Float(max($0 / mean, 0.001)) : 1 }
+}
+
+/// A matrix cut into short vectors, each group of a row divided by its size.
+struct WeightChunks {
+    /// Rows of the matrix.
+    let rows: Int
+    /// Vectors of a row.
+    let count: Int
+    /// Weights of a vector.
+    let dimension: Int
+    /// [rows, count · dimension], with zeros behind the last column.
+    private(set) var values: [Float]
+    /// What an error of a column costs, [count · dimension]; nothing behind the last column.
+    let importance: [Float]
+    /// What an error in a chunk costs besides, the square of its group's size, [rows, count].
+    let squares: [Float]
+
+    init(_ weight: Tensor, sizes: [Float], groupSize: Int, dimension: Int, importance: [Float]?) {
+        let (columns, count) = (weight.columns, (weight.columns + dimension - 1) / dimension)
+        let groups = (columns + groupSize - 1) / groupSize
+        let width = count * dimension
+        var values = [Float](repeating: 0, count: weight.rows * width)
+        for row in 0..<weight.rows {
+            for column in 0..<columns {
+                let size = sizes[row * groups + column / groupSize]
+                values[row * width + column] = size > 0 ? weight.values[row * columns + column] / size : 0
+            }
+        }
+        (rows, self.count, self.dimension, self.values) = (weight.rows, count, dimension, values)
+        self.importance = (0..<width).map { $0 < columns ? importance?[$0] ?? 1 : 0 }
+        squares = (0..<weight.rows).flatMap { row in
+            (0..<count).map { chunk in
+                let size = sizes[row * groups + chunk * dimension / groupSize]
+                return size * size
+            }
+        }
+    }
+
+    /// Leaves what a book does not say.
+    mutating func subtract(_ book: LearnedBook) { book.accumulate(into: &values, factor: -1, dimension: dimension) }
+
+    /// Takes that back.
+    mutating func add(_ book: LearnedBook) { book.accumulate(into: &values, factor: 1, dimension: dimension) }
+
+    /// What some books say together, [rows, count · dimension].
+    func sums(of books: [LearnedBook]) -> [Float] {
+        var sums = [Float](repeating: 0, count: values.count)
+        for book in books { book.accumulate(into: &sums, factor: 1, dimension: dimension) }
+        return sums
+    }
+}
+
+/// Some short vectors, and which of them is nearest to each chunk.
+struct LearnedBook {
+    /// [entries, dimension].
+    var entries: [Float]
+    /// [rows, chunks].
+    var codes: [UInt8]
+
+    /// Adds the entries of all codes to `values`, [rows, chunks · dimension].
+    func accumulate(into values: inout [Float], factor: Float, dimension: Int) {
+        values.withUnsafeMutableBufferPointer { values in
+            entries.withUnsafeBufferPointer { entries in
+                for (vector, code) in codes.enumerated() {
+                    let (place, entry) = (vector * dimension, Int(code) * dimension)
+                    for i in 0..<dimension { values[place + i] += factor * entries[entry + i] }
+                }
+            }
+        }
+    }
+}
