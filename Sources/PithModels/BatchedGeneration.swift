@@ -141,8 +141,8 @@ public struct BatchedGeneration {
             tokens.withUnsafeMutableBufferPointer { tokens in
                 pool.forEachBlock(of: complete.count, grain: 1) { block in
                     for i in block {
-                        tokens[i] = sequences[complete[i]].sampler.next(
-                            logits.rows(i..<i + 1).values, after: sequences[complete[i]].history)
+                        let row = complete.count == 1 ? logits.values : logits.rows(i..<i + 1).values
+                        tokens[i] = sequences[complete[i]].sampler.next(row, after: sequences[complete[i]].history)
                     }
                 }
             }
