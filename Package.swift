@@ -37,7 +37,8 @@ let models = ground + ["PithFormats", "PithModels"]
 
 var targets: [Target] = [
     // Ground: errors, units, specs, threads, files; tensors and the kernels below them; entropy coding.
-    room("PithCore", []),
+    .systemLibrary(name: "CPithCore"),
+    room("PithCore", ["CPithCore"]),
     .target(name: "CPithKernels"),
     room("PithTensor", ["CPithKernels", "PithCore"] + linearAlgebra),
     room("PithCoding", ground),

@@ -1,3 +1,4 @@
+import CPithCore
 import Synchronization
 
 #if canImport(Darwin)
@@ -9,7 +10,9 @@ import Synchronization
 /// A fixed set of threads that share loops.
 ///
 /// A loop is cut into blocks by its grain alone, so that which numbers are computed together, and with it every
-/// result, is the same at any thread count. Idle workers spin for some microseconds, then sleep.
+/// result, is the same at any thread count. Each thread begins with a share of its own, the same in every loop of the
+/// same length, so that what it read last time is still in its cache; then it takes over what others have left.
+/// Idle workers spin for some tens of microseconds, then sleep.
 public final class ThreadPool: Sendable {
     /// Threads that work, the calling one included.
     public let threadCount: Int
@@ -19,8 +22,8 @@ public final class ThreadPool: Sendable {
     /// Creates a pool of `threads` threads; by default one for each core.
     public init(threads: Int = ThreadPool.coreCount) {
         threadCount = max(1, threads)
-        state = SharedState()
-        for _ in 1..<threadCount { Self.startWorker(state) }
+        state = SharedState(threads: threadCount)
+        for worker in 1..<threadCount { Self.startWorker(Worker(state: state, index: worker)) }
     }
 
     deinit { state.stop() }
@@ -35,25 +38,37 @@ public final class ThreadPool: Sendable {
     public func forEachBlock(of count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
         let grain = max(1, grain)
         let blocks = (count + grain - 1) / grain
-        func run(_ block: Int) { body(block * grain..<min(count, (block + 1) * grain)) }
         guard blocks > 1, threadCount > 1, state.claim() else {
-            for block in 0..<blocks { run(block) }
+            for block in 0..<max(0, blocks) { body(block * grain..<min(count, (block + 1) * grain)) }
             return
         }
-        withoutActuallyEscaping(run) { escapable in
-            state.runLoop(blocks: blocks, escapable)
+        withoutActuallyEscaping(body) { escapable in
+            state.runLoop(Loop(body: escapable, count: count, grain: grain, blocks: blocks))
         }
         state.release()
     }
 
-    private static func startWorker(_ state: SharedState) {
-        let retained = Unmanaged.passRetained(state).toOpaque()
+    /// What a thread is started with.
+    private final class Worker {
+        let state: SharedState
+        let index: Int
+
+        init(state: SharedState, index: Int) {
+            self.state = state
+            self.index = index
+        }
+
+        func run() { state.work(index) }
+    }
+
+    private static func startWorker(_ worker: Worker) {
+        let retained = Unmanaged.passRetained(worker).toOpaque()
         #if canImport(Darwin)
             var thread: pthread_t?
             let status = pthread_create(
                 &thread, nil,
                 { argument in
-                    Unmanaged<SharedState>.fromOpaque(argument).takeRetainedValue().work()
+                    Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue().run()
                     return nil
                 }, retained)
             if status == 0, let thread { pthread_detach(thread) }
@@ -62,41 +77,57 @@ public final class ThreadPool: Sendable {
             let status = pthread_create(
                 &thread, nil,
                 { argument in
-                    Unmanaged<SharedState>.fromOpaque(argument!).takeRetainedValue().work()
+                    Unmanaged<Worker>.fromOpaque(argument!).takeRetainedValue().run()
                     return nil
                 }, retained)
             if status == 0 { pthread_detach(thread) }
         #endif
-        // Without the thread the pool still works: the caller takes all blocks.
-        if status != 0 { Unmanaged<SharedState>.fromOpaque(retained).release() }
+        // Without the thread the pool still works: the others take its share.
+        if status != 0 { Unmanaged<Worker>.fromOpaque(retained).release() }
     }
 }
 
-/// What the threads of one pool share. A loop is published by a new generation number.
+/// What is done for all blocks of `0..<count`.
+private struct Loop {
+    var body: (Range<Int>) -> Void
+    var count: Int
+    var grain: Int
+    var blocks: Int
+}
+
+/// What the threads of one pool share. Loops have numbers: the turn is odd while one is open, and moves on when it is
+/// opened and when it is closed.
 private final class SharedState: @unchecked Sendable {
-    // `body` and `blocks` are written by the caller before `generation` moves and read after it did;
-    // `entered` counts the workers inside a loop, which the caller waits for before it takes them back.
-    private var body: (Int) -> Void = { _ in }
-    private let blocks = Atomic<Int>(0)
-    private let next = Atomic<Int>(0)
-    private let generation = Atomic<Int>(0)
-    private let entered = Atomic<Int>(0)
-    private let open = Atomic<Bool>(false)
+    // Written by the caller while no loop is open and no worker inside, read by workers inside an open loop. A worker
+    // says that it is inside before it looks whether the loop is still open, and the caller closes the loop before it
+    // looks who is inside: one of them sees the other.
+    private var loop = Loop(body: { _ in }, count: 0, grain: 1, blocks: 0)
+    private let turn = Atomic<Int>(0)
     private let busy = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
-    private let sleepers = Atomic<Int>(0)
+    private let someoneSleeps = Atomic<Bool>(false)
+    private let threads: Int
+    // For each thread the next block of its share, and whether it is inside; on cache lines of their own.
+    private let counters: UnsafeMutablePointer<Atomic<Int>>
+    private static let line = 16
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    /// Turns of the idle loop before a worker sleeps: some tens of microseconds.
-    private static let spins = 40_000
+    /// Pauses of a worker before it sleeps: some tens of microseconds.
+    private static let pauses = 2000
 
-    init() {
+    init(threads: Int) {
+        self.threads = threads
+        let size = 2 * Self.line * threads
+        counters = UnsafeMutableRawPointer.allocate(byteCount: size * MemoryLayout<Int>.stride, alignment: 128)
+            .bindMemory(to: Atomic<Int>.self, capacity: size)
+        for i in 0..<size { (counters + i).initialize(to: Atomic(0)) }
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
     }
 
     deinit {
+        counters.deallocate()
         pthread_mutex_destroy(mutex)
         pthread_cond_destroy(condition)
         mutex.deallocate()
@@ -106,65 +137,90 @@ private final class SharedState: @unchecked Sendable {
     func claim() -> Bool { !busy.exchange(true, ordering: .acquiring) }
     func release() { busy.store(false, ordering: .releasing) }
 
-    func runLoop(blocks count: Int, _ loop: @escaping (Int) -> Void) {
-        body = loop
-        blocks.store(count, ordering: .relaxed)
-        next.store(0, ordering: .relaxed)
-        open.store(true, ordering: .sequentiallyConsistent)
-        generation.add(1, ordering: .sequentiallyConsistent)
-        if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake() }
-        takeBlocks()
-        open.store(false, ordering: .sequentiallyConsistent)
-        // The others may be far from done, or off their cores: then spinning would keep them from the caller's.
-        var turns = 0
-        while entered.load(ordering: .sequentiallyConsistent) > 0 {
-            turns += 1
-            if turns > Self.spins { sched_yield() }
+    private func next(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { counters + 2 * Self.line * thread }
+    private func inside(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { next(thread) + Self.line }
+    /// The first block of a thread's share.
+    private func start(_ thread: Int, _ blocks: Int) -> Int { blocks * thread / threads }
+
+    func runLoop(_ loop: Loop) {
+        self.loop = loop
+        for thread in 0..<threads {
+            next(thread).pointee.store(start(thread, loop.blocks), ordering: .relaxed)
         }
-        body = { _ in }
+        turn.add(1, ordering: .sequentiallyConsistent)
+        wakeSleepers()
+        takeBlocks(of: loop, thread: 0)
+        turn.add(1, ordering: .sequentiallyConsistent)
+        for thread in 1..<threads {
+            // The others may be far from done, or off their cores: then spinning would keep them from the caller's.
+            var pauses = 0
+            while inside(thread).pointee.load(ordering: .sequentiallyConsistent) != 0 {
+                pith_pause()
+                pauses += 1
+                if pauses > Self.pauses { sched_yield() }
+            }
+        }
+        self.loop.body = { _ in }
     }
 
     func stop() {
         stopping.store(true, ordering: .sequentiallyConsistent)
-        generation.add(1, ordering: .sequentiallyConsistent)
-        wake()
+        turn.add(1, ordering: .sequentiallyConsistent)
+        wakeSleepers()
     }
 
-    func work() {
+    func work(_ thread: Int) {
         var seen = 0
         while true {
-            seen = waitForWork(after: seen)
+            seen = waitForTurn(after: seen)
             if stopping.load(ordering: .sequentiallyConsistent) { return }
-            entered.add(1, ordering: .sequentiallyConsistent)
-            // A worker that comes late finds the loop closed and must not touch `body`.
-            if open.load(ordering: .sequentiallyConsistent) { takeBlocks() }
-            entered.subtract(1, ordering: .sequentiallyConsistent)
+            inside(thread).pointee.store(1, ordering: .sequentiallyConsistent)
+            let now = turn.load(ordering: .sequentiallyConsistent)
+            if now % 2 == 1 {
+                seen = now
+                takeBlocks(of: loop, thread: thread)
+            }
+            inside(thread).pointee.store(0, ordering: .releasing)
         }
     }
 
-    private func takeBlocks() {
-        let count = blocks.load(ordering: .relaxed)
-        while true {
-            let block = next.add(1, ordering: .relaxed).oldValue
-            if block >= count { return }
-            body(block)
+    /// Its own share first, then those of the threads behind it.
+    private func takeBlocks(of loop: Loop, thread: Int) {
+        let body = loop.body
+        for turn in 0..<threads {
+            let owner = (thread + turn) % threads
+            let end = start(owner + 1, loop.blocks)
+            let counter = next(owner)
+            while counter.pointee.load(ordering: .relaxed) < end {
+                let block = counter.pointee.add(1, ordering: .relaxed).oldValue
+                if block >= end { break }
+                body(block * loop.grain..<min(loop.count, (block + 1) * loop.grain))
+            }
         }
     }
 
-    private func waitForWork(after seen: Int) -> Int {
-        for _ in 0..<Self.spins {
-            let now = generation.load(ordering: .sequentiallyConsistent)
-            if now != seen { return now }
+    /// Waits for an open loop that comes after `seen`, or for the end.
+    private func waitForTurn(after seen: Int) -> Int {
+        func isNew(_ turn: Int) -> Bool { turn != seen && turn % 2 == 1 }
+        for _ in 0..<Self.pauses {
+            let now = turn.load(ordering: .acquiring)
+            if isNew(now) { return now }
+            pith_pause()
         }
         pthread_mutex_lock(mutex)
-        sleepers.add(1, ordering: .sequentiallyConsistent)
-        while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(condition, mutex) }
-        sleepers.subtract(1, ordering: .sequentiallyConsistent)
-        pthread_mutex_unlock(mutex)
-        return generation.load(ordering: .sequentiallyConsistent)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            someoneSleeps.store(true, ordering: .sequentiallyConsistent)
+            let now = turn.load(ordering: .sequentiallyConsistent)
+            if isNew(now) { return now }
+            pthread_cond_wait(condition, mutex)
+        }
     }
 
-    private func wake() {
+    private func wakeSleepers() {
+        guard someoneSleeps.load(ordering: .sequentiallyConsistent),
+            someoneSleeps.exchange(false, ordering: .sequentiallyConsistent)
+        else { return }
         pthread_mutex_lock(mutex)
         pthread_cond_broadcast(condition)
         pthread_mutex_unlock(mutex)

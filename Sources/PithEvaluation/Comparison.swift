@@ -52,6 +52,8 @@ public struct Comparison: Sendable {
     public var batchSize = 4
     /// At most so many tokens are calibrated on.
     public var calibrationTokenCount = 32768
+    /// How the compressed models keep keys and values; the model as it came keeps them in 32 bits.
+    public var cacheType = CacheType.float16
     /// Measures the speed of the model in a folder, best in a process of its own.
     public var measureSpeed: @Sendable (_ folder: String) throws(PithError) -> SpeedMeasurement
     private let pool: ThreadPool
@@ -91,6 +93,7 @@ public struct Comparison: Sendable {
         for folder in folders {
             var model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
             model.precision = precision
+            model.cacheType = models.isEmpty ? .float32 : cacheType
             models.append(model)
         }
         let measurements = try Ruler(batchSize: batchSize).measure(

@@ -56,7 +56,7 @@ public struct Ruler: Sendable {
     ) throws(PithError) {
         var hidden: [Tensor] = []
         for model in models {
-            var states = windows.map { model.makeState(capacity: $0.tokens.count) }
+            var states = windows.map { _ in model.makeState() }
             hidden.append(try model.hiddenStates(windows.map(\.tokens), states: &states))
         }
         var firstRow = 0

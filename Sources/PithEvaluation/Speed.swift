@@ -30,14 +30,19 @@ public struct SpeedMeasurement: Equatable, Sendable, Codable {
         let prefill = min(prefill, context - decode)
         // Any tokens do: the work does not depend on them.
         let prompt = (0..<prefill).map { ($0 * 31 + 7) % model.configuration.vocabularySize }
+        let workspace = ForwardWorkspace()
         var (prefillSeconds, decodeSeconds): ([Double], [Double]) = ([], [])
         for _ in 0..<max(1, repetitions) {
-            var state = model.makeState(capacity: prefill + decode)
+            var state = model.makeState()
             prefillSeconds.append(
-                try seconds { () throws(PithError) in _ = try model.nextLogits(prompt, state: &state) })
+                try seconds { () throws(PithError) in
+                    _ = try model.nextLogits(prompt, state: &state, workspace: workspace)
+                })
             decodeSeconds.append(
                 try seconds { () throws(PithError) in
-                    for step in 0..<decode { _ = try model.nextLogits([prompt[step % prefill]], state: &state) }
+                    for step in 0..<decode {
+                        _ = try model.nextLogits([prompt[step % prefill]], state: &state, workspace: workspace)
+                    }
                 })
         }
         return SpeedMeasurement(

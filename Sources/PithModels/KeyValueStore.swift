@@ -30,83 +30,302 @@ public protocol KeyValueStore: Sendable {
     mutating func restore(_ tensors: [String: StoredTensor]) throws(PithError)
 }
 
-/// The plain filler: keys and values as floats, position after position.
+/// How the plain store keeps the elements of keys and values.
+public enum CacheType: String, CaseIterable, Sendable {
+    /// 32 bits: what the forward pass computed.
+    case float32 = "f32"
+    /// IEEE half precision; larger elements become ±65504.
+    case float16 = "f16"
+    /// bfloat16.
+    case bfloat16 = "bf16"
+
+    /// The type of stored tensors.
+    public var elementType: ElementType {
+        switch self {
+        case .float32: .float32
+        case .float16: .float16
+        case .bfloat16: .bfloat16
+        }
+    }
+
+    var kernelType: pith_element {
+        switch self {
+        case .float32: PITH_F32
+        case .float16: PITH_F16
+        case .bfloat16: PITH_BF16
+        }
+    }
+}
+
+/// The plain filler: all keys and values, as floats of 32 or 16 bits.
+///
+/// They are kept in segments of a fixed number of positions. Copies of a store share the segments that neither has
+/// changed since, so that many sequences can go on from one beginning.
 public struct PlainKeyValueStore: KeyValueStore {
     /// Key-value heads.
     public let headCount: Int
     /// Elements of a head's vector.
     public let headSize: Int
-    // [count, headCount · headSize]
-    private var keys: [Float] = []
-    private var values: [Float] = []
+    /// How elements are kept.
+    public let type: CacheType
+    /// Positions held.
+    public private(set) var count = 0
+    private var segments: [KeyValueSegment] = []
 
-    /// An empty store, with room for `capacity` positions set aside.
-    public init(headCount: Int, headSize: Int, capacity: Int = 0) {
+    private static let segmentLength = Int(PITH_SEGMENT)
+
+    /// An empty store.
+    public init(headCount: Int, headSize: Int, type: CacheType = .float16) {
         self.headCount = headCount
         self.headSize = headSize
-        keys.reserveCapacity(capacity * headCount * headSize)
-        values.reserveCapacity(capacity * headCount * headSize)
+        self.type = type
     }
 
-    private var width: Int { headCount * headSize }
-    /// Positions held.
-    public var count: Int { keys.count / max(1, width) }
-    /// 32 bits for each element.
-    public var storedBits: Int { (keys.count + values.count) * 32 }
+    /// 16 or 32 bits for each element.
+    public var storedBits: Int { 2 * count * headCount * headSize * type.elementType.byteCount * 8 }
 
     /// Appends [rows, headCount · headSize] of each.
     public mutating func append(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, rows: Int) {
-        self.keys.append(contentsOf: UnsafeBufferPointer(start: keys, count: rows * width))
-        self.values.append(contentsOf: UnsafeBufferPointer(start: values, count: rows * width))
+        let (kernels, width) = (kernels, headCount * headSize)
+        var row = 0
+        while row < rows {
+            let (index, position) = (count / Self.segmentLength, count % Self.segmentLength)
+            if index == segments.count {
+                segments.append(KeyValueSegment(headCount: headCount, headSize: headSize, type: type))
+            } else if !isKnownUniquelyReferenced(&segments[index]) {
+                segments[index] = segments[index].copy(position)
+            }
+            let part = min(rows - row, Self.segmentLength - position)
+            for head in 0..<headCount {
+                let offset = row * width + head * headSize
+                var target = segments[index].head(head)
+                kernels.cache_rows(
+                    keys + offset, values + offset, Int64(width), Int64(part), Int64(position), &target)
+            }
+            row += part
+            count += part
+        }
     }
 
     /// Forgets all but the first `count` positions.
     public mutating func truncate(to count: Int) {
-        keys.removeLast(max(0, self.count - count) * width)
-        values.removeLast(values.count - keys.count)
+        self.count = min(max(0, count), self.count)
+        let kept = (self.count + Self.segmentLength - 1) / Self.segmentLength
+        segments.removeLast(segments.count - kept)
     }
 
-    /// One query and head at a time, over all keys before it.
+    /// One position of keys and values, [headCount · headSize] each, as bytes of the store's type.
+    private func copyPosition(
+        _ position: Int, keys: UnsafeMutableRawPointer, values: UnsafeMutableRawPointer
+    ) {
+        let (segment, place) = (segments[position / Self.segmentLength], position % Self.segmentLength)
+        let bytes = type.elementType.byteCount
+        for head in 0..<headCount {
+            let cached = segment.head(head)
+            for i in 0..<headSize {
+                let key = (place / 16 * headSize + i) * 16 + place % 16
+                (keys + (head * headSize + i) * bytes).copyMemory(from: cached.keys + key * bytes, byteCount: bytes)
+            }
+            (values + head * headSize * bytes).copyMemory(
+                from: cached.values + place * headSize * bytes, byteCount: headSize * bytes)
+        }
+    }
+
+    /// `keys` and `values`, [positions, headCount, headSize], in the type in which they are kept.
+    public var stored: [String: StoredTensor] {
+        let rowBytes = headCount * headSize * type.elementType.byteCount
+        var (keys, values) = (
+            [UInt8](repeating: 0, count: count * rowBytes), [UInt8](repeating: 0, count: count * rowBytes)
+        )
+        keys.withUnsafeMutableBytes { keys in
+            values.withUnsafeMutableBytes { values in
+                for position in 0..<count {
+                    copyPosition(
+                        position, keys: keys.baseAddress! + position * rowBytes,
+                        values: values.baseAddress! + position * rowBytes)
+                }
+            }
+        }
+        func tensor(_ bytes: [UInt8]) -> StoredTensor {
+            StoredTensor(
+                type: type.elementType, shape: [count, headCount, headSize], region: ByteRegion(copying: bytes))
+        }
+        return ["keys": tensor(keys), "values": tensor(values)]
+    }
+
+    /// Takes up `keys` and `values`, of any type of floats.
+    public mutating func restore(_ tensors: [String: StoredTensor]) throws(PithError) {
+        guard let keys = tensors["keys"], let values = tensors["values"], keys.shape == values.shape,
+            keys.shape.count == 3, Array(keys.shape[1...]) == [headCount, headSize]
+        else { throw .data("saved keys and values do not fit [positions, \(headCount), \(headSize)]") }
+        let (decodedKeys, decodedValues) = (try keys.decoded().values, try values.decoded().values)
+        truncate(to: 0)
+        if keys.shape[0] > 0 { append(keys: decodedKeys, values: decodedValues, rows: keys.shape[0]) }
+    }
+}
+
+// MARK: Attention
+
+extension PlainKeyValueStore {
+    /// Queries that read each block of keys together.
+    private static let queriesTogether = 48
+    /// From here on it is worth while to widen a block of keys once for all queries.
+    private static let queriesToWiden = 12
+    /// Products that are done sooner than other threads are called.
+    private static let smallWork = 1 << 15
+
+    /// By blocks of keys and of queries, as `attention.h` says; the result of a row does not depend on others.
     public func attend(
         _ queries: UnsafePointer<Float>, queryHeads: Int, rows: Int, into output: UnsafeMutablePointer<Float>,
         pool: ThreadPool
     ) {
-        let kernels = kernels
-        let (count, width, headSize) = (count, width, headSize)
-        let queriesPerHead = queryHeads / headCount
-        let scale = 1 / Float(headSize).squareRoot()
-        keys.withUnsafeBufferPointer { keys in
-            values.withUnsafeBufferPointer { values in
-                pool.forEachBlock(of: rows * queryHeads, grain: rows == 1 ? 1 : 16) { block in
-                    withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { scores in
-                        for index in block {
-                            let (row, head) = (index / queryHeads, index % queryHeads)
-                            let offset = head / queriesPerHead * headSize
-                            kernels.attend(
-                                queries + index * headSize, keys.baseAddress! + offset, values.baseAddress! + offset,
-                                Int64(count - rows + row + 1), Int64(width), Int64(headSize), scale,
-                                scores.baseAddress!, output + index * headSize)
-                        }
-                    }
+        let group = queryHeads / headCount
+        let block = max(1, Self.queriesTogether / group)
+        let problem = AttentionProblem(
+            store: self, queries: queries, output: output, rows: rows, group: group,
+            stride: Int(pith_partial_stride(Int64(headSize))), kernels: kernels)
+        let isSmall = rows * queryHeads * count * headSize < Self.smallWork
+        if rows <= block, segments.count > 1, !isSmall {
+            problem.bySegments(segments.count, pool)
+        } else {
+            // Later rows see more: they go first, so that threads end together.
+            let blocks = (rows + block - 1) / block
+            pool.forEachBlock(of: headCount * blocks, grain: isSmall ? headCount * blocks : 1) { tasks in
+                for task in tasks {
+                    let start = (blocks - 1 - task / headCount) * block
+                    problem.attend(head: task % headCount, rows: start..<min(rows, start + block))
                 }
             }
         }
     }
 
-    /// `keys` and `values`, [positions, headCount, headSize].
-    public var stored: [String: StoredTensor] {
-        let shape = [count, headCount, headSize]
-        return [
-            "keys": StoredTensor(Tensor(shape: shape, values: keys)),
-            "values": StoredTensor(Tensor(shape: shape, values: values)),
-        ]
+    /// One call of `attend`.
+    private struct AttentionProblem {
+        let store: PlainKeyValueStore
+        let queries: UnsafePointer<Float>
+        let output: UnsafeMutablePointer<Float>
+        let rows: Int
+        let group: Int
+        let stride: Int
+        let kernels: pith_kernels
+
+        private var width: Int { store.headCount * group * store.headSize }
+
+        private func place(_ head: Int, _ row: Int) -> Int { row * width + head * group * store.headSize }
+
+        private func queries(_ head: Int, _ rows: Range<Int>) -> pith_queries {
+            pith_queries(
+                values: queries + place(head, rows.lowerBound), rows: Int64(rows.count), heads: Int64(group),
+                stride: Int64(width), scale: 1 / Float(store.headSize).squareRoot())
+        }
+
+        /// Positions that row `row` sees in all.
+        private func visible(_ row: Int) -> Int { store.count - rows + row + 1 }
+
+        private func attendSegment(
+            _ segment: Int, head: Int, rows: Range<Int>, widened: UnsafeMutablePointer<Float>?,
+            into partials: UnsafeMutablePointer<Float>
+        ) {
+            var (queries, cached) = (queries(head, rows), store.segments[segment].head(head))
+            let seen = visible(rows.lowerBound) - segment * PlainKeyValueStore.segmentLength
+            kernels.attend_segment(&queries, &cached, Int64(seen), widened, partials)
+        }
+
+        private func finish(_ partials: UnsafePointer<Float>, head: Int, rows: Range<Int>) {
+            var queries = queries(head, rows)
+            kernels.finish_attention(
+                partials, &queries, Int64(store.headSize), output + place(head, rows.lowerBound))
+        }
+
+        /// All segments, one after the other.
+        func attend(head: Int, rows: Range<Int>) {
+            let count = rows.count * group
+            let widens = count >= PlainKeyValueStore.queriesToWiden && store.type != .float32
+            let scratch = widens ? 2 * 64 * store.headSize + 16 : 0
+            withUnsafeTemporaryAllocation(
+                byteCount: (2 * count * stride + scratch) * 4, alignment: 64
+            ) { memory in
+                let partials = memory.baseAddress!.assumingMemoryBound(to: Float.self)
+                let others = partials + count * stride
+                let widened = widens ? others + count * stride : nil
+                attendSegment(0, head: head, rows: rows, widened: widened, into: partials)
+                let seen = visible(rows.upperBound - 1)
+                for segment
+                    in 1..<max(1, (seen + PlainKeyValueStore.segmentLength - 1) / PlainKeyValueStore.segmentLength)
+                {
+                    attendSegment(segment, head: head, rows: rows, widened: widened, into: others)
+                    kernels.merge_partials(partials, others, Int64(count), Int64(store.headSize))
+                }
+                finish(partials, head: head, rows: rows)
+            }
+        }
+
+        /// All segments at once, for few rows: then they are merged in order.
+        func bySegments(_ segments: Int, _ pool: ThreadPool) {
+            let size = rows * group * stride
+            withUnsafeTemporaryAllocation(
+                byteCount: store.headCount * segments * size * 4, alignment: 64
+            ) { memory in
+                let partials = memory.baseAddress!.assumingMemoryBound(to: Float.self)
+                pool.forEachBlock(of: store.headCount * segments, grain: 1) { tasks in
+                    for task in tasks {
+                        attendSegment(
+                            task % segments, head: task / segments, rows: 0..<rows, widened: nil,
+                            into: partials + task * size)
+                    }
+                }
+                for head in 0..<store.headCount {
+                    let first = partials + head * segments * size
+                    for segment in 1..<segments {
+                        kernels.merge_partials(
+                            first, first + segment * size, Int64(rows * group), Int64(store.headSize))
+                    }
+                    finish(first, head: head, rows: 0..<rows)
+                }
+            }
+        }
+    }
+}
+
+/// The keys and values of all heads at some positions that follow each other. Only a store that has it for itself
+/// writes to it.
+private final class KeyValueSegment: @unchecked Sendable {
+    private let memory: UnsafeMutableRawPointer
+    private let headCount: Int
+    private let headSize: Int
+    private let type: CacheType
+    private let headBytes: Int
+
+    init(headCount: Int, headSize: Int, type: CacheType) {
+        self.headCount = headCount
+        self.headSize = headSize
+        self.type = type
+        // Behind the values there is room for 16 elements, where kernels read but heed nothing.
+        let elements = 2 * Int(PITH_SEGMENT) * headSize + 16
+        headBytes = (elements * type.elementType.byteCount + 63) / 64 * 64
+        memory = .allocate(byteCount: headCount * headBytes, alignment: 64)
     }
 
-    /// Takes up `keys` and `values`.
-    public mutating func restore(_ tensors: [String: StoredTensor]) throws(PithError) {
-        guard let keys = tensors["keys"], let values = tensors["values"], keys.shape == values.shape,
-            keys.shape.count == 3, Array(keys.shape[1...]) == [headCount, headSize]
-        else { throw .data("saved keys and values do not fit [positions, \(headCount), \(headSize)]") }
-        (self.keys, self.values) = (try keys.decoded().values, try values.decoded().values)
+    deinit { memory.deallocate() }
+
+    private var elementBytes: Int { type.elementType.byteCount }
+
+    func head(_ head: Int) -> pith_cached_head {
+        let keys = memory + head * headBytes
+        return pith_cached_head(
+            keys: keys, values: keys + Int(PITH_SEGMENT) * headSize * elementBytes, type: type.kernelType,
+            size: Int64(headSize))
+    }
+
+    /// A segment of its own with the same first `count` positions.
+    func copy(_ count: Int) -> KeyValueSegment {
+        let result = KeyValueSegment(headCount: headCount, headSize: headSize, type: type)
+        for index in 0..<headCount {
+            let (source, target) = (head(index), result.head(index))
+            let rowBytes = headSize * elementBytes
+            target.keys.copyMemory(from: source.keys, byteCount: (count + 15) / 16 * 16 * rowBytes)
+            target.values.copyMemory(from: source.values, byteCount: count * rowBytes)
+        }
+        return result
     }
 }

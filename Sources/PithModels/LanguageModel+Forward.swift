@@ -9,11 +9,12 @@ extension LanguageModel {
     /// Reads `tokens[s]` into `states[s]` and returns the normalised hidden states of all rows, [rows, hidden],
     /// sequence after sequence.
     public func hiddenStates(
-        _ tokens: [[Int]], states: inout [SequenceState], observer: (any ActivationObserver)? = nil
+        _ tokens: [[Int]], states: inout [SequenceState], workspace: ForwardWorkspace = ForwardWorkspace(),
+        observer: (any ActivationObserver)? = nil
     ) throws(PithError) -> Tensor {
         try check(tokens, states)
         var hidden = embed(tokens.flatMap { $0 })
-        let workspace = makeWorkspace(tokens.map(\.count), states)
+        workspace.prepare(self, tokens.map(\.count), states)
         for layer in layers.indices {
             runLayer(layer, &hidden, &states, workspace, observer)
         }
@@ -21,12 +22,15 @@ extension LanguageModel {
     }
 
     /// Logits of some rows of hidden states, [range, vocabulary].
-    public func logits(of hidden: Tensor, rows: Range<Int>, observer: (any ActivationObserver)? = nil) -> Tensor {
+    public func logits(
+        of hidden: Tensor, rows: Range<Int>, workspace: ForwardWorkspace = ForwardWorkspace(),
+        observer: (any ActivationObserver)? = nil
+    ) -> Tensor {
         let width = configuration.vocabularySize
         let values = [Float](unsafeUninitializedCapacity: rows.count * width) { buffer, count in
             hidden.values.withUnsafeBufferPointer { input in
                 guard let input = input.baseAddress, let output = buffer.baseAddress, !rows.isEmpty else { return }
-                let block = ActivationBlock(precision: precision)
+                let block = workspace.block(precision)
                 block.load(input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
                 block.multiply(by: LinearProduct(head, into: output), pool: pool)
                 observer?.observe(.logits, layer: layers.count, output, rows: rows.count, width: width)
@@ -36,16 +40,27 @@ extension LanguageModel {
         return Tensor(shape: [rows.count, width], values: values)
     }
 
+    /// Logits of rows that need not follow each other, [rows, vocabulary].
+    public func logits(of hidden: Tensor, rows: [Int], workspace: ForwardWorkspace) -> Tensor {
+        let gathered = rows.flatMap { hidden.values[$0 * hidden.columns..<($0 + 1) * hidden.columns] }
+        return logits(
+            of: Tensor(shape: [rows.count, hidden.columns], values: gathered), rows: 0..<rows.count,
+            workspace: workspace)
+    }
+
     /// Reads `tokens` of one sequence and returns the logits that follow the last of them, [vocabulary].
-    public func nextLogits(_ tokens: [Int], state: inout SequenceState) throws(PithError) -> [Float] {
+    public func nextLogits(
+        _ tokens: [Int], state: inout SequenceState, workspace: ForwardWorkspace = ForwardWorkspace()
+    ) throws(PithError) -> [Float] {
         var states = [state]
         state = SequenceState(stores: [])  // so that the stores are not copied
         defer { state = states[0] }
-        let hidden = try hiddenStates([tokens], states: &states)
-        return logits(of: hidden, rows: tokens.count - 1..<tokens.count).values
+        let hidden = try hiddenStates([tokens], states: &states, workspace: workspace)
+        return logits(of: hidden, rows: tokens.count - 1..<tokens.count, workspace: workspace).values
     }
 
-    private func check(_ tokens: [[Int]], _ states: [SequenceState]) throws(PithError) {
+    /// Refuses tokens that cannot be read.
+    func check(_ tokens: [[Int]], _ states: [SequenceState]) throws(PithError) {
         precondition(tokens.count == states.count, "a state for each sequence")
         for (sequence, state) in zip(tokens, states) {
             guard !sequence.isEmpty else { throw .usage("there are no tokens to read") }
@@ -89,7 +104,7 @@ extension LanguageModel {
     ) {
         let (kernels, width) = (kernels, configuration.hiddenSize)
         let epsilon = Float(configuration.normEpsilon)
-        pool.forEachBlock(of: rows, grain: 32) { block in
+        pool.forEachBlock(of: rows, grain: Self.rowsTogether) { block in
             for row in block {
                 kernels.rms_norm(
                     source + row * width, weight, epsilon, Int64(width), target + row * width)
@@ -98,59 +113,13 @@ extension LanguageModel {
     }
 }
 
-/// The buffers of a forward pass, used again by all layers, and the rotation of each row.
-public final class ForwardWorkspace {
-    /// Rows of each sequence.
-    let counts: [Int]
-    /// What the linear operators read.
-    let input: ActivationBlock
-    let normalized: UnsafeMutablePointer<Float>  // [rows, hidden]
-    let queries: UnsafeMutablePointer<Float>  // [rows, heads · headSize]
-    let keys: UnsafeMutablePointer<Float>  // [rows, kvHeads · headSize]
-    let values: UnsafeMutablePointer<Float>  // [rows, kvHeads · headSize]
-    let attended: UnsafeMutablePointer<Float>  // [rows, heads · headSize]
-    let gate: UnsafeMutablePointer<Float>  // [rows, intermediate]
-    let up: UnsafeMutablePointer<Float>  // [rows, intermediate]
-    let update: UnsafeMutablePointer<Float>  // [rows, hidden]
-    let cosines: [Float]  // [rows, headSize / 2]
-    let sines: [Float]  // [rows, headSize / 2]
-    private let memory = ScratchMemory()
-
-    init(_ c: ModelConfiguration, _ precision: ActivationPrecision, counts: [Int], angles: [Double]) {
-        self.counts = counts
-        input = ActivationBlock(precision: precision)
-        let rows = counts.reduce(0, +)
-        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
-        let widths = [
-            c.hiddenSize, queryWidth, keyWidth, keyWidth, queryWidth, c.intermediateSize, c.intermediateSize,
-            c.hiddenSize,
-        ]
-        // Each buffer begins on a boundary of 64 bytes.
-        var offsets = [0]
-        for width in widths { offsets.append(offsets.last! + (rows * width + 15) / 16 * 16) }
-        let base = memory.reserve(offsets.last! * 4).assumingMemoryBound(to: Float.self)
-        (normalized, queries, keys, values) = (
-            base, base + offsets[1], base + offsets[2], base + offsets[3]
-        )
-        (attended, gate, up, update) = (
-            base + offsets[4], base + offsets[5], base + offsets[6], base + offsets[7]
-        )
-        cosines = angles.map { Float(cosine($0)) }
-        sines = angles.map { Float(sine($0)) }
-    }
-}
-
 extension LanguageModel {
-    /// Buffers for `counts[s]` rows that follow what `states[s]` holds.
-    public func makeWorkspace(_ counts: [Int], _ states: [SequenceState]) -> ForwardWorkspace {
-        let positions = zip(counts, states).flatMap { count, state in (0..<count).map { state.position + $0 } }
-        let angles = positions.flatMap { position in inverseFrequencies.map { Double(Float(position) * $0) } }
-        return ForwardWorkspace(configuration, precision, counts: counts, angles: angles)
-    }
+    /// Rows that one thread takes at a time where each row is little work.
+    private static let rowsTogether = 16
 
     /// Runs one layer over the residual stream `hidden`, [rows, hidden], in place.
     ///
-    /// Calibration calls this layer by layer, so that compressed layers feed those behind them.
+    /// `workspace` was prepared for these rows. Calibration calls this layer by layer, so that compressed layers feed those behind them.
     public func runLayer(
         _ layer: Int, _ hidden: inout Tensor, _ states: inout [SequenceState], _ workspace: ForwardWorkspace,
         _ observer: (any ActivationObserver)? = nil
@@ -170,8 +139,7 @@ extension LanguageModel {
         _ w: ForwardWorkspace, _ observer: (any ActivationObserver)?
     ) {
         let (layer, c) = (layers[index], configuration)
-        let keyWidth = c.keyValueHeadCount * c.headSize
-        let queryWidth = c.headCount * c.headSize
+        let (keyWidth, queryWidth) = (c.keyValueHeadCount * c.headSize, c.headCount * c.headSize)
         func see(_ site: ActivationSite, _ values: UnsafePointer<Float>, _ width: Int) {
             observer?.observe(site, layer: index, values, rows: rows, width: width)
         }
@@ -181,24 +149,15 @@ extension LanguageModel {
         w.input.multiply(
             by: LinearProduct(layer[.query], into: w.queries), LinearProduct(layer[.key], into: w.keys),
             LinearProduct(layer[.value], into: w.values), pool: pool)
-        rotate(w.queries, heads: c.headCount, rows: rows, w.cosines, w.sines)
-        rotate(w.keys, heads: c.keyValueHeadCount, rows: rows, w.cosines, w.sines)
+        rotate(w, rows: rows)
         see(.queries, w.queries, queryWidth)
         see(.keys, w.keys, keyWidth)
         see(.values, w.values, keyWidth)
-        var row = 0
-        for (s, count) in w.counts.enumerated() {
-            states[s].stores[index].append(
-                keys: w.keys + row * keyWidth, values: w.values + row * keyWidth, rows: count)
-            states[s].stores[index].attend(
-                w.queries + row * queryWidth, queryHeads: c.headCount, rows: count,
-                into: w.attended + row * queryWidth, pool: pool)
-            row += count
-        }
+        attendSequences(index, &states, w)
         see(.attentionOutput, w.attended, queryWidth)
         w.input.load(w.attended, rows: rows, width: queryWidth)
         w.input.multiply(by: LinearProduct(layer[.output], into: w.update), pool: pool)
-        kernels.add_scaled(w.update, 1, Int64(rows * c.hiddenSize), stream)
+        add(w.update, rows: rows, to: stream)
     }
 
     /// hidden += Down · gate(Gate x, Up x) with x = norm(hidden).
@@ -216,23 +175,54 @@ extension LanguageModel {
         observer?.observe(.feedForwardHidden, layer: index, w.gate, rows: rows, width: c.intermediateSize)
         w.input.load(w.gate, rows: rows, width: c.intermediateSize)
         w.input.multiply(by: LinearProduct(layer[.down], into: w.update), pool: pool)
-        kernels.add_scaled(w.update, 1, Int64(rows * c.hiddenSize), stream)
+        add(w.update, rows: rows, to: stream)
     }
 
-    /// Rotates [rows, heads · headSize] in place, pairing element i with i + headSize / 2.
-    private func rotate(
-        _ vectors: UnsafeMutablePointer<Float>, heads: Int, rows: Int, _ cosines: [Float], _ sines: [Float]
-    ) {
-        let (kernels, half) = (kernels, configuration.headSize / 2)
-        cosines.withUnsafeBufferPointer { cosines in
-            sines.withUnsafeBufferPointer { sines in
-                pool.forEachBlock(of: rows, grain: 64) { block in
-                    for row in block {
-                        kernels.rotate(
-                            vectors + row * heads * 2 * half, Int64(heads), Int64(half),
-                            cosines.baseAddress! + row * half, sines.baseAddress! + row * half)
-                    }
-                }
+    /// Appends the keys and values of all sequences to their stores, and attends.
+    private func attendSequences(_ layer: Int, _ states: inout [SequenceState], _ w: ForwardWorkspace) {
+        let c = configuration
+        let (keyWidth, queryWidth) = (c.keyValueHeadCount * c.headSize, c.headCount * c.headSize)
+        let starts = w.counts.reduce(into: [0]) { $0.append($0.last! + $1) }
+        states.withUnsafeMutableBufferPointer { states in
+            func attend(_ s: Int) {
+                let (row, count) = (starts[s], w.counts[s])
+                states[s].stores[layer].append(
+                    keys: w.keys + row * keyWidth, values: w.values + row * keyWidth, rows: count)
+                states[s].stores[layer].attend(
+                    w.queries + row * queryWidth, queryHeads: c.headCount, rows: count,
+                    into: w.attended + row * queryWidth, pool: pool)
+            }
+            // A sequence with much to do gets all threads; those with little go side by side, a thread each.
+            let work = states.indices.map { w.counts[$0] * (states[$0].stores[layer].count + w.counts[$0]) }
+            let share = work.reduce(0, +) / (2 * pool.threadCount)
+            for s in states.indices where work[s] > share { attend(s) }
+            let small = states.indices.filter { work[$0] <= share }
+            pool.forEachBlock(of: small.count, grain: 1) { block in
+                for i in block { attend(small[i]) }
+            }
+        }
+    }
+
+    /// target += update, [rows, hidden].
+    private func add(_ update: UnsafePointer<Float>, rows: Int, to target: UnsafeMutablePointer<Float>) {
+        let (kernels, width) = (kernels, configuration.hiddenSize)
+        pool.forEachBlock(of: rows, grain: Self.rowsTogether) { block in
+            let start = block.lowerBound * width
+            kernels.add_scaled(update + start, 1, Int64(block.count * width), target + start)
+        }
+    }
+
+    /// Rotates queries and keys in place, pairing element i of a head with i + headSize / 2.
+    private func rotate(_ w: ForwardWorkspace, rows: Int) {
+        let (kernels, c, half) = (kernels, configuration, configuration.headSize / 2)
+        pool.forEachBlock(of: rows, grain: Self.rowsTogether) { block in
+            for row in block {
+                let (cosines, sines) = (w.cosines + row * half, w.sines + row * half)
+                kernels.rotate(
+                    w.queries + row * c.headCount * c.headSize, Int64(c.headCount), Int64(half), cosines, sines)
+                kernels.rotate(
+                    w.keys + row * c.keyValueHeadCount * c.headSize, Int64(c.keyValueHeadCount), Int64(half), cosines,
+                    sines)
             }
         }
     }

@@ -52,7 +52,9 @@ public struct LanguageModel: Sendable {
     public var precision = ActivationPrecision.narrow
     /// The threads that loops run on.
     public var pool: ThreadPool
-    let inverseFrequencies: [Float]
+    /// How keys and values are kept.
+    public var cacheType = CacheType.float16
+    let rotation: RotaryTable
 
     /// A model from its parts.
     public init(
@@ -65,15 +67,15 @@ public struct LanguageModel: Sendable {
         self.finalNorm = finalNorm
         self.head = head
         self.pool = pool
-        inverseFrequencies = configuration.inverseFrequencies()
+        rotation = RotaryTable(inverseFrequencies: configuration.inverseFrequencies())
     }
 
     /// The state of a sequence of which nothing was read yet.
-    public func makeState(capacity: Int = 0) -> SequenceState {
+    public func makeState() -> SequenceState {
         SequenceState(
             stores: layers.map { _ in
                 PlainKeyValueStore(
-                    headCount: configuration.keyValueHeadCount, headSize: configuration.headSize, capacity: capacity)
+                    headCount: configuration.keyValueHeadCount, headSize: configuration.headSize, type: cacheType)
             })
     }
 

@@ -227,7 +227,8 @@ private struct CalibrationStream {
     ) -> Tensor {
         let counts = sequences[batches[batch]].map(\.count)
         var states = counts.map { _ in model.makeState() }
-        let workspace = model.makeWorkspace(counts, states)
+        let workspace = ForwardWorkspace()
+        workspace.prepare(model, counts, states)
         var stream = hidden[batch]
         model.runLayer(layer, &stream, &states, workspace, observer)
         return stream

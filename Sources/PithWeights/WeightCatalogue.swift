@@ -8,6 +8,7 @@ public enum WeightCatalogue {
         GPTQ.self,
         Book.self,
         Ternary.self,
+        FP8.self,
         Magnitude.self,
         Wanda.self,
         SparseGPT.self,

@@ -48,9 +48,11 @@ struct CompareCommand: ParsableCommand {
                 Bundle.main.executablePath ?? CommandLine.arguments[0],
                 [
                     "measure", path, "--threads", "\(threads)", "--activations", runtime.activations.rawValue,
+                    "--cache", runtime.cache.rawValue,
                 ])
         }
         comparison.precision = runtime.activations
+        comparison.cacheType = runtime.cache
         comparison.seed = compressionOptions.seed
         comparison.embeddings = try compressionOptions.embeddingSpec()
         comparison.batchSize = textOptions.batch

@@ -32,7 +32,9 @@ struct EvalCommand: ParsableCommand {
             guard other.configuration.vocabularySize == folder.configuration.vocabularySize else {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
-            return try runtime.loadModel(other, pool: pool)
+            var model = try runtime.loadModel(other, pool: pool)
+            model.cacheType = .float32  // what is measured against loses nothing there
+            return model
         }
         let ruler = Ruler(batchSize: textOptions.batch)
         let measurement = try ruler.measure(

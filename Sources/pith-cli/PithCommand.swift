@@ -61,17 +61,22 @@ struct RuntimeOptions: ParsableArguments {
                 """))
     var activations = ActivationPrecision.narrow
 
+    @Option(help: "How keys and values are kept.")
+    var cache = CacheType.float16
+
     @OptionGroup var shared: SharedOptions
 
     /// The model of a folder, to be run as the options say.
     func loadModel(_ folder: ModelFolder, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
         var model = try folder.loadModel(pool: pool ?? shared.pool)
         model.precision = activations
+        model.cacheType = cache
         return model
     }
 }
 
 extension ActivationPrecision: ExpressibleByArgument {}
+extension CacheType: ExpressibleByArgument {}
 
 /// What is measured on.
 struct TextOptions: ParsableArguments {

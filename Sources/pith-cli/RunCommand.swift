@@ -5,13 +5,14 @@ import Pith
 /// Writes on after a prompt.
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "run", abstract: "Let a model write on after a prompt, token by token.")
+        commandName: "run", abstract: "Let a model write on after a prompt, token by token.",
+        discussion: "Several prompts are written on together; each text is the one that its prompt alone would get.")
 
     @Argument(help: "A model folder, or a built-in model's name.")
     var model: String
 
     @Argument(help: "What to write on after; '-' reads standard input.")
-    var prompt: String = ""
+    var prompts: [String] = []
 
     @Option(help: "At most so many tokens.")
     var maxTokens = 200
@@ -46,8 +47,21 @@ struct RunCommand: ParsableCommand {
             seed: seed)
         let folder = try ModelFolder.open(model)
         let model = try runtime.loadModel(folder)
-        let text =
-            prompt == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
+        let texts = prompts.isEmpty ? [""] : prompts.map { $0 == "-" ? Self.standardInput() : $0 }
+        if texts.count == 1 {
+            try writeOne(texts[0], model, folder, options)
+        } else {
+            try writeTogether(texts, model, folder, options)
+        }
+    }
+
+    private static func standardInput() -> String {
+        String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+    }
+
+    private func writeOne(
+        _ text: String, _ model: LanguageModel, _ folder: ModelFolder, _ options: SamplingOptions
+    ) throws(PithError) {
         let tokens = try promptTokens(text, folder)
         let clock = ContinuousClock()
         let start = clock.now
@@ -70,6 +84,51 @@ struct RunCommand: ParsableCommand {
         }
     }
 
+    /// Writes on after all prompts at once, and prints the texts in the order of the prompts.
+    private func writeTogether(
+        _ texts: [String], _ model: LanguageModel, _ folder: ModelFolder, _ options: SamplingOptions
+    ) throws(PithError) {
+        let prompts = try texts.map { (text) throws(PithError) in try promptTokens(text, folder) }
+        var (batch, written) = (BatchedGeneration(model), [BatchedGeneration.SequenceID: [Int]]())
+        let order = try prompts.map { (prompt) throws(PithError) in
+            try batch.add(prompt, options: options, maximumCount: maxTokens)
+        }
+        let clock = ContinuousClock()
+        let start = clock.now
+        while !batch.isEmpty {
+            for output in try batch.step() where output.token != nil {
+                written[output.sequence, default: []].append(output.token ?? 0)
+            }
+        }
+        let seconds = max((clock.now - start).seconds, 1e-9)
+        let tokens = order.map { written[$0] ?? [] }
+        let (read, count) = (prompts.reduce(0) { $0 + $1.count }, tokens.reduce(0) { $0 + $1.count })
+        let answers = tokens.map { decoded($0, folder.tokenizer) }
+        if json {
+            let list = zip(texts, zip(answers, zip(prompts, tokens))).map { text, rest -> JSONValue in
+                [
+                    "prompt": .string(text), "text": .string(rest.0), "promptTokens": .integer(rest.1.0.count),
+                    "tokens": .integer(rest.1.1.count),
+                ]
+            }
+            printJSON([
+                "texts": .array(list), "tokensPerSecond": .real(Double(count) / seconds), "seed": .string("\(seed)"),
+            ])
+        } else {
+            for (text, answer) in zip(texts, answers) { print(text + answer + "\n") }
+            if !shared.quiet {
+                PithCore.Progress.write(
+                    "\(read) tokens read and \(count) written in \(seconds.formatted(decimals: 2)) seconds, "
+                        + "\((Double(count) / seconds).formatted(decimals: 0)) written per second\n")
+            }
+        }
+    }
+
+    private func decoded(_ tokens: [Int], _ tokenizer: Tokenizer) -> String {
+        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
+        return tokens.map { decoder.push($0) }.joined() + decoder.finish()
+    }
+
     private func promptTokens(_ text: String, _ folder: ModelFolder) throws(PithError) -> [Int] {
         var tokens = folder.tokenizer.encode(text, addingSpecialTokens: false)
         if let beginning = folder.configuration.bosToken { tokens.insert(beginning, at: 0) }
@@ -87,7 +146,7 @@ struct RunCommand: ParsableCommand {
             written += piece
             if !json { FileHandle.standardOutput.write(Data(piece.utf8)) }
         }
-        if !json { FileHandle.standardOutput.write(Data(prompt == "-" ? "".utf8 : prompt.utf8)) }
+        if !json { FileHandle.standardOutput.write(Data(prompts == ["-"] ? "".utf8 : (prompts.first ?? "").utf8)) }
         for token in tokens {
             emit(decoder.push(token))
             count += 1

@@ -21,6 +21,39 @@ struct ThreadPoolTests {
         }
     }
 
+    @Test func sharesOfSlowThreadsAreTakenOver() {
+        let pool = ThreadPool(threads: 4)
+        for round in 0..<200 {
+            let visits = Atomic<Int>(0)
+            // The first blocks, the caller's own share, are the long ones.
+            pool.forEachBlock(of: 40, grain: 1) { block in
+                var sum = 0
+                for i in 0..<(block.lowerBound < 10 ? 20_000 : 10) { sum &+= i &* round }
+                visits.add(sum == .min ? 0 : 1, ordering: .relaxed)
+            }
+            #expect(visits.load(ordering: .relaxed) == 40)
+        }
+    }
+
+    @Test func callersOnManyThreadsShareAPool() async {
+        let pool = ThreadPool(threads: 3)
+        let total = await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    var sum = 0
+                    for _ in 0..<300 {
+                        let part = Atomic<Int>(0)
+                        pool.forEachBlock(of: 9, grain: 2) { part.add($0.count, ordering: .relaxed) }
+                        sum += part.load(ordering: .relaxed)
+                    }
+                    return sum
+                }
+            }
+            return await group.reduce(0, +)
+        }
+        #expect(total == 4 * 300 * 9)
+    }
+
     @Test func loopsInsideLoopsRun() {
         let pool = ThreadPool(threads: 3)
         let sum = Atomic<Int>(0)

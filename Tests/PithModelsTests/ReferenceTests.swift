@@ -32,6 +32,8 @@ func openRandomModel(_ name: String, threads: Int = 2) throws -> LanguageModel {
 @Suite("Agreement with the reference implementation")
 struct ReferenceTests {
     private func check(_ model: LanguageModel, _ golden: Golden) throws {
+        var model = model
+        model.cacheType = .float32
         var states = [model.makeState()]
         let hidden = try model.hiddenStates([golden.tokens], states: &states)
         for (row, expected) in zip(golden.rows, golden.logits) {
@@ -49,7 +51,8 @@ struct ReferenceTests {
 
     @Test(.enabled(if: TestData.has("tinystories-656k-hf")))
     func aTrainedModel() throws {
-        let model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
+        var model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
+        model.cacheType = .float32
         let golden = try Golden(joinPath(GoldenModels.folder, "tinystories-656k.json"))
         try check(model, golden)
         let written = try GeneratedTokens(

@@ -37,6 +37,42 @@ struct SamplerTests {
         #expect(Set(draw(try SamplingOptions(temperature: 1, minP: 0.3), 500).keys) == [1, 2, 4])
     }
 
+    /// The tokens that pass the filters, by their definition: everything sorted.
+    private func kept(_ logits: [Float], _ options: SamplingOptions) -> Set<Int> {
+        let best = logits.max() ?? 0
+        var all = logits.enumerated().map {
+            (token: $0.offset, weight: exponential(Double($0.element - best) / Double(options.temperature)))
+        }
+        all.sort { $0.weight > $1.weight }
+        if options.topK > 0 { all = Array(all.prefix(options.topK)) }
+        let total = all.reduce(0) { $0 + $1.weight }
+        var (sum, result) = (0.0, Set<Int>())
+        for candidate in all where sum < Double(options.topP) * total || options.topP == 1 {
+            sum += candidate.weight
+            if candidate.weight >= Double(options.minP) { result.insert(candidate.token) }
+        }
+        return result
+    }
+
+    @Test func aLargeVocabularyIsNotSortedButFilteredAlike() throws {
+        var generator = SeededGenerator(seed: 11)
+        for (topK, topP, minP) in [
+            (0, 1, 0.05), (20, 1, 0), (900, 0.9, 0), (0, 0.9, 0), (0, 0.5, 0.01), (5, 0.8, 0.3), (20000, 1, 0),
+        ] as [(Int, Float, Float)] {
+            for spread in [0.5, 3] as [Float] {
+                let logits = (0..<20000).map { _ in generator.normal() * spread }
+                let options = try SamplingOptions(temperature: 0.7, topK: topK, topP: topP, minP: minP, seed: 1)
+                let allowed = kept(logits, options)
+                var (sampler, drawn) = (Sampler(options), Set<Int>())
+                for _ in 0..<60 { drawn.insert(sampler.next(logits, after: [])) }
+                #expect(drawn.isSubset(of: allowed), "\(topK) \(topP) \(minP) \(spread)")
+                #expect(drawn.count > 1 || allowed.count == 1)
+                var greedy = Sampler(try SamplingOptions(temperature: 0))
+                #expect(greedy.next(logits, after: []) == logits.firstIndex(of: logits.max() ?? 0))
+            }
+        }
+    }
+
     @Test func repetitionIsPenalised() throws {
         let options = try SamplingOptions(temperature: 0, repetitionPenalty: 2)
         #expect(draw(options, 1, after: [1]) == [4: 1])

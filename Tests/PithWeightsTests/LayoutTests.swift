@@ -56,6 +56,48 @@ struct LayoutTests {
         }
     }
 
+    @Test(
+        "FP8 means value · scale, with all kernels", arguments: [ElementType.float8e4m3, .float8e5m2],
+        [(1, 1, 32), (5, 16, 64), (3, 33, 33), (17, 64, 32), (50, 200, 96), (18, 4200, 4200)])
+    func scaledFloats(type: ElementType, extents: (rows: Int, columns: Int, group: Int)) throws {
+        let (rows, columns, group) = extents
+        var random = SeededGenerator(seed: UInt64(columns))
+        // Small weights get scales of 32 bits.
+        for size in [1, 1e-4] as [Float] {
+            let weight = random.normalTensor([rows, columns], scale: size)
+            let stored = try ScaledFloats(weight, as: type, groupSize: group, pool: ThreadPool(threads: 1))
+            let scales = try #require(stored.stored.tensors["scales"])
+            if size < 1 || rows == 18 && type == .float8e4m3 {
+                #expect(scales.type == (size < 1 ? .float32 : .float16))
+            }
+            let values = try #require(stored.stored.tensors["values"]).decoded().values
+            let (decoded, groups) = (stored.decodedWeight(), (columns + group - 1) / group)
+            let scaleValues = try scales.decoded().values
+            for i in 0..<weight.count {
+                let scale = scaleValues[i / columns * groups + i % columns / group]
+                #expect(decoded.values[i] == values[i] * scale)
+                // Half a step of the fraction, or of the smallest values.
+                let step: Float = type == .float8e4m3 ? 0x1p-4 : 0x1p-3
+                let error = abs(decoded.values[i] - weight.values[i])
+                #expect(error <= 1.001 * max(step * abs(weight.values[i]), 0x1p-10 * scale))
+            }
+            let input = random.normalTensor([19, columns])
+            let products = LinearAlgebra.product(input, .plain, decoded, .transposed)
+            for precision in ActivationPrecision.allCases {
+                var first: Tensor?
+                withEachKernelPath { path in
+                    let found = input.multiplied(by: stored, precision)
+                    #expect(found == first ?? found, "\(path) gives other bits")
+                    first = found
+                    #expect(input.rows(1..<2).multiplied(by: stored, precision) == found.rows(1..<2), "\(path)")
+                    #expect(input.rows(7..<13).multiplied(by: stored, precision) == found.rows(7..<13), "\(path)")
+                    let error = (found - products).squaredNorm.squareRoot()
+                    #expect(error <= (precision == .float ? 1e-5 : 0.005) * products.squaredNorm.squareRoot())
+                }
+            }
+        }
+    }
+
     @Test("values of any type multiply as their dense forms do", arguments: [3, 16, 40, 129], [0.0, 0.3, 0.9])
     func sparseTypes(columns: Int, sparsity: Float) throws {
         var random = SeededGenerator(seed: 8)

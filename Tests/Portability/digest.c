@@ -100,6 +100,30 @@ static void see_sparse(const pith_kernels *k, const float *x, int bits, int mask
     free(halves);
 }
 
+/// Attention of 17 rows of three heads to one key head of `size` elements, over two segments.
+static void see_attention(const pith_kernels *k, const float *x, pith_element type, int64_t size) {
+    enum { ROWS = INPUTS, HEADS = 3, HELD = 90 };
+    int64_t stride = pith_partial_stride(size), bytes = type == PITH_F32 ? 4 : 2;
+    float *partials = room(sizeof(float) * (size_t)(2 * ROWS * HEADS * stride));
+    float *widened = room(sizeof(float) * (size_t)(128 * size + 16)), *y = room(sizeof(float) * (size_t)(ROWS * HEADS * size));
+    pith_cached_head head = {room((size_t)(PITH_SEGMENT * size * bytes)), room((size_t)((PITH_SEGMENT * size + 16) * bytes)),
+                             type, size};
+    for (int64_t position = 0; position < HELD; position += 10)
+        k->cache_rows(x + position * 7, x + position * 11, size, 10, position, &head);
+    pith_queries queries = {x, ROWS, HEADS, HEADS * size, 0.2f};
+    float *others = partials + ROWS * HEADS * stride;
+    k->attend_segment(&queries, &head, HELD - ROWS + 1, widened, partials);
+    k->attend_segment(&queries, &head, 5 - ROWS, NULL, others);
+    k->merge_partials(partials, others, ROWS * HEADS, size);
+    k->finish_attention(partials, &queries, size, y);
+    see(y, sizeof(float) * (size_t)(ROWS * HEADS * size));
+    free(partials);
+    free(widened);
+    free(y);
+    free(head.keys);
+    free(head.values);
+}
+
 static void see_rest(const pith_kernels *k, const float *x) {
     enum { COUNT = 1000 };
     float *y = room(sizeof(float) * COUNT);
@@ -126,6 +150,8 @@ int main(void) {
             for (int group = 32; group <= 64; group *= 2) see_packed(k, x, packing, group);
         for (int bits = 2; bits <= 8; bits++)
             for (int masked = 0; masked <= 1; masked++) see_sparse(k, x, bits, masked);
+        for (pith_element type = PITH_F32; type <= PITH_BF16; type++)
+            for (int64_t size = 20; size <= 64; size += 44) see_attention(k, x, type, size);
         see_rest(k, x);
         free(x);
         printf("%016llx %s\n", (unsigned long long)digest, names[path]);

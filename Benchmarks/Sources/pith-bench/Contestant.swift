@@ -52,14 +52,14 @@ extension LanguageModel {
 
     /// Reads a prompt of so many tokens at once, from an empty context.
     fileprivate func secondsToRead(_ count: Int) throws(PithError) -> Double {
-        var state = makeState(capacity: count)
+        var state = makeState()
         let prompt = anyTokens(count)
         return try seconds { () throws(PithError) in _ = try nextLogits(prompt, state: &state) }
     }
 
     /// Writes so many tokens one after the other, from an empty context; the state after them.
     fileprivate func write(_ count: Int) throws(PithError) -> SequenceState {
-        var state = makeState(capacity: count)
+        var state = makeState()
         for token in anyTokens(count) { _ = try nextLogits([token], state: &state) }
         return state
     }

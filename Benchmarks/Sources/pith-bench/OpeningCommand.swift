@@ -124,7 +124,7 @@ struct OpenOnceCommand: ParsableCommand {
         let start = clock.now
         let model = try ModelFolder(folder).loadModel(pool: ThreadPool(threads: threads.threads))
         let opened = clock.now
-        var state = model.makeState(capacity: decode)
+        var state = model.makeState()
         let tokens = model.anyTokens(decode)
         _ = try model.nextLogits([tokens[0]], state: &state)
         let written = clock.now

@@ -99,7 +99,7 @@ struct SequencesCommand: ParsableCommand {
 extension LanguageModel {
     /// Writes so many tokens of each of some sequences, from empty contexts; the states after them.
     fileprivate func write(_ count: Int, sequences: Int) throws(PithError) -> [SequenceState] {
-        var states = (0..<sequences).map { _ in makeState(capacity: count) }
+        var states = (0..<sequences).map { _ in makeState() }
         for token in anyTokens(count) {
             let tokens = (0..<sequences).map { [(token + $0) % configuration.vocabularySize] }
             let hidden = try hiddenStates(tokens, states: &states)

@@ -148,6 +148,31 @@ typedef struct {
     int32_t bits;
 } pith_sparse_row;
 
+/// Positions whose keys and values are kept together.
+#define PITH_SEGMENT 512
+
+/// The keys and values of one head in a segment: keys [PITH_SEGMENT / 16][size][16], so that 16 scores are computed
+/// side by side, and values [PITH_SEGMENT][size], with room for 16 elements behind them.
+typedef struct {
+    void *keys;
+    void *values;
+    pith_element type;
+    int64_t size;
+} pith_cached_head;
+
+/// The queries of some rows that share a key head: head h of row r is at values + r * stride + h * size.
+typedef struct {
+    const float *values;
+    int64_t rows;
+    int64_t heads;
+    int64_t stride;
+    /// Multiplies scores.
+    float scale;
+} pith_queries;
+
+/// Floats of a partial result of attention.
+static inline int64_t pith_partial_stride(int64_t size) { return 32 + (size + 15) / 16 * 16; }
+
 /// One set of kernels.
 typedef struct {
     /// y[m * ldy + n] = sum over k of x[m * ldx + k] * w[n * ldw + k].
@@ -180,8 +205,8 @@ typedef struct {
     void (*decode_packed)(const pith_packed *w, int64_t row, int64_t count, float *target);
     /// Decodes one row with weights left out to floats.
     void (*decode_sparse)(const pith_sparse_row *row, int64_t count, float *target);
-    /// One output of a product with a row with weights left out; the same bits as decoding it first.
-    float (*dot_sparse)(const float *x, const pith_sparse_row *row, int64_t k);
+    /// Outputs y[n] of a product with rows with weights left out, all of one form; the same bits as decoding first.
+    void (*dot_sparse)(const float *x, const pith_sparse_row *rows, int64_t count, int64_t k, float *y);
     /// target = source * weight / sqrt(mean(source^2) + epsilon), a row.
     void (*rms_norm)(const float *source, const float *weight, float epsilon, int64_t count, float *target);
     /// target[i] = gate[i] * sigmoid(gate[i]) * up[i].
@@ -196,10 +221,18 @@ typedef struct {
     void (*add_scaled)(const float *source, float factor, int64_t count, float *target);
     /// Rotary position embedding in place over `heads` vectors of 2 * half elements, element i paired with i + half.
     void (*rotate)(float *vectors, int64_t heads, int64_t half, const float *cosines, const float *sines);
-    /// Attention of one query over `count` keys and values that lie `stride` floats apart.
-    /// scores is room for `count` floats; output has `size` elements.
-    void (*attend)(const float *query, const float *keys, const float *values, int64_t count, int64_t stride,
-                   int64_t size, float scale, float *scores, float *output);
+    /// Attends to one segment, of which row r sees the first `visible` + r positions (none if that is not positive),
+    /// and writes a partial result for each query, [rows][heads][pith_partial_stride]. `widened` is room for
+    /// 128 * size + 16 floats, worth its while for a dozen queries or more, or NULL.
+    void (*attend_segment)(const pith_queries *queries, const pith_cached_head *head, int64_t visible, float *widened,
+                           float *partials);
+    /// Merges `count` partial results with those of the segment behind.
+    void (*merge_partials)(float *partials, const float *others, int64_t count, int64_t size);
+    /// Writes the results of all queries to where `output` has their places.
+    void (*finish_attention)(const float *partials, const pith_queries *queries, int64_t size, float *output);
+    /// Keeps keys and values, rows of `size` floats `stride` apart, from `position` of the segment on.
+    void (*cache_rows)(const float *keys, const float *values, int64_t stride, int64_t rows, int64_t position,
+                       const pith_cached_head *head);
     /// XᵀX in double precision: adds the rows of X to the part of its upper triangle that lies in the rows 8 * panel
     /// to 8 * panel + 7 of `products`, [width, width]. X is [panels, rows, 8]: columns by eights, zeros behind the last.
     void (*gram)(const double *x, int64_t rows, int64_t width, int64_t panel, double *products);

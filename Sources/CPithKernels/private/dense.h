@@ -99,8 +99,10 @@ INLINE f16v read_last_step(int lanes, pith_element type, const char *p, int64_t 
 #define MOST_INPUTS PITH_DENSE_TILE_ROWS
 #define MOST_WEIGHTS 4
 
-/// Steps that weights are fetched before they are needed.
+/// Steps that weights of a panel are fetched before they are needed.
 #define STEPS_AHEAD 4
+/// The same where they come from memory.
+#define BYTES_AHEAD 8192
 
 /// Adds `steps` steps of products of `mr` rows of inputs with `nr` rows of weights, the last one perhaps in part.
 /// `ahead` is needed next and fetched meanwhile: inputs where a full tile of them meets a panel, else weights.
@@ -114,12 +116,12 @@ INLINE void sum_tile(int lanes, pith_element type, int mr, int nr, step_rows x, 
         if (mr == MOST_INPUTS) {
             _Pragma("unroll") for (int n = 0; n < nr; n++)
                 __builtin_prefetch(ws + n * w.row + STEPS_AHEAD * w.step);
-            __builtin_prefetch(ahead + 64 * s);
+            __builtin_prefetch(ahead + 64 * s, 0, 2);
         } else {
-            // Rows follow each other, and are fetched in one stream.
+            // Rows follow each other and are fetched in one stream, some pages ahead.
             int bytes = nr * (int)(step_elements(lanes) * element_size(type));
             _Pragma("unroll") for (int line = 0; line < bytes; line += 64)
-                __builtin_prefetch(ahead + s * bytes + line, 0, 2);
+                __builtin_prefetch(ahead + s * bytes + line + BYTES_AHEAD);
         }
         _Pragma("unroll") for (int n = 0; n < nr; n++) b[n] = read_step(lanes, type, ws + n * w.row);
         _Pragma("unroll") for (int m = 0; m < mr; m++) {
@@ -198,8 +200,8 @@ INLINE float scale_at(const char *scales, pith_element type, int64_t i) {
     return (type == PITH_F32 ? load_typed(scales, PITH_F32, i, 1) : load_typed(scales, PITH_F16, i, 1))[0];
 }
 
-/// Weights that pass by a tile of inputs before the next: their lanes are kept between blocks of steps.
-#define BLOCK_WEIGHTS 48
+/// Weights of a panel. Their lanes are kept between blocks of steps while they pass by a tile of inputs.
+#define PANEL_WEIGHTS 48
 
 /// The rows of a panel from row n on.
 INLINE step_rows panel_tile(const dense_product *p, int64_t n) {
@@ -240,12 +242,14 @@ INLINE void multiply_tile(int lanes, pith_element type, int mr, int nr, const de
         _Pragma("unroll") for (int j = 0; j < nr; j++) kept[i * nr + j] = sum[i][j];
 }
 
-/// The products of `mr` inputs from m on with all weights, at most BLOCK_WEIGHTS.
+/// The products of `mr` inputs from m on with all weights, at most PANEL_WEIGHTS.
 INLINE void multiply_inputs(int lanes, pith_element type, int mr, const dense_product *p, int64_t m) {
-    _Alignas(64) f16v kept[MOST_INPUTS * BLOCK_WEIGHTS];
+    _Alignas(64) f16v kept[MOST_INPUTS * PANEL_WEIGHTS];
     for (int64_t start = 0; start < p->steps; start += p->block) {
         int64_t n = 0;
-        for (; n + 4 <= p->outputs; n += 4) multiply_tile(lanes, type, mr, 4, p, m, n, start, kept + n * mr);
+        // Memory is read fastest row after row, and one input leaves time for it; bytes need more chains of sums.
+        int together = mr > 1 || p->is_panel || element_size(type) == 1;
+        for (; together && n + 4 <= p->outputs; n += 4) multiply_tile(lanes, type, mr, 4, p, m, n, start, kept + n * mr);
         for (; n < p->outputs; n++) multiply_tile(lanes, type, mr, 1, p, m, n, start, kept + n * mr);
     }
 }
@@ -283,8 +287,10 @@ static void multiply_block_of(int lanes, pith_element type, const dense_product 
 
 /// Columns that are summed before the next tile, so that those of a tile of inputs stay in the caches.
 #define BLOCK_COLUMNS 2048
-/// Bytes of a block of weights, which stays in the second cache.
+/// Bytes of weights that stay in the second cache.
 #define BLOCK_BYTES (512 * 1024)
+/// Tiles of inputs that come from memory once for all weights of a panel.
+#define GROUP_TILES 4
 
 /// Writes rows to a panel, each step as its lanes are multiplied, the last one filled with zeros.
 INLINE void fill_panel_of(int lanes, pith_element type, const dense_product *p, char *panel) {
@@ -316,37 +322,50 @@ static void fill_panel(int lanes, pith_element type, const dense_product *p, cha
     }
 }
 
-/// Multiplies `inputs` rows by `outputs` rows of w, which are `ldw` elements apart. Rows of inputs lie as `x` says or,
-/// where it has no step, in tiles, `x.row` bytes for each row.
+/// The products of a block: inputs lie as `x` says or, where it has no step, in tiles, `x.row` bytes for each row.
+static void multiply_groups(int lanes, pith_element type, const dense_product *block, step_rows x) {
+    int64_t tile = x.step ? block->inputs : MOST_INPUTS, group = GROUP_TILES * tile;
+    int64_t most = BLOCK_BYTES / (block->steps * 64) / 4 * 4;
+    most = most < 12 ? 12 : most > PANEL_WEIGHTS ? PANEL_WEIGHTS : most;
+    for (int64_t first = 0; first < block->inputs; first += group)
+        for (int64_t n = 0; n < block->outputs; n += most) {
+            dense_product p = *block;
+            p.outputs = block->outputs - n < most ? block->outputs - n : most;
+            p.w.base += n * (p.is_panel ? p.steps * 64 : p.w.row);
+            if (p.scales) p.scales += n * p.groups * element_size(p.scale_type);
+            for (int64_t m = first; m < block->inputs && m < first + group; m += tile) {
+                p.inputs = block->inputs - m < tile ? block->inputs - m : tile;
+                p.x = x.step ? x : (step_rows){.row = 64, .step = 64 * p.inputs};
+                p.x.base = x.base + m * x.row;
+                p.y = block->y + m * p.ldy + n;
+                multiply_block_of(lanes, type, &p);
+            }
+        }
+}
+
+/// Multiplies `inputs` rows by `outputs` rows of w, which are `ldw` elements apart.
 static void multiply_rows(int lanes, const pith_dense *w, int64_t outputs, int64_t ldw, step_rows x, int64_t inputs,
                           float *y, int64_t ldy, char *panel) {
-    int64_t elements = step_elements(lanes), size = element_size(w->type), tile = x.step ? inputs : MOST_INPUTS;
-    dense_product p = {.steps = (w->columns + elements - 1) / elements, .groups = w->groups, .ldy = ldy,
-                       .scale_type = w->scale_type, .x = x, .is_panel = panel && inputs >= PITH_PANEL_INPUTS};
+    int64_t elements = step_elements(lanes), size = element_size(w->type);
+    dense_product p = {.inputs = inputs, .steps = (w->columns + elements - 1) / elements, .groups = w->groups,
+                       .scale_type = w->scale_type, .is_panel = panel && inputs >= PITH_PANEL_INPUTS, .ldy = ldy};
     if (p.steps == 0) {
         for (int64_t m = 0; m < inputs; m++) memset(y + m * ldy, 0, (size_t)outputs * sizeof(float));
         return;
     }
     p.block = w->scales && w->groups > 1 ? w->group / elements : inputs > MOST_INPUTS ? BLOCK_COLUMNS / elements : p.steps;
-    int64_t most = BLOCK_BYTES / (p.steps * 64) / 4 * 4;
-    most = most < 12 ? 12 : most > BLOCK_WEIGHTS ? BLOCK_WEIGHTS : most;
-    for (int64_t n = 0; n < outputs; n += most) {
-        pith_element type = w->type;
-        p.outputs = outputs - n < most ? outputs - n : most;
+    for (int64_t n = 0; n < outputs; n += PANEL_WEIGHTS) {
+        p.outputs = outputs - n < PANEL_WEIGHTS ? outputs - n : PANEL_WEIGHTS;
         p.w = (step_rows){(const char *)w->values + n * ldw * size, ldw * size, elements * size, w->columns % elements};
         p.scales = w->scales ? (const char *)w->scales + n * w->groups * element_size(w->scale_type) : NULL;
+        p.y = y + n;
+        pith_element type = w->type;
         if (p.is_panel) {
             fill_panel(lanes, type, &p, panel);
             p.w = (step_rows){.base = panel};
             type = lanes == ONE_FLOAT ? PITH_F32 : PITH_BF16;
         }
-        for (int64_t m = 0; m < inputs; m += tile) {
-            p.inputs = inputs - m < tile ? inputs - m : tile;
-            p.x.base = x.base + m * x.row;
-            if (!x.step) p.x.row = 64, p.x.step = 64 * p.inputs;
-            p.y = y + m * ldy + n;
-            multiply_block_of(lanes, type, &p);
-        }
+        multiply_groups(lanes, type, &p, x);
     }
 }
 

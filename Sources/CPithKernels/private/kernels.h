@@ -55,13 +55,7 @@ INLINE float sum_lanes(f16v v) {
 #include "elements.h"
 #include "dense.h"
 
-// MARK: Compressed rows
-
-// What is done with 16 weights of a row from column i on; `count` of them are there.
-#define DECODE_BODY                                                                                                    \
-    if (count >= 16) store16(target + i, weights);                                                                     \
-    else memcpy(target + i, &weights, (size_t)count * sizeof(float));
-#define DOT_BODY sum = FMA(count >= 16 ? load16(x + i) : load_part(x + i, count), weights, sum);
+// MARK: Compressed matrices
 
 #include "packed.h"
 #include "sparse.h"
@@ -175,41 +169,7 @@ static void rotate(float *vectors, int64_t heads, int64_t half, const float *cos
     }
 }
 
-/// output = sum over t of weights[t] * values[t], the first 16 floats of each value, or 32 with two vectors.
-/// Four sums at a time, t modulo 4, so that they do not wait for each other.
-INLINE void sum_values(const float *weights, const float *values, int64_t count, int64_t stride, int vectors,
-                       float *output) {
-    f16v sum[4][2];
-    for (int r = 0; r < 4; r++)
-        for (int v = 0; v < vectors; v++) sum[r][v] = (f16v){0};
-    int64_t t = 0;
-    for (; t + 4 <= count; t += 4) {
-        _Pragma("unroll") for (int r = 0; r < 4; r++) {
-            f16v weight = (f16v){0} + weights[t + r];
-            _Pragma("unroll") for (int v = 0; v < vectors; v++)
-                sum[r][v] = FMA(weight, load16(values + (t + r) * stride + v * 16), sum[r][v]);
-        }
-    }
-    for (; t < count; t++)
-        for (int v = 0; v < vectors; v++)
-            sum[0][v] = FMA((f16v){0} + weights[t], load16(values + t * stride + v * 16), sum[0][v]);
-    for (int v = 0; v < vectors; v++)
-        store16(output + v * 16, (sum[0][v] + sum[2][v]) + (sum[1][v] + sum[3][v]));
-}
-
-static void attend(const float *query, const float *keys, const float *values, int64_t count, int64_t stride,
-                   int64_t size, float scale, float *scores, float *output) {
-    multiply(query, 1, size, keys, count, stride, size, scores, count);
-    for (int64_t t = 0; t < count; t++) scores[t] *= scale;
-    float inverse = 1.0f / exp_sum(scores, maximum(scores, count), count, scores);
-    for (int64_t t = 0; t < count; t++) scores[t] *= inverse;
-    int64_t i = 0;
-    for (; i + 32 <= size; i += 32) sum_values(scores, values + i, count, stride, 2, output + i);
-    for (; i + 16 <= size; i += 16) sum_values(scores, values + i, count, stride, 1, output + i);
-    if (i == size) return;
-    for (int64_t j = i; j < size; j++) output[j] = 0;
-    for (int64_t t = 0; t < count; t++) add_scaled(values + t * stride + i, scores[t], size - i, output + i);
-}
+#include "attention.h"
 
 // MARK: Calibration
 
@@ -278,6 +238,8 @@ const pith_kernels KERNEL_TABLE = {
     .narrow_rows = narrow_rows, .multiply_packed = multiply_packed, .decode_packed = decode_packed,
     .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
-    .attend = attend, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse, .dot_sparse = dot_sparse,
+    .attend_segment = attend_segment, .merge_partials = merge_partials, .finish_attention = finish_attention,
+    .cache_rows = cache_rows, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,
+    .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference,
 };

@@ -19,42 +19,82 @@
 static const _Alignas(64) int8_t expansion_lanes[256][8] = {LANES_64(0), LANES_64(64), LANES_64(128), LANES_64(192)};
 #endif
 
-#if defined(USE_AVX2_INTRINSICS)
-/// Puts bytes of `kept` where lanes say so, and leaves what is there elsewhere.
-INLINE void expand_8(const int8_t *lanes, const uint8_t *kept, uint8_t *target) {
-    __m128i l = _mm_loadl_epi64((const __m128i *)lanes), old = _mm_loadl_epi64((const __m128i *)target);
-    __m128i values = _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)kept), l);
-    _mm_storel_epi64((__m128i *)target, _mm_blendv_epi8(values, old, l));
-}
-#elif defined(USE_NEON_DOT)
-INLINE void expand_8(const int8_t *lanes, const uint8_t *kept, uint8_t *target) {
-    vst1_u8(target, vtbx1_u8(vld1_u8(target), vld1_u8(kept), vreinterpret_u8_s8(vld1_s8(lanes))));
-}
-#endif
-
-/// The bytes of `kept` one after the other where `mask` has ones, those of `others` elsewhere.
-INLINE b64v expand_bytes(uint64_t mask, b64v kept, b64v others) {
+// kept_bytes: the bytes at `p` one after the other, spread out to where `mask` has ones if the instructions do that best
+// from memory. merge_kept: what came of them where `mask` has ones, the bytes of `others` elsewhere.
 #if defined(USE_VNNI512)
+INLINE b64v kept_bytes(uint64_t mask, const uint8_t *p) { return load64(p); }
+INLINE b64v merge_kept(uint64_t mask, b64v kept, b64v others) {
     // In a register first: from memory the instruction is slow.
     __asm__("" : "+v"(kept));
     return (b64v)_mm512_mask_expand_epi8((__m512i)others, mask, (__m512i)kept);
-#else
-    uint8_t bytes[72], result[64];
-    store64(bytes, kept);
-    store64(result, others);
-#if defined(USE_AVX2_INTRINSICS) || defined(USE_NEON_DOT)
-    const uint8_t *next = bytes;
-    for (int i = 0; i < 64; i += 8, mask >>= 8) {
-        expand_8(expansion_lanes[mask & 255], next, result + i);
-        next += __builtin_popcount(mask & 255);
+}
+#elif defined(USE_AVX2_INTRINSICS)
+INLINE b64v kept_bytes(uint64_t mask, const uint8_t *p) {
+    __m128i parts[8];
+    _Pragma("unroll") for (int i = 0; i < 8; i++, mask >>= 8) {
+        __m128i lanes = _mm_loadl_epi64((const __m128i *)expansion_lanes[mask & 255]);
+        parts[i] = _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)p), lanes);
+        p += __builtin_popcount(mask & 255);
     }
+    __m256i halves[2];
+    _Pragma("unroll") for (int i = 0; i < 2; i++)
+        halves[i] = _mm256_set_m128i(_mm_unpacklo_epi64(parts[4 * i + 2], parts[4 * i + 3]),
+                                     _mm_unpacklo_epi64(parts[4 * i], parts[4 * i + 1]));
+    b64v result;
+    memcpy(&result, halves, sizeof result);
+    return result;
+}
+INLINE b64v merge_kept(uint64_t mask, b64v kept, b64v others) {
+#if defined(__AVX512F__)
+    return (b64v)_mm512_mask_mov_epi8((__m512i)others, mask, (__m512i)kept);
 #else
-    for (int i = 0, next = 0; i < 64; i++)
-        if (mask >> i & 1) result[i] = bytes[next++];
-#endif
-    return load64(result);
+    __m256i k[2], o[2], bits = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    __m256i bytes = _mm256_set_epi64x(0x0303030303030303, 0x0202020202020202, 0x0101010101010101, 0);
+    memcpy(k, &kept, sizeof k);
+    memcpy(o, &others, sizeof o);
+    _Pragma("unroll") for (int half = 0; half < 2; half++) {
+        __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)(mask >> (32 * half))), bytes);
+        __m256i is_kept = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bits), bits);
+        k[half] = _mm256_blendv_epi8(o[half], k[half], is_kept);
+    }
+    memcpy(&kept, k, sizeof kept);
+    return kept;
 #endif
 }
+#elif defined(USE_NEON_DOT)
+INLINE b64v kept_bytes(uint64_t mask, const uint8_t *p) {
+    uint8x8_t parts[8];
+    for (int i = 0; i < 8; i++, mask >>= 8) {
+        parts[i] = vtbl1_u8(vld1_u8(p), vreinterpret_u8_s8(vld1_s8(expansion_lanes[mask & 255])));
+        p += __builtin_popcount(mask & 255);
+    }
+    b64v result;
+    memcpy(&result, parts, sizeof result);
+    return result;
+}
+INLINE b64v merge_kept(uint64_t mask, b64v kept, b64v others) {
+    uint8x8_t k[8], o[8], bits = vcreate_u8(0x8040201008040201);
+    memcpy(k, &kept, sizeof k);
+    memcpy(o, &others, sizeof o);
+    for (int i = 0; i < 8; i++) k[i] = vbsl_u8(vtst_u8(vdup_n_u8((uint8_t)(mask >> (8 * i))), bits), k[i], o[i]);
+    memcpy(&kept, k, sizeof kept);
+    return kept;
+}
+#else
+INLINE b64v kept_bytes(uint64_t mask, const uint8_t *p) {
+    uint8_t bytes[64] = {0};
+    for (int i = 0; i < 64; i++)
+        if (mask >> i & 1) bytes[i] = *p++;
+    return load64(bytes);
+}
+INLINE b64v merge_kept(uint64_t mask, b64v kept, b64v others) {
+    uint8_t bytes[64];
+    store64(bytes, kept);
+    for (int i = 0; i < 64; i++)
+        if (!(mask >> i & 1)) bytes[i] = others[i];
+    return load64(bytes);
+}
+#endif
 
 /// Each of 16 bytes four times.
 INLINE b64v repeat_four_times(const uint8_t *p) {
@@ -65,16 +105,25 @@ INLINE b64v repeat_four_times(const uint8_t *p) {
         8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15);
 }
 
+// With few registers units go through memory: one loop for all packings then, not unrolled.
+#if defined(USE_VNNI512)
+#define UNIT_READER INLINE
+#define UNROLL_UNIT _Pragma("unroll")
+#else
+#define UNIT_READER static __attribute__((noinline))
+#define UNROLL_UNIT
+#endif
+
 /// Adds the bits of one plane of kept codes, from `shift` on, to the codes in v; returns the end of the plane.
-INLINE const uint8_t *read_kept_plane(const uint8_t *plane, int width, int shift, const int64_t counts[8], b64v v[8]) {
+INLINE const uint8_t *read_kept_plane(const uint8_t *plane, int width, int shift, const uint64_t masks[8], b64v v[8]) {
     const uint8_t *end = plane;
     int mask = ((1 << width) - 1) << shift;
-    _Pragma("unroll") for (int first = 0; first < 8; first += width) {
+    UNROLL_UNIT for (int first = 0; first < 8; first += width) {
         const uint8_t *next = plane;
-        _Pragma("unroll") for (int j = first; j < first + width; j++) {
-            b64v part = shift_bytes(load64(next), first - shift, mask);
+        UNROLL_UNIT for (int j = first; j < first + width; j++) {
+            b64v part = shift_bytes(kept_bytes(masks[j], next), first - shift, mask);
             v[j] = shift ? v[j] | part : part;
-            next += counts[j];
+            next += __builtin_popcountll(masks[j]);
         }
         end = next > end ? next : end;
     }
@@ -98,25 +147,23 @@ INLINE mask_cursor begin_masks(const pith_packed *w, int64_t block) {
 }
 
 /// The next unit, as codes of a byte each; returns where the codes of the next one begin.
-INLINE const uint8_t *read_masked(mask_cursor *cursor, const uint8_t *codes, int64_t group, int bits, b64v v[8]) {
+UNIT_READER const uint8_t *read_masked(mask_cursor *cursor, const uint8_t *codes, int64_t group, int bits, b64v v[8]) {
     if (cursor->zeros && cursor->units_left-- == 0) {
         cursor->units_left = group - 1;
         cursor->left_out = repeat_four_times(cursor->zeros);
         cursor->zeros += 16;
     }
     uint64_t masks[8];
-    int64_t counts[8];
     memcpy(masks, cursor->masks, sizeof masks);
     __builtin_prefetch(cursor->masks + PREFETCH_BYTES / 2);
     cursor->masks += sizeof masks;
     for (int i = 0; i < bits; i += 2) __builtin_prefetch(codes + PREFETCH_BYTES + 32 * i);
-    _Pragma("unroll") for (int j = 0; j < 8; j++) counts[j] = __builtin_popcountll(masks[j]);
     int shift = 0;
-    _Pragma("unroll") for (int width = 8; width > 0; width >>= 1) {
+    UNROLL_UNIT for (int width = 8; width > 0; width >>= 1) {
         if (!(bits & width)) continue;
-        codes = read_kept_plane(codes, width, shift, counts, v);
+        codes = read_kept_plane(codes, width, shift, masks, v);
         shift += width;
     }
-    _Pragma("unroll") for (int j = 0; j < 8; j++) v[j] = expand_bytes(masks[j], v[j], cursor->left_out);
+    UNROLL_UNIT for (int j = 0; j < 8; j++) v[j] = merge_kept(masks[j], v[j], cursor->left_out);
     return codes;
 }

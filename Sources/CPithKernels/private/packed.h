@@ -440,6 +440,10 @@ INLINE void unpack_units(unit_cursor *cursor, const pith_packed *w, int64_t coun
     }
 }
 
+static void unpack(unit_cursor *cursor, const pith_packed *w, int64_t count, uint8_t *bytes) {
+    FOR_PACKING(w, unpack_units, cursor, w, count, bytes)
+}
+
 /// Units of one or two blocks laid out as bytes.
 typedef struct {
     const pith_packed *w;
@@ -452,7 +456,7 @@ typedef struct {
     INLINE void unit_##TT##x##NB(const uint8_t *bytes, const int8_t *inputs, int64_t stride, i16v dots[TT][NB],        \
                                  code_kind kind) {                                                                     \
         PAIRS_OF_UNIT(TT, NB)                                                                                          \
-        for (int j = 0; j < 8; j++) {                                                                                   \
+        for (int j = 0; j < 8; j++) {                                                                                  \
             b64v v[NB];                                                                                                \
             for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
             _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
@@ -468,16 +472,16 @@ typedef struct {
         p32v pairs[TT][NB];                                                                                            \
         for (int t = 0; t < TT; t++)                                                                                   \
             for (int b = 0; b < NB; b++) pairs[t][b] = (p32v){0};                                                      \
-        for (int j = 0; j < 8; j++) {                                                                                   \
+        for (int j = 0; j < 8; j++) {                                                                                  \
             b64v v[NB];                                                                                                \
             for (int b = 0; b < NB; b++) v[b] = load64(bytes + 64 * j + b * CHUNK_UNITS * UNIT_BYTES);                 \
             _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                           \
                 i16v four = four_inputs(inputs + j * stride + 4 * t);                                                  \
-                _Pragma("unroll") for (int b = 0; b < NB; b++) pairs[t][b] = add_byte_pairs(pairs[t][b], v[b], four);       \
+                _Pragma("unroll") for (int b = 0; b < NB; b++) pairs[t][b] = add_byte_pairs(pairs[t][b], v[b], four);  \
             }                                                                                                          \
         }                                                                                                              \
         for (int t = 0; t < TT; t++)                                                                                   \
-            for (int b = 0; b < NB; b++) dots[t][b] = sum_byte_pairs(dots[t][b], pairs[t][b]);                              \
+            for (int b = 0; b < NB; b++) dots[t][b] = sum_byte_pairs(dots[t][b], pairs[t][b]);                         \
         return;                                                                                                        \
     }
 #else
@@ -526,12 +530,12 @@ PANEL(12, 1)
 #endif
 
 #define PANEL_ROWS(NB)                                                                                                 \
-    INLINE void panel_rows_kind_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,             \
+    INLINE void panel_rows_kind_##NB(const byte_panel *p, const pith_narrow_rows *x, input_tile tile, float *y,        \
                                 int64_t ldy, code_kind kind) {                                                         \
         int64_t row = 0;                                                                                               \
         PANEL_FULL(NB)                                                                                                 \
-        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, kind);                          \
-        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, kind);                                  \
+        for (; row + 4 <= tile.rows; row += 4) panel_4x##NB(p, x, tile, row, y, ldy, kind);                            \
+        for (; row < tile.rows; row++) panel_1x##NB(p, x, tile, row, y, ldy, kind);                                    \
     }
 #if defined(__AVX512F__)
 #define PANEL_FULL(NB)                                                                                                 \
@@ -567,7 +571,7 @@ static void multiply_panel(const pith_packed *w, int64_t block, int64_t blocks, 
         byte_panel panel = {w, bytes, block, unit, w->units - unit < chunk ? w->units - unit : chunk};
         for (int64_t b = 0; b < blocks; b++) {
             uint8_t *to = bytes + b * CHUNK_UNITS * UNIT_BYTES;
-            FOR_PACKING(w, unpack_units, &cursors[b], w, panel.count, to)
+            unpack(&cursors[b], w, panel.count, to);
         }
         code_kind kind = kind_of(w->packing);
         for (int64_t t = 0; t < tiles; t++) {
@@ -591,7 +595,7 @@ static void multiply_kept_units(const pith_packed *w, int64_t block, const pith_
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, 64);
     for (int64_t first = 0; first < stored; first += CHUNK_UNITS) {
         int64_t count = stored - first < CHUNK_UNITS ? stored - first : CHUNK_UNITS;
-        FOR_CODES(w, unpack_units, &cursor, w, count, bytes)
+        unpack(&cursor, w, count, bytes);
         for (int64_t t = 0; t < tiles; t++) {
             input_tile tile = tile_of(x, t);
             for (int64_t i = 0; i < count; i++) {
@@ -649,7 +653,7 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
         int64_t stored = stored_units(w, block + b);
         for (int64_t i = 0; i < stored; i++) {
             int64_t unit = stored_unit(w, block + b, i);
-            FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
+            unpack(&cursor, w, 1, bytes);
             f16v scales = block_scales(w, block + b, unit);
             // Exact: a scale has 11 bits, a zero 8.
             f16v shifts = -(scales * __builtin_convertvector(block_zeros(w, block + b, unit), f16v));
@@ -671,7 +675,7 @@ static void decode_packed(const pith_packed *w, int64_t row, int64_t count, floa
     if (lists_units(w)) memset(target, 0, (size_t)count * sizeof(float));
     for (int64_t i = 0; i < stored; i++) {
         int64_t unit = stored_unit(w, block, i);
-        FOR_PACKING(w, unpack_units, &cursor, w, 1, bytes)
+        unpack(&cursor, w, 1, bytes);
         float scale = block_scales(w, block, unit)[lane];
         float shift = scale * (float)block_zeros(w, block, unit)[lane];
         int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32;

@@ -109,10 +109,10 @@ package struct BitmaskSparse: SparseLayout {
     package func dotRows(
         _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
     ) {
-        let (kernels, columns) = (kernels, Int64(inputCount))
-        for (i, row) in rows.enumerated() {
-            var sparse = sparseRow(row)
-            output[i] = columns > 0 ? kernels.dot_sparse(input, &sparse, columns) : 0
+        guard inputCount > 0 else { return output.update(repeating: 0, count: rows.count) }
+        withUnsafeTemporaryAllocation(of: pith_sparse_row.self, capacity: rows.count) { sparse in
+            for (i, row) in rows.enumerated() { sparse[i] = sparseRow(row) }
+            kernels.dot_sparse(input, sparse.baseAddress, Int64(rows.count), Int64(inputCount), output)
         }
     }
 }

@@ -105,34 +105,35 @@ package struct PatternSparse: SparseLayout {
         }
     }
 
-    /// Calls `body` with each of some rows as the kernels take it.
-    private func forEachRow(of rows: Range<Int>, _ body: (_ row: Int, inout pith_sparse_row) -> Void) {
-        guard inputCount > 0, !rows.isEmpty else { return }
+    /// Calls `body` with some rows as the kernels take them.
+    private func withRows(_ rows: Range<Int>, _ body: (UnsafeMutablePointer<pith_sparse_row>) -> Void) {
         let columns = values.shape[1]
         masks.withUnsafeBufferPointer { masks in
-            for row in rows {
-                var sparse = pith_sparse_row(
-                    patterns: patterns.byteValues.baseAddress.map { $0 + row * patternBytes },
-                    masks: masks.baseAddress,
-                    values: values.region.bytes.baseAddress.map { $0 + row * columns * values.type.byteCount },
-                    pattern_bytes: Int64((outputCount - row) * patternBytes),
-                    value_count: Int64((outputCount - row) * columns), type: type, bits: Int32(pattern.bitsOfEight))
-                body(row, &sparse)
+            withUnsafeTemporaryAllocation(of: pith_sparse_row.self, capacity: rows.count) { sparse in
+                for (i, row) in rows.enumerated() {
+                    sparse[i] = pith_sparse_row(
+                        patterns: patterns.byteValues.baseAddress.map { $0 + row * patternBytes },
+                        masks: masks.baseAddress,
+                        values: values.region.bytes.baseAddress.map { $0 + row * columns * values.type.byteCount },
+                        pattern_bytes: Int64((outputCount - row) * patternBytes),
+                        value_count: Int64((outputCount - row) * columns), type: type,
+                        bits: Int32(pattern.bitsOfEight))
+                }
+                if let base = sparse.baseAddress { body(base) }
             }
         }
     }
 
     package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
-        let (kernels, columns) = (kernels, Int64(inputCount))
-        forEachRow(of: row..<row + 1) { kernels.decode_sparse(&$1, columns, target) }
+        guard inputCount > 0 else { return }
+        withRows(row..<row + 1) { kernels.decode_sparse($0, Int64(inputCount), target) }
     }
 
     package func dotRows(
         _ rows: Range<Int>, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
     ) {
-        let (kernels, columns) = (kernels, Int64(inputCount))
-        output.update(repeating: 0, count: rows.count)
-        forEachRow(of: rows) { output[$0 - rows.lowerBound] = kernels.dot_sparse(input, &$1, columns) }
+        guard inputCount > 0 else { return output.update(repeating: 0, count: rows.count) }
+        withRows(rows) { kernels.dot_sparse(input, $0, Int64(rows.count), Int64(inputCount), output) }
     }
 }
 

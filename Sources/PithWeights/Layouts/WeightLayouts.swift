@@ -6,9 +6,9 @@ import PithTensor
 public enum WeightLayouts {
     /// All layouts, the dense one included.
     public static let catalogue = LayoutCatalogue([
-        DenseOperator.self, GroupedCodes.self, MaskedCodes.self, UnitCodes.self, BookCodes.self, TernaryCodes.self,
-        VectorCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self, SumOperator.self, ProductOperator.self,
-        LosslessMatrix.self,
+        DenseOperator.self, ScaledFloats.self, GroupedCodes.self, MaskedCodes.self, UnitCodes.self, BookCodes.self,
+        TernaryCodes.self, VectorCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self,
+        SumOperator.self, ProductOperator.self, LosslessMatrix.self,
     ])
 }
 
@@ -43,7 +43,7 @@ extension StoredTensor {
     /// The elements of a U16, F16 or BF16 tensor as 16-bit patterns.
     var bitPatterns: UnsafeBufferPointer<UInt16> { region.bytes.assumingMemoryBound(to: UInt16.self) }
 
-    /// The elements of a U8 tensor.
+    /// The elements of a tensor of bytes.
     var byteValues: UnsafeBufferPointer<UInt8> { region.bytes.assumingMemoryBound(to: UInt8.self) }
 
     /// A tensor of integers, little-endian.
@@ -51,9 +51,11 @@ extension StoredTensor {
         self.init(type: type, shape: shape, region: ByteRegion(copying: integers.map(\.littleEndian)))
     }
 
-    /// Whether all elements of an F16, BF16 or F32 tensor are finite.
+    /// Whether all elements of a tensor of floats are finite.
     var isFinite: Bool {
         switch type {
+        case .float8e4m3: byteValues.allSatisfy { $0 & 0x7F != 0x7F }
+        case .float8e5m2: byteValues.allSatisfy { $0 & 0x7C != 0x7C }
         case .float16: bitPatterns.allSatisfy { $0 & 0x7C00 != 0x7C00 }
         case .bfloat16: bitPatterns.allSatisfy { $0 & 0x7F80 != 0x7F80 }
         default: region.bytes.assumingMemoryBound(to: Float.self).allSatisfy(\.isFinite)
