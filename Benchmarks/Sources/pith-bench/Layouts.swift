@@ -52,6 +52,7 @@ struct Layout: Sendable {
         Layout("svd-60", "svd:ratio=0.6,whiten=false", .float32, density: 0.6, beside: wide),
 
         Layout("int8", "rtn:bits=8,symmetric=true", embeddings: "rtn:bits=8,symmetric=true", .int8, beside: [.q80]),
+        Layout("fp8", "fp8", embeddings: "fp8", .bfloat16, beside: [.q80]),
 
         Layout(
             "int4", "rtn:bits=4,symmetric=true", embeddings: "rtn:bits=4,symmetric=true", .int8, beside: fourBits),
@@ -60,8 +61,15 @@ struct Layout: Sendable {
             "2:4-int4", "magnitude:pattern=2:4+rtn:bits=4", embeddings: "rtn:bits=4", .int8, density: 0.5,
             beside: fourBits),
 
+        Layout(
+            "sparse-50-int4", "magnitude:sparsity=0.5+rtn:bits=4", embeddings: "rtn:bits=4", .int8, density: 0.5,
+            beside: fourBits),
+        Layout("nf4", "book:levels=nf4", embeddings: "book:levels=nf4", .int8, beside: fourBits),
+
         Layout("int3", "rtn:bits=3,symmetric=true", embeddings: "rtn:bits=3,symmetric=true", .int8, beside: [.q3K]),
         Layout("int2", "rtn:bits=2", embeddings: "rtn:bits=2", .int8, beside: [.q2K]),
+        Layout("vq", "vq:norms=false", embeddings: "rtn:bits=2", .int8, beside: [.q2K]),
+        Layout("ternary", "ternary", embeddings: "rtn:bits=2", .int8, beside: [.q2K]),
     ]
 
     /// The layouts of these names, or all.

@@ -185,6 +185,8 @@ INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
         cursor->codes += UNIT_BYTES;
         return;
     }
+    // Loads are too few, and pages too many, for processors to keep the memory busy by themselves.
+    _Pragma("unroll") for (int j = 0; j < bits; j++) __builtin_prefetch(cursor->codes + PREFETCH_BYTES + 64 * j);
     if (bits & 4) {
         _Pragma("unroll") for (int j = 0; j < 4; j++) {
             b64v plane = load64(p + 64 * j);
