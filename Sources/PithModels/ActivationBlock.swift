@@ -16,8 +16,8 @@ public enum ActivationPrecision: String, CaseIterable, Sendable {
 public final class ActivationBlock {
     /// How finely operators may keep the rows.
     public let precision: ActivationPrecision
-    /// The rows as they came, [rows, width]; valid until the next `load`.
-    public private(set) var values: UnsafePointer<Float>
+    /// The rows as they came, [rows, width]; nil before the first `load`, and valid until the next.
+    public private(set) var values: UnsafePointer<Float>!
     /// Rows loaded.
     public private(set) var rows = 0
     /// Elements of a row.
@@ -30,7 +30,6 @@ public final class ActivationBlock {
     /// An empty block.
     public init(precision: ActivationPrecision = .narrow) {
         self.precision = precision
-        values = UnsafePointer(UnsafeMutablePointer<Float>.allocate(capacity: 0))
     }
 
     /// Takes up other rows, which must stay where they are while they are multiplied.

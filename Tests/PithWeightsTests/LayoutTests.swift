@@ -81,20 +81,7 @@ struct LayoutTests {
                 let error = abs(decoded.values[i] - weight.values[i])
                 #expect(error <= 1.001 * max(step * abs(weight.values[i]), 0x1p-10 * scale))
             }
-            let input = random.normalTensor([19, columns])
-            let products = LinearAlgebra.product(input, .plain, decoded, .transposed)
-            for precision in ActivationPrecision.allCases {
-                var first: Tensor?
-                withEachKernelPath { path in
-                    let found = input.multiplied(by: stored, precision)
-                    #expect(found == first ?? found, "\(path) gives other bits")
-                    first = found
-                    #expect(input.rows(1..<2).multiplied(by: stored, precision) == found.rows(1..<2), "\(path)")
-                    #expect(input.rows(7..<13).multiplied(by: stored, precision) == found.rows(7..<13), "\(path)")
-                    let error = (found - products).squaredNorm.squareRoot()
-                    #expect(error <= (precision == .float ? 1e-5 : 0.005) * products.squaredNorm.squareRoot())
-                }
-            }
+            expectProducts(of: stored, decoded, narrowError: 0.005, &random)
         }
     }
 

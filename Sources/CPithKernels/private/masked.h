@@ -5,9 +5,6 @@
 // lowest b bits of bytes, those of the next b vectors in the bits above, and so on; a plane ends with the longest of
 // these 8/b streams. Weights left out get the code of zero.
 
-/// How far ahead of the codes memory is asked for: units are too short for the hardware to see the stream in time.
-#define PREFETCH_BYTES 4096
-
 #if defined(USE_AVX2_INTRINSICS) || defined(USE_NEON_DOT)
 // For each mask of eight where byte j finds its value: the number of kept bytes before byte j, with the top bit set
 // where that is left out itself.

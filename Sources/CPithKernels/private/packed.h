@@ -11,6 +11,9 @@
 
 #define UNIT_BYTES 512
 
+/// How far ahead codes are asked for where loads are too far apart for processors to see the stream in time.
+#define PREFETCH_BYTES 4096
+
 #include "masked.h"
 
 /// Where a block of W is read next.
@@ -156,6 +159,11 @@ INLINE i16v block_zeros(const pith_packed *w, int64_t block, int64_t unit) {
     return __builtin_convertvector(bytes, i16v);
 }
 
+/// The same for codes as `dot_bytes` multiplies them.
+INLINE i16v product_zeros(const pith_packed *w, int64_t block, int64_t unit, code_kind kind) {
+    return block_zeros(w, block, unit) - (kind == WIDE_CODES ? WIDE_BIAS : 0);
+}
+
 // MARK: Inputs
 
 #define LARGEST_INPUT 127.0f
@@ -228,7 +236,7 @@ INLINE void dot_block(const pith_packed *w, int64_t block, const pith_narrow_row
     for (int64_t unit = 0, g = row; unit < w->units; g += rows) {
         int64_t end = unit + step < w->units ? unit + step : w->units;
         f16v scales = block_scales(w, block, unit);
-        i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
+        i16v zeros = product_zeros(w, block, unit, kind_of(packing));
         i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
 #if defined(HAS_TRIT_SUMS)
         if (packing == PITH_TRITS) {
@@ -256,7 +264,7 @@ INLINE void dot_kept_units(const pith_packed *w, int64_t block, input_tile tile,
     for (int64_t i = 0; i < count; i++) {
         int64_t unit = stored_unit(w, block, i), g = unit * tile.rows + row;
         const int8_t *inputs = tile.bytes + unit * 8 * stride + 4 * row;
-        i16v zeros = block_zeros(w, block, unit) - (is_narrow(packing) ? 0 : WIDE_BIAS);
+        i16v zeros = product_zeros(w, block, unit, kind_of(packing));
         i16v dots[2] = {zero_term(zeros, tile.sums[g]), {0}};
         b64v v[8];
         read_unit(&cursor, w, packing, v);
@@ -361,7 +369,7 @@ typedef struct {
             int64_t g = unit / step * tile.rows + row, end = unit + step < stop ? unit + step : stop;                  \
             i16v zeros[NB], dots[TT][NB];                                                                              \
             for (int b = 0; b < NB; b++)                                                                               \
-                zeros[b] = block_zeros(p->w, p->block + b, unit) - (kind == WIDE_CODES ? WIDE_BIAS : 0);               \
+                zeros[b] = product_zeros(p->w, p->block + b, unit, kind);                                              \
             _Pragma("unroll") for (int t = 0; t < TT; t++)                                                             \
                 _Pragma("unroll") for (int b = 0; b < NB; b++) dots[t][b] = zero_term(zeros[b], tile.sums[g + t]);     \
             f16v scales[NB];                                                                                           \

@@ -54,15 +54,13 @@ package struct BookCodes: PackedLayout {
         codes: [UInt8], book: [Int8], scales: [Float], rows: Int, columns: Int, bits: Int, groupSize: Int
     ) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
-        precondition(codes.count == rows * columns && scales.count == rows * packing.groups, "parts do not fit")
-        let parts = StoredParts(
-            tensors: [
-                "codes": StoredTensor(
-                    bytes: packPlanes(packing.unitBytes(of: codes), bits: bits),
-                    shape: [packing.blocks, packing.units, 64 * bits]),
-                "scales": StoredTensor(packing.blocked(scales), as: .float16),
-                "book": StoredTensor(book, as: .int8, shape: [book.count]),
-            ], parameters: ["bits": bits, "groupSize": groupSize])
+        precondition(codes.count == rows * columns, "a code for each weight")
+        var parts = StoredParts(
+            tensors: packing.gridParts(scales: scales), parameters: ["bits": bits, "groupSize": groupSize])
+        parts.tensors["codes"] = StoredTensor(
+            bytes: packPlanes(packing.unitBytes(of: codes), bits: bits),
+            shape: [packing.blocks, packing.units, 64 * bits])
+        parts.tensors["book"] = StoredTensor(book, as: .int8, shape: [book.count])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 

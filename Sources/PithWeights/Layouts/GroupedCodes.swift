@@ -15,32 +15,23 @@ package struct GroupedCodes: PackedLayout {
     package let outputCount: Int
     package let inputCount: Int
     /// Bits of a code.
-    package let bits: Int
+    package var bits: Int { grid.bits }
     /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
-    package let groupSize: Int
+    package var groupSize: Int { grid.groupSize }
 
-    package let packing: Packing
+    package var packing: Packing { grid.packing }
+    private let grid: CodeGrid
     private let codes: StoredTensor
-    private let scales: StoredTensor
-    private let zeros: StoredTensor?
 
     package var storedBits: Int { stored.storedBits }
 
-    package var stored: StoredParts {
-        var parts = StoredParts(
-            tensors: ["codes": codes, "scales": scales], parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["zeros"] = zeros
-        return parts
-    }
+    package var stored: StoredParts { grid.stored(with: ["codes": codes]) }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         (outputCount, inputCount) = try matrixExtents(shape)
-        bits = try parts.parameter("bits", in: 2...8)
-        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
-        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.units, 64 * bits])
-        scales = try packing.scales(parts)
-        zeros = try packing.zeros(parts, bits: bits)
+        grid = try CodeGrid(parts, rows: outputCount, columns: inputCount)
+        let packing = grid.packing
+        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.units, 64 * grid.bits])
     }
 
     /// Packs codes, one byte for each weight, [rows, columns], and their scales and zeros, [rows, groups].
@@ -59,8 +50,7 @@ package struct GroupedCodes: PackedLayout {
     }
 
     package var packed: pith_packed {
-        packing.packed(
-            pith_packing(UInt32(bits)), codes, unitBytes: 64 * bits, scales, zeros: zeros, zero: 1 << (bits - 1))
+        grid.packed(pith_packing(UInt32(bits)), codes, unitBytes: 64 * bits)
     }
 }
 

@@ -15,12 +15,9 @@ package struct LowRank: StoredLinear {
 
     private let left: DenseOperator
     private let right: DenseOperator
-    private let key = Key()
+    private let product: ProductOperator
 
-    /// Names the product with the flat factor.
-    private final class Key: Sendable {}
-
-    package var storedBits: Int { left.storedBits + right.storedBits }
+    package var storedBits: Int { product.storedBits }
 
     package var stored: StoredParts {
         StoredParts(tensors: ["left": left.weight, "right": right.weight], parameters: ["rank": rank])
@@ -34,6 +31,7 @@ package struct LowRank: StoredLinear {
         guard left.weight.isFinite, right.weight.isFinite else {
             throw .data("part 'left' or 'right' holds a value that is not finite")
         }
+        product = try ProductOperator(left: left, right: right)
     }
 
     /// Rounds the factors B, [rows, rank], and A, [rank, columns], to half precision.
@@ -46,22 +44,11 @@ package struct LowRank: StoredLinear {
         try self.init(parts, shape: [left.rows, right.columns], layouts: WeightLayouts.catalogue)
     }
 
-    /// The product with the flat factor is made once, and shared by all parts of the tall one.
-    package func prepare(_ input: ActivationBlock, pool: ThreadPool) {
-        guard rank > 0, inputCount > 0 else { return }
-        let middle = input.prepareDerived(ObjectIdentifier(key), width: rank) { target in
-            input.multiply(by: LinearProduct(right, into: target), pool: pool)
-        }
-        left.prepare(middle, pool: pool)
-    }
+    package func prepare(_ input: ActivationBlock, pool: ThreadPool) { product.prepare(input, pool: pool) }
 
     package func multiply(
         _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        guard rank > 0, inputCount > 0 else {
-            for row in 0..<input.rows { (output + row * stride).update(repeating: 0, count: outputs.count) }
-            return
-        }
-        left.multiply(outputs, input.derived(ObjectIdentifier(key)), into: output, stride: stride)
+        product.multiply(outputs, input, into: output, stride: stride)
     }
 }

@@ -16,39 +16,29 @@ package struct MaskedCodes: PackedLayout {
     package let outputCount: Int
     package let inputCount: Int
     /// Bits of a code.
-    package let bits: Int
+    package var bits: Int { grid.bits }
     /// Columns that share a scale, whether their weights are kept or not.
-    package let groupSize: Int
+    package var groupSize: Int { grid.groupSize }
 
-    package let packing: Packing
+    package var packing: Packing { grid.packing }
+    private let grid: CodeGrid
     private let mask: StoredTensor
     private let codes: StoredTensor
     private let offsets: StoredTensor
-    private let scales: StoredTensor
-    private let zeros: StoredTensor?
 
     /// Bytes that vectors may read behind the last code.
     private static let margin = 64
 
     package var storedBits: Int { stored.storedBits }
 
-    package var stored: StoredParts {
-        var parts = StoredParts(
-            tensors: ["mask": mask, "codes": codes, "offsets": offsets, "scales": scales],
-            parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["zeros"] = zeros
-        return parts
-    }
+    package var stored: StoredParts { grid.stored(with: ["mask": mask, "codes": codes, "offsets": offsets]) }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         (outputCount, inputCount) = try matrixExtents(shape)
-        bits = try parts.parameter("bits", in: 2...8)
-        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
+        grid = try CodeGrid(parts, rows: outputCount, columns: inputCount)
+        let packing = grid.packing
         mask = try parts.tensor("mask", .uint8, [packing.blocks, packing.units, 64])
         offsets = try parts.tensor("offsets", .uint32, [packing.blocks]).aligned
-        scales = try packing.scales(parts)
-        zeros = try packing.zeros(parts, bits: bits)
         guard let codes = parts.tensors["codes"], codes.type == .uint8, codes.shape.count == 1 else {
             throw .data("part 'codes' is no list of bytes")
         }
@@ -114,9 +104,7 @@ package struct MaskedCodes: PackedLayout {
     }
 
     package var packed: pith_packed {
-        var packed = packing.packed(
-            pith_packing(PITH_MASKED_2.rawValue + UInt32(bits - 2)), codes, unitBytes: 1, scales, zeros: zeros,
-            zero: 1 << (bits - 1))
+        var packed = grid.packed(pith_packing(PITH_MASKED_2.rawValue + UInt32(bits - 2)), codes, unitBytes: 1)
         packed.masks = mask.byteValues.baseAddress
         packed.offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress
         return packed

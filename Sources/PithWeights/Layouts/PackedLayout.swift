@@ -66,7 +66,7 @@ package struct Packing: Sendable {
     }
 
     /// The parts `scales` and, if there are any, `zeros`, of values [rows, groups].
-    func gridParts(scales: [Float], zeros: [UInt8]?) -> [String: StoredTensor] {
+    func gridParts(scales: [Float], zeros: [UInt8]? = nil) -> [String: StoredTensor] {
         precondition(scales.count == rows * groups, "a scale for each group")
         var parts = ["scales": StoredTensor(blocked(scales), as: .float16)]
         parts["zeros"] = zeros.map { zeros in
@@ -111,6 +111,38 @@ package struct Packing: Sendable {
             throw .data("part 'zeros' holds \(largest)", remedy: "\(bits)-bit codes end at \((1 << bits) - 1)")
         }
         return zeros
+    }
+}
+
+/// Integer codes of 2 to 8 bits with a scale, and perhaps a zero point, for each group: what the layouts of such codes
+/// have in common.
+struct CodeGrid: Sendable {
+    let bits: Int
+    let groupSize: Int
+    let packing: Packing
+    private let scales: StoredTensor
+    private let zeros: StoredTensor?
+
+    /// Takes the parts `scales` and `zeros` and the parameters `bits` and `groupSize`, checked.
+    init(_ parts: StoredParts, rows: Int, columns: Int, unitsAlone: Bool = false) throws(PithError) {
+        bits = try parts.parameter("bits", in: 2...8)
+        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
+        packing = try Packing(rows: rows, columns: columns, groupSize: groupSize, unitsAlone: unitsAlone)
+        scales = try packing.scales(parts)
+        zeros = try packing.zeros(parts, bits: bits)
+    }
+
+    /// The parts and parameters again, with the parts that hold the codes.
+    func stored(with tensors: [String: StoredTensor]) -> StoredParts {
+        var parts = StoredParts(tensors: tensors, parameters: ["bits": bits, "groupSize": groupSize])
+        parts.tensors["scales"] = scales
+        parts.tensors["zeros"] = zeros
+        return parts
+    }
+
+    /// A matrix on this grid as the kernels take it.
+    func packed(_ kind: pith_packing, _ codes: StoredTensor, unitBytes: Int) -> pith_packed {
+        packing.packed(kind, codes, unitBytes: unitBytes, scales, zeros: zeros, zero: 1 << (bits - 1))
     }
 }
 

@@ -45,13 +45,8 @@ package struct ScaledFloats: StoredLinear, RowDecodable {
         let (rows, columns) = (weight.rows, weight.columns)
         let groups = (columns + groupSize - 1) / groupSize
         let largest: Float = type == .float8e5m2 ? 57344 : 448
-        var scales = Tensor(rows: rows, columns: groups)
-        for row in 0..<rows {
-            for start in stride(from: 0, to: columns, by: groupSize) {
-                let group = weight.values[row * columns + start..<row * columns + min(columns, start + groupSize)]
-                scales[row, start / groupSize] = group.reduce(0) { max($0, abs($1)) } / largest
-            }
-        }
+        var scales = Tensor(
+            shape: [rows, groups], values: weight.mapGroups(of: groupSize) { largestMagnitude($0) / largest })
         guard scales.values.allSatisfy(\.isFinite) else { throw .data("the weights are not finite") }
         // Halves where they are not too coarse.
         let areHalves = scales.values.allSatisfy { $0 == 0 || (0x1p-14...65504).contains($0) }

@@ -36,15 +36,13 @@ package struct TernaryCodes: PackedLayout {
     /// Packs −1, 0 and 1, [rows, columns], with scales, [rows, groups].
     package init(signs: [Int8], scales: [Float], rows: Int, columns: Int, groupSize: Int) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
-        precondition(signs.count == rows * columns && scales.count == rows * packing.groups, "parts do not fit")
+        precondition(signs.count == rows * columns, "a sign for each weight")
         let units = packing.unitBytes(of: signs.map { UInt8($0 + 1) })
-        let parts = StoredParts(
-            tensors: [
-                "codes": StoredTensor(
-                    bytes: packTrits(units, unitsOfRow: packing.units),
-                    shape: [packing.blocks, Self.blockBytes(units: packing.units)]),
-                "scales": StoredTensor(packing.blocked(scales), as: .float16),
-            ], parameters: ["groupSize": groupSize])
+        var parts = StoredParts(
+            tensors: packing.gridParts(scales: scales), parameters: ["groupSize": groupSize])
+        parts.tensors["codes"] = StoredTensor(
+            bytes: packTrits(units, unitsOfRow: packing.units),
+            shape: [packing.blocks, Self.blockBytes(units: packing.units)])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 

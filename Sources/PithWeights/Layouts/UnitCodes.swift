@@ -14,40 +14,30 @@ package struct UnitCodes: PackedLayout {
     package let outputCount: Int
     package let inputCount: Int
     /// Bits of a code.
-    package let bits: Int
+    package var bits: Int { grid.bits }
     /// Columns that share a scale.
-    package let groupSize: Int
+    package var groupSize: Int { grid.groupSize }
 
-    package let packing: Packing
+    package var packing: Packing { grid.packing }
+    private let grid: CodeGrid
     private let units: StoredTensor
     private let offsets: StoredTensor
     private let codes: StoredTensor
-    private let scales: StoredTensor
-    private let zeros: StoredTensor?
 
     package var storedBits: Int { stored.storedBits }
 
-    package var stored: StoredParts {
-        var parts = StoredParts(
-            tensors: ["units": units, "offsets": offsets, "codes": codes, "scales": scales],
-            parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["zeros"] = zeros
-        return parts
-    }
+    package var stored: StoredParts { grid.stored(with: ["units": units, "offsets": offsets, "codes": codes]) }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         (outputCount, inputCount) = try matrixExtents(shape)
-        bits = try parts.parameter("bits", in: 2...8)
-        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize, unitsAlone: true)
+        grid = try CodeGrid(parts, rows: outputCount, columns: inputCount, unitsAlone: true)
+        let packing = grid.packing
         guard let units = parts.tensors["units"], units.type == .uint16, units.shape.count == 1 else {
             throw .data("part 'units' is no list of U16")
         }
         self.units = units.aligned
         offsets = try parts.tensor("offsets", .uint32, [packing.blocks + 1]).aligned
-        codes = try parts.tensor("codes", .uint8, [units.count, 64 * bits])
-        scales = try packing.scales(parts)
-        zeros = try packing.zeros(parts, bits: bits)
+        codes = try parts.tensor("codes", .uint8, [units.count, 64 * grid.bits])
         try validateUnits()
     }
 
@@ -111,8 +101,7 @@ package struct UnitCodes: PackedLayout {
     }
 
     package var packed: pith_packed {
-        var packed = packing.packed(
-            pith_packing(UInt32(bits)), codes, unitBytes: 64 * bits, scales, zeros: zeros, zero: 1 << (bits - 1))
+        var packed = grid.packed(pith_packing(UInt32(bits)), codes, unitBytes: 64 * bits)
         packed.kept_units = units.bitPatterns.baseAddress
         packed.offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress
         return packed

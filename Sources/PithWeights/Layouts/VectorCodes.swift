@@ -67,9 +67,7 @@ package struct VectorCodes: PackedLayout {
     ) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
         let (chunks, fours, bookCount) = ((columns + dimension - 1) / dimension, 8 / dimension, codes.count)
-        precondition(
-            codes.allSatisfy { $0.count == rows * chunks } && scales.count == rows * packing.groups,
-            "parts do not fit")
+        precondition(codes.allSatisfy { $0.count == rows * chunks }, "a code for each chunk")
         let entryCount = books.count / (bookCount * dimension)
         var bytes = [UInt8](repeating: 0, count: packing.blocks * packing.units * fours * bookCount * 64)
         for (book, codes) in codes.enumerated() {
@@ -82,16 +80,14 @@ package struct VectorCodes: PackedLayout {
                 }
             }
         }
-        let parts = StoredParts(
-            tensors: [
-                "codes": StoredTensor(
-                    bytes: bytes, shape: [packing.blocks, packing.units, fours, bookCount, 64]),
-                "books": StoredTensor(books, as: .int8, shape: [bookCount, entryCount, dimension]),
-                "scales": StoredTensor(packing.blocked(scales), as: .float16),
-            ],
+        var parts = StoredParts(
+            tensors: packing.gridParts(scales: scales),
             parameters: [
                 "dimension": dimension, "books": bookCount, "entries": entryCount, "groupSize": groupSize,
             ])
+        parts.tensors["codes"] = StoredTensor(
+            bytes: bytes, shape: [packing.blocks, packing.units, fours, bookCount, 64])
+        parts.tensors["books"] = StoredTensor(books, as: .int8, shape: [bookCount, entryCount, dimension])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 

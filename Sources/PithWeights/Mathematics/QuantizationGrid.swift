@@ -37,6 +37,32 @@ struct GridOptions: Sendable {
     }
 }
 
+extension Tensor {
+    /// Columns of a group: all of a row where `group` is 0.
+    func groupSize(_ group: Int) -> Int { group == 0 ? max(1, columns) : group }
+
+    /// What `body` makes of the weights of each group of a row, [rows, groups]; the last of a row may be shorter.
+    func mapGroups<Result>(of groupSize: Int, _ body: (ArraySlice<Float>) -> Result) -> [Result] {
+        (0..<rows).flatMap { row in
+            stride(from: 0, to: columns, by: groupSize).map { start in
+                body(values[row * columns + start..<row * columns + min(columns, start + groupSize)])
+            }
+        }
+    }
+}
+
+/// Scales as they are stored, rounded to half precision.
+func storedScales(_ scales: [Float]) throws(PithError) -> [Float] {
+    let stored = roundedToHalf(scales)
+    guard stored.allSatisfy(\.isFinite) else {
+        throw .data("the weights are too large for scales in half precision")
+    }
+    return stored
+}
+
+/// The largest |weight|.
+func largestMagnitude(_ weights: some Sequence<Float>) -> Float { weights.reduce(0) { max($0, abs($1)) } }
+
 /// The levels that weights are rounded to: (code − zero) · scale, with scale and zero for each group of a row.
 ///
 /// Zero is a level of every group, so that rounding never moves a weight further than dropping it would.
@@ -57,30 +83,17 @@ struct QuantizationGrid: Sendable {
         let columns = weight.columns
         bits = options.bits
         symmetric = options.symmetric
-        groupSize = options.group == 0 ? max(1, columns) : options.group
+        groupSize = weight.groupSize(options.group)
         groups = (columns + groupSize - 1) / groupSize
         let levels = Float((1 << bits) - 1)
-        var scales: [Float] = []
-        var lows: [Float] = []
-        for row in 0..<weight.rows {
-            for start in stride(from: 0, to: columns, by: groupSize) {
-                var (low, high) = Self.span(
-                    weight.values[row * columns + start..<row * columns + min(columns, start + groupSize)])
-                if symmetric {
-                    high = max(-low, high)
-                    low = -high
-                }
-                scales.append((high - low) / levels)
-                lows.append(low)
-            }
+        let spans = weight.mapGroups(of: groupSize) { [symmetric] weights in
+            let (low, high) = Self.span(weights)
+            let most = max(-low, high)
+            return symmetric ? (low: -most, high: most) : (low: low, high: high)
         }
-        let stored = roundedToHalf(scales)
-        guard stored.allSatisfy(\.isFinite) else {
-            throw .data("the weights are too large for scales in half precision")
-        }
+        scales = try storedScales(spans.map { ($0.high - $0.low) / levels })
         let middle = Float(1 << (bits - 1))
-        self.scales = stored
-        zeros = zip(lows, stored).map { [symmetric] low, scale in
+        zeros = zip(spans.map(\.low), scales).map { [symmetric] low, scale in
             symmetric ? middle : scale > 0 ? min(levels, max(0, (-low / scale).rounded(.toNearestOrEven))) : 0
         }
     }

@@ -75,7 +75,7 @@ private func assign(_ chunks: WeightChunks, _ book: inout LearnedBook, pool: Thr
     let kernels = kernels
     chunks.values.withUnsafeBufferPointer { values in
         book.codes.withUnsafeMutableBufferPointer { codes in
-            let (values, codes) = (values.baseAddress!, SendablePointer(value: codes.baseAddress!))
+            let (values, codes) = (values.baseAddress!, codes.baseAddress!)
             pool.forEachBlock(of: chunks.count, grain: 4) { block in
                 for chunk in block {
                     // |x − e|² by columns' importance h is a constant, and Σ h·e² − Σ x·2h·e.
@@ -93,7 +93,7 @@ private func assign(_ chunks: WeightChunks, _ book: inout LearnedBook, pool: Thr
                     }
                     kernels.nearest(
                         values + chunk * dimension, Int64(chunks.rows), Int64(chunks.count * dimension),
-                        Int64(dimension), factors, biases, codes.value + chunk, Int64(chunks.count))
+                        Int64(dimension), factors, biases, codes + chunk, Int64(chunks.count))
                 }
             }
         }
@@ -107,10 +107,10 @@ private func moveEntries(_ chunks: WeightChunks, _ book: inout LearnedBook, pool
     let parts = min(16, chunks.rows)
     var sums = [Double](repeating: 0, count: parts * 2 * size)
     sums.withUnsafeMutableBufferPointer { sums in
-        let sums = SendablePointer(value: sums.baseAddress!)
+        let base = sums.baseAddress!
         pool.forEachBlock(of: parts, grain: 1) { block in
             for part in block {
-                let sums = sums.value + part * 2 * size
+                let sums = base + part * 2 * size
                 for row in part * chunks.rows / parts..<(part + 1) * chunks.rows / parts {
                     addRow(row, chunks, book.codes, to: sums, size: size)
                 }
@@ -143,6 +143,3 @@ private func addRow(
         }
     }
 }
-
-/// A pointer that the parts of a loop share, each writing what is its own.
-private struct SendablePointer<Value>: @unchecked Sendable { let value: UnsafeMutablePointer<Value> }

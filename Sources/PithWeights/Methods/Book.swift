@@ -33,13 +33,10 @@ struct Book: WeightCodec {
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let weight = problem.weight
-        let groupSize = group == 0 ? max(1, weight.columns) : group
+        let groupSize = weight.groupSize(group)
         // 1. The largest weight of each group becomes the largest entry.
         let largest = Float(table?.largest ?? 127)
-        let scales = roundedToHalf(largestMagnitudes(weight, groupSize: groupSize).map { $0 / largest })
-        guard scales.allSatisfy(\.isFinite) else {
-            throw .data("the weights are too large for scales in half precision")
-        }
+        let scales = try storedScales(weight.mapGroups(of: groupSize) { largestMagnitude($0) / largest })
         // 2. Learn what table fits the weights as multiples of their scales.
         let table = table ?? learnedTable(weight, scales, groupSize: groupSize, bits: bits)
         // 3. Round.
@@ -53,17 +50,6 @@ struct Book: WeightCodec {
         return try BookCodes(
             codes: codes, book: table.entries, scales: scales, rows: weight.rows, columns: weight.columns, bits: bits,
             groupSize: groupSize)
-    }
-}
-
-/// The largest |weight| of each group of a row, [rows, groups].
-func largestMagnitudes(_ weight: Tensor, groupSize: Int) -> [Float] {
-    (0..<weight.rows).flatMap { row in
-        stride(from: 0, to: weight.columns, by: groupSize).map { start in
-            (start..<min(weight.columns, start + groupSize)).reduce(0) {
-                max($0, abs(weight.values[row * weight.columns + $1]))
-            }
-        }
     }
 }
 

@@ -17,10 +17,7 @@ struct FP8: WeightCodec {
 
     init(_ options: OptionValues) throws(PithError) {
         type = options.text("format") == "e5m2" ? .float8e5m2 : .float8e4m3
-        group = options.integer("group")
-        guard group % 32 == 0 else {
-            throw .usage("group=\(group) is no multiple of 32", remedy: "for example group=128, or 0 for the whole row")
-        }
+        group = try GridOptions.group(options)
     }
 
     var needs: CalibrationNeeds { .nothing }
@@ -28,6 +25,6 @@ struct FP8: WeightCodec {
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let weight = problem.weight
         return try ScaledFloats(
-            weight, as: type, groupSize: group == 0 ? max(1, weight.columns) : group, pool: problem.pool)
+            weight, as: type, groupSize: weight.groupSize(group), pool: problem.pool)
     }
 }

@@ -24,22 +24,11 @@ struct Ternary: WeightCodec {
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let weight = problem.weight
-        let groupSize = group == 0 ? max(1, weight.columns) : group
-        var (signs, scales) = ([Int8](), [Float]())
-        for row in 0..<weight.rows {
-            for start in stride(from: 0, to: weight.columns, by: groupSize) {
-                let first = row * weight.columns + start
-                let weights = weight.values[first..<first + min(groupSize, weight.columns - start)]
-                let (scale, those) = ternary(weights, threshold: threshold)
-                signs += those
-                scales.append(scale)
-            }
-        }
-        guard roundedToHalf(scales).allSatisfy(\.isFinite) else {
-            throw .data("the weights are too large for scales in half precision")
-        }
+        let groupSize = weight.groupSize(group)
+        let groups = weight.mapGroups(of: groupSize) { ternary($0, threshold: threshold) }
         return try TernaryCodes(
-            signs: signs, scales: scales, rows: weight.rows, columns: weight.columns, groupSize: groupSize)
+            signs: groups.flatMap(\.signs), scales: storedScales(groups.map(\.scale)), rows: weight.rows,
+            columns: weight.columns, groupSize: groupSize)
     }
 }
 

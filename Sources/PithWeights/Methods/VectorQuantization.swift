@@ -37,9 +37,9 @@ struct VectorQuantization: WeightCodec {
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let weight = problem.weight
-        let groupSize = group == 0 ? max(1, weight.columns) : group
+        let groupSize = weight.groupSize(group)
         // 1. Rows of one size: each group by the root of its mean square.
-        let sizes = rootMeanSquares(weight, groupSize: groupSize)
+        let sizes = weight.mapGroups(of: groupSize, rootMeanSquare)
         var chunks = WeightChunks(
             weight, sizes: sizes, groupSize: groupSize, dimension: dimension,
             importance: norms ? importance(try problem.columnSquares()) : nil)
@@ -63,17 +63,12 @@ struct VectorQuantization: WeightCodec {
         // 4. Entries become whole numbers of steps.
         let (rounded, steps) = roundEntries(of: learned, chunks, pool: problem.pool)
         let whole = rounded.flatMap { $0.entries.map { Int8(($0 * steps).rounded()) } }
-        let scales = sizes.map { $0 / steps }
-        guard roundedToHalf(scales).allSatisfy(\.isFinite) else {
-            throw .data("the weights are too large for scales in half precision")
-        }
+        let scales = try storedScales(sizes.map { $0 / steps })
         return try VectorCodes(
             codes: rounded.map { $0.codes }, books: whole, dimension: dimension, scales: scales, rows: weight.rows,
             columns: weight.columns, groupSize: groupSize)
     }
 }
-
-private func largestMagnitude(_ values: [Float]) -> Float { values.reduce(0) { max($0, abs($1)) } }
 
 /// Rounds entries to whole numbers of steps, book by book: later ones make up for the rounding of earlier ones. There
 /// are as many steps in 1 as let no entry, and no sum of those that are used, leave −127…127.
@@ -98,17 +93,9 @@ private func roundEntries(
     }
 }
 
-/// The root of the mean square of each group of a row, [rows, groups].
-private func rootMeanSquares(_ weight: Tensor, groupSize: Int) -> [Float] {
-    (0..<weight.rows).flatMap { row in
-        stride(from: 0, to: weight.columns, by: groupSize).map { start in
-            let end = min(weight.columns, start + groupSize)
-            let squares = weight.values[row * weight.columns + start..<row * weight.columns + end].reduce(0) {
-                $0 + $1 * $1
-            }
-            return (squares / Float(end - start)).squareRoot()
-        }
-    }
+/// The root of the mean square.
+private func rootMeanSquare(_ weights: ArraySlice<Float>) -> Float {
+    (weights.reduce(0) { $0 + $1 * $1 } / Float(weights.count)).squareRoot()
 }
 
 /// Squared norms of the inputs with the mean 1; inputs hardly ever seen count a little all the same.
