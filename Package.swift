@@ -52,6 +52,7 @@ var targets: [Target] = [
 
     // The planes.
     room("PithWeights", models + ["PithCoding"]),
+    room("PithData", models + ["PithCoding"]),
 
     // The ruler.
     room("PithEvaluation", models + ["PithWeights"]),
@@ -60,7 +61,8 @@ var targets: [Target] = [
     .target(
         name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano"), .copy("text")],
         swiftSettings: swiftSettings),
-    room("Pith", models + ["PithCoding", "PithWeights", "PithEvaluation", "PithTraining", "PithBuiltIn"]),
+    room(
+        "Pith", models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining", "PithBuiltIn"]),
     .executableTarget(
         name: "pith-cli",
         dependencies: ["Pith", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -76,6 +78,7 @@ var targets: [Target] = [
     tests(of: "PithModels"),
     tests(of: "PithTraining"),
     tests(of: "PithWeights"),
+    tests(of: "PithData", ["PithCoding", "Pith"]),
     tests(of: "PithEvaluation", ["Pith"]),
 ]
 

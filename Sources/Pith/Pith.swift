@@ -2,6 +2,7 @@
 @_exported import PithBuiltIn
 @_exported import PithCoding
 @_exported import PithCore
+@_exported import PithData
 @_exported import PithEvaluation
 @_exported import PithFormats
 @_exported import PithModels

@@ -55,14 +55,12 @@ extension UnsafeRawBufferPointer {
 
 extension PithError {
     /// A stream that ends before its last symbol.
-    @usableFromInline
-    static func truncated(at offset: Int) -> PithError {
+    public static func truncated(at offset: Int) -> PithError {
         .data("the coded stream ends too early", at: "byte \(offset)", remedy: "the data are cut or damaged")
     }
 
     /// A stream that no encoder writes.
-    @usableFromInline
-    static func invalidStream(_ message: String) -> PithError {
+    public static func invalidStream(_ message: String) -> PithError {
         .data(message, remedy: "the data are damaged")
     }
 }

@@ -11,10 +11,12 @@ public struct RangeDecoder: Sendable {
     // How far the stream's number lies above the interval's low end; always below `range`.
     @usableFromInline var code: UInt32 = 0
     @usableFromInline var range: UInt32 = .max
+    // How many zeros may be read behind the end.
+    @usableFromInline let padding: Int
 
-    /// Opens a stream.
-    public init(_ region: ByteRegion) throws(PithError) {
-        (self.region, bytes) = (region, region.bytes)
+    /// Opens a stream. Of one that `isCut`, only symbols are decoded that do not depend on what is missing.
+    public init(_ region: ByteRegion, isCut: Bool = false) throws(PithError) {
+        (self.region, bytes, padding) = (region, region.bytes, isCut ? 0 : 3)
         for _ in 0..<4 { code = code << 8 | UInt32(try nextByte()) }
         guard code < range else { throw .invalidStream("the stream's number lies outside of its interval") }
     }
@@ -98,7 +100,7 @@ public struct RangeDecoder: Sendable {
     mutating func nextByte() throws(PithError) -> UInt8 {
         defer { offset += 1 }
         if offset < bytes.count { return bytes[offset] }
-        guard offset < bytes.count + 3 else { throw .truncated(at: offset) }
+        guard offset < bytes.count + padding else { throw .truncated(at: offset) }
         return 0
     }
 }
