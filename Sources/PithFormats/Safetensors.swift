@@ -33,6 +33,16 @@ public struct SafetensorsFile: Sendable {
         } catch { throw error.within(path) }
     }
 
+    /// Where the tensors lie in the safetensors file that `region` holds, in order. Throws if it is none.
+    public static func ranges(in region: ByteRegion) throws(PithError) -> [TensorRange] {
+        let header = try SafetensorsHeader(region)
+        _ = try header.tensors(in: region)
+        return header.entries.sorted { ($0.begin, $0.end) < ($1.begin, $1.end) }.map {
+            TensorRange(
+                range: header.dataOffset + $0.begin..<header.dataOffset + $0.end, encoding: .elements($0.type))
+        }
+    }
+
     /// The tensor of that name.
     public subscript(name: String) -> StoredTensor? { tensors[name] }
 }
