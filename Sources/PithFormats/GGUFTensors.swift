@@ -74,7 +74,8 @@ private struct GGUFReader {
 
     private mutating func skipKey() throws(PithError) {
         let length = try count(leastSize: 1)
-        let isAlignment = length <= bytes.count - offset
+        let isAlignment =
+            length <= bytes.count - offset
             && bytes[offset..<offset + length].elementsEqual("general.alignment".utf8)
         try skip(length)
         let type = try word32()

@@ -7,7 +7,7 @@ import Pith
 struct PithCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pith",
-        abstract: "Compress language models, and measure what it costs.",
+        abstract: "Compress language models, and compress everything else with them.",
         discussion: """
             A model is a folder with config.json, tokenizer.json and model.safetensors, or the name of a built-in \
             model (nano). What to do is a spec: name:option=value,option=value, composed with +, for example \
@@ -19,7 +19,8 @@ struct PithCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
-            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
+            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, MethodsCommand.self,
+            MeasureCommand.self,
         ])
 
     static func main() {

@@ -200,7 +200,9 @@ public struct ArchiveReader {
         return zip(wave, results).flatMap { part, result -> [Piece] in
             if let content = result?.content { return [.content(content)] }
             let saved = result?.saved ?? []
-            let reason = part.payload.damage ?? result?.failure ?? .invalidStream("a segment is damaged")
+            let reason =
+                part.payload.damage ?? result?.failure
+                ?? .data("some of the bytes are wrong: their checksum differs", remedy: "the archive is damaged")
             return [.content(saved), .lost(part.header.count - saved.count, reason)]
         }
     }
@@ -237,7 +239,8 @@ public struct ArchiveReader {
         let method: any DataMethod
         do { method = try DataCatalogue.method(for: Spec(parsing: header.spec)) } catch {
             throw .data(
-                "was coded by '\(header.spec)': \(error.message)", remedy: "a newer version of Pith may know the method")
+                "was coded by '\(header.spec)': \(error.message)", remedy: "a newer version of Pith may know the method"
+            )
         }
         guard let name = method.modelName else { return method }
         let model = try context.models.open(name, pool: context.pool)

@@ -119,7 +119,9 @@ struct ContentPart: Equatable {
 
     private static func bitmap(_ bytes: UnsafeRawBufferPointer) -> [ContentPart]? {
         guard bytes.count > 54, bytes.prefix(2).elementsEqual("BM".utf8) else { return nil }
-        func word(_ offset: Int) -> Int { Int(bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self).littleEndian) }
+        func word(_ offset: Int) -> Int {
+            Int(bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self).littleEndian)
+        }
         let (start, width, height) = (word(10), word(18), abs(word(22)))
         let (bits, compression) = (Int(bytes[28]), word(30))
         guard compression == 0, [8, 24, 32].contains(bits), (1...1 << 20).contains(width), height < 1 << 20 else {
