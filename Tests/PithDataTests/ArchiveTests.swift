@@ -3,6 +3,7 @@ import Pith
 import PithCore
 import PithData
 import PithTensor
+import PithTestSupport
 import Testing
 
 struct ArchiveTests {
@@ -65,48 +66,51 @@ struct ArchiveTests {
     }
 
     @Test func whatStandsBeforeDamageIsSaved() throws {
-        // Text, then noise: two segments, of which the first is damaged near its end.
-        let (first, second) = (Self.text(900_000), Self.noise(50_000))
-        let folder = try TestFolder()
-        try AtomicFile.write(first, to: folder.path("a.txt"))
-        try AtomicFile.write(second, to: folder.path("b.bin"))
-        let sink = MemorySink()
-        var options = ZipOptions()
-        options.level = .fast
-        let input = try ArchiveInput(paths: [folder.path("a.txt"), folder.path("b.bin")])
-        let segments = try Zip.write(input, to: sink, options, Self.context)
-        #expect(segments.count == 3)
-        var damaged = sink.bytes
-        damaged[segments[0].storedCount + segments[1].storedCount * 3 / 4] ^= 16
-        var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: damaged)), Self.context)
-        let losses = try Unzip.extract(&reader, into: folder.path("out"), salvaging: true)
-        #expect(losses.map(\.path) == ["a.txt"])
-        let saved = try Files.bytes(folder.path("out/a.txt.damaged"))
-        let right = saved.count - losses[0].count
-        #expect(right > first.count / 8)
-        #expect(saved.prefix(right) == first.prefix(right))
-        #expect(try Files.bytes(folder.path("out/b.bin")) == second)
+        try TestData.withTemporaryFolder { folder in
+            // Text, then noise: two segments, of which the first is damaged near its end.
+            let (first, second) = (Self.text(900_000), Self.noise(50_000))
+            try AtomicFile.write(first, to: joinPath(folder, "a.txt"))
+            try AtomicFile.write(second, to: joinPath(folder, "b.bin"))
+            let sink = MemorySink()
+            var options = ZipOptions()
+            options.level = .fast
+            let input = try ArchiveInput(paths: [joinPath(folder, "a.txt"), joinPath(folder, "b.bin")])
+            let segments = try Zip.write(input, to: sink, options, Self.context)
+            #expect(segments.count == 3)
+            var damaged = sink.bytes
+            damaged[segments[0].storedCount + segments[1].storedCount * 3 / 4] ^= 16
+            var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: damaged)), Self.context)
+            let losses = try Unzip.extract(&reader, into: joinPath(folder, "out"), salvaging: true)
+            #expect(losses.map(\.path) == ["a.txt"])
+            let saved = try Files.bytes(joinPath(folder, "out/a.txt.damaged"))
+            let right = saved.count - losses[0].count
+            #expect(right > first.count / 8)
+            #expect(saved.prefix(right) == first.prefix(right))
+            #expect(try Files.bytes(joinPath(folder, "out/b.bin")) == second)
+        }
     }
 
     @Test func foldersComeBack() throws {
-        let folder = try TestFolder()
-        try Files.makeFolder(folder.path("in/deep/empty"))
-        try AtomicFile.write(Self.text(4000), to: folder.path("in/one.txt"))
-        try AtomicFile.write([UInt8](), to: folder.path("in/deep/nothing"))
-        try AtomicFile.write(Self.noise(300), to: folder.path("in/deep/ö x.bin"))
-        chmod(folder.path("in/one.txt"), 0o640)
-        try FileManager.default.createSymbolicLink(atPath: folder.path("in/link"), withDestinationPath: "one.txt")
-        let sink = MemorySink()
-        try Zip.write(try ArchiveInput(paths: [folder.path("in")]), to: sink, ZipOptions(), Self.context)
-        var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: sink.bytes)), Self.context)
-        #expect(try Unzip.extract(&reader, into: folder.path("out"), salvaging: false) == [])
-        #expect(try Files.bytes(folder.path("out/in/one.txt")) == Self.text(4000))
-        #expect(try Files.bytes(folder.path("out/in/link")) == Self.text(4000))
-        #expect(try Files.bytes(folder.path("out/in/deep/nothing")) == [])
-        #expect(try Files.bytes(folder.path("out/in/deep/ö x.bin")) == Self.noise(300))
-        #expect(Files.isFolder(folder.path("out/in/deep/empty")))
-        let attributes = try FileManager.default.attributesOfItem(atPath: folder.path("out/in/one.txt"))
-        #expect(attributes[.posixPermissions] as? Int == 0o640)
+        try TestData.withTemporaryFolder { folder in
+            try Files.makeFolder(joinPath(folder, "in/deep/empty"))
+            try AtomicFile.write(Self.text(4000), to: joinPath(folder, "in/one.txt"))
+            try AtomicFile.write([UInt8](), to: joinPath(folder, "in/deep/nothing"))
+            try AtomicFile.write(Self.noise(300), to: joinPath(folder, "in/deep/ö x.bin"))
+            chmod(joinPath(folder, "in/one.txt"), 0o640)
+            try FileManager.default.createSymbolicLink(
+                atPath: joinPath(folder, "in/link"), withDestinationPath: "one.txt")
+            let sink = MemorySink()
+            try Zip.write(try ArchiveInput(paths: [joinPath(folder, "in")]), to: sink, ZipOptions(), Self.context)
+            var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: sink.bytes)), Self.context)
+            #expect(try Unzip.extract(&reader, into: joinPath(folder, "out"), salvaging: false) == [])
+            #expect(try Files.bytes(joinPath(folder, "out/in/one.txt")) == Self.text(4000))
+            #expect(try Files.bytes(joinPath(folder, "out/in/link")) == Self.text(4000))
+            #expect(try Files.bytes(joinPath(folder, "out/in/deep/nothing")) == [])
+            #expect(try Files.bytes(joinPath(folder, "out/in/deep/ö x.bin")) == Self.noise(300))
+            #expect(Files.isFolder(joinPath(folder, "out/in/deep/empty")))
+            let attributes = try FileManager.default.attributesOfItem(atPath: joinPath(folder, "out/in/one.txt"))
+            #expect(attributes[.posixPermissions] as? Int == 0o640)
+        }
     }
 
     @Test(arguments: ["../x", "/x", "a/../../x", "a//b", ""])
@@ -143,17 +147,4 @@ struct ArchiveTests {
         }
         #expect(pieces.value == 0xAFC1_84AD_7938_A354)
     }
-}
-
-/// A folder that is removed with its owner.
-final class TestFolder {
-    private let root: String
-
-    init() throws {
-        root = joinPath(NSTemporaryDirectory(), "pith-\(UUID().uuidString)")
-        try Files.makeFolder(root)
-    }
-    deinit { try? Files.remove(root) }
-
-    func path(_ name: String) -> String { joinPath(root, name) }
 }
