@@ -41,11 +41,17 @@ struct SharedOptions: ParsableArguments {
     @Option(help: "Threads to work with; by default one for each core.")
     var threads: Int?
 
+    @Option(help: "The instructions to compute with, by default the fastest of the machine; results do not change.")
+    var kernels: KernelPath?
+
     @Flag(help: "Show no progress.")
     var quiet = false
 
     func validate() throws {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads should be in 1…1024.") }
+        guard let kernels else { return }
+        guard kernels.isAvailable else { throw ValidationError("This machine has no \(kernels).") }
+        KernelPath.current = kernels
     }
 
     /// The threads to work with.
@@ -74,6 +80,16 @@ struct RuntimeOptions: ParsableArguments {
         model.cacheType = cache
         return model
     }
+}
+
+extension KernelPath: ExpressibleByArgument {
+    /// The path of a name, for example `avx2`.
+    public init?(argument: String) {
+        guard let path = Self.allCases.first(where: { "\($0)" == argument }) else { return nil }
+        self = path
+    }
+    /// The names, for help texts.
+    public static var allValueStrings: [String] { allCases.map { "\($0)" } }
 }
 
 extension ActivationPrecision: ExpressibleByArgument {}
