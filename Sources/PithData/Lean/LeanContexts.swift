@@ -1,8 +1,9 @@
 /// The contexts of the next byte, each hashed: what the bytes before it are to each model.
 struct LeanContexts {
+    /// The largest number of contexts.
+    static let capacity = 8
     /// The number of contexts.
-    static let count = 8
-
+    let count: Int
     /// [count]
     let hashes: UnsafeMutablePointer<UInt64>
     private let isText: Bool
@@ -13,8 +14,9 @@ struct LeanContexts {
     private var lastWord: UInt64 = 0
 
     init(_ profile: LeanProfile, arena: LeanArena) {
-        hashes = arena.take(UInt64.self, Self.count)
+        hashes = arena.take(UInt64.self, Self.capacity)
         isText = profile.isText
+        count = isText ? 6 : 8
         stride = profile.stride
     }
 
@@ -38,10 +40,8 @@ struct LeanContexts {
             lastWord = word
             word = 0
         }
-        set(4, recent & 0xFF_FFFF_FFFF)
-        set(5, word &+ UInt64(byte) &<< 56)
-        set(6, (word &+ lastWord &* 0x5851_F42D_4C95_7F2D) ^ UInt64(byte))
-        set(7, recent & 0xFF00 | lastWord &<< 16)
+        set(4, word &+ UInt64(byte) &<< 56)
+        set(5, (word &+ lastWord &* 0x5851_F42D_4C95_7F2D) ^ UInt64(byte))
     }
 
     @inline(__always)

@@ -70,19 +70,17 @@ struct LeanMatch {
     @inline(__always)
     mutating func stop() { (length, expected) = (0, 0) }
 
-    /// Writes two predictions for the bit that follows the bits of `partial` (behind a 1), of which `count` are known.
+    /// Writes the prediction for the bit that follows the bits of `partial` (behind a 1), of which `count` are known.
     @inline(__always)
-    mutating func predict(partial: Int, count: Int, into inputs: UnsafeMutablePointer<Int16>) {
+    mutating func predict(partial: Int, count: Int, into input: UnsafeMutablePointer<SIMD2<Int16>>) {
         guard length > 0 && expected &>> (8 &- count) == partial else {
             // Also behind a wrong bit: the rest of the byte has no expectation.
             stop()
-            (inputs[0], inputs[1], entry) = (0, 0, -1)
+            (input.pointee, entry) = (.zero, -1)
             return
         }
         entry = lengthClass &* 2 &+ (expected &>> (7 &- count) & 1)
-        let value = maps[entry]
-        inputs[0] = tables.stretch(value)
-        inputs[1] = Int16(truncatingIfNeeded: (Int32(value &>> 20) &- 2048) &>> 1)
+        input.pointee = tables.evidence(maps[entry])
     }
 
     /// Learns the bit that was predicted.

@@ -12,10 +12,12 @@ struct LeanPredictor {
     private var contexts: LeanContexts
     private var match: LeanMatch
     private var mixer: LeanMixer
-    private var refiners: (LeanRefiner, LeanRefiner)
+    private var refiner: LeanRefiner
 
     private let maps: UnsafeMutablePointer<UInt32>  // [historyCount, 256]
     private let current: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>>  // [historyCount]: slots of this half byte
+    private let lines: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>>  // [contexts]
+    private let checks: UnsafeMutablePointer<UInt8>  // [contexts]
     private let direct: UnsafeMutablePointer<UInt8>  // [257 (order 1 by byte, order 0), 17 halves, 16]
 
     /// Bytes taken in so far.
@@ -33,12 +35,14 @@ struct LeanPredictor {
     /// How likely runs go on: see `LeanTablePointers.learnt`.
     private var runEntry: UInt32 = 0
 
+    /// After how many bits the maps get no slower.
+    private static let mapLimit: UInt32 = 255
     /// How many bytes must have been as expected before whole bytes are coded.
     private static let runLength = 400
 
-    /// Contexts and the two direct ones.
-    private static let historyCount = LeanContexts.count + 2
-    private static let inputCount = (2 * historyCount + 2 + 1 + 7) / 8 * 8
+    /// The hashed contexts and the two direct ones.
+    private let historyCount: Int
+    private static let historyCapacity = LeanContexts.capacity + 2
     private static let sets = [256, 256, 32 * 16]
 
     /// Sizes of the tables.
@@ -46,16 +50,16 @@ struct LeanPredictor {
         let slotBits, windowBits, matchBits, refinerBits: Int
         init(_ profile: LeanProfile) {
             let size = profile.sizeBits
-            slotBits = min(max(size + 6, 12), 27)
+            slotBits = min(max(size + 4, 12), 27)
             windowBits = min(max(size, 12), 25)
             matchBits = min(max(size - 1, 8), 22)
-            refinerBits = min(max(size - 2, 8), 16)
+            refinerBits = min(max(size - 2, 8), 13)
         }
         var byteCount: Int {
             LeanTables.byteCount + 1 << slotBits + 1 << windowBits + LeanMatch.byteCount(bits: matchBits)
-                + LeanMixer.byteCount(inputs: inputCount, sets: sets) + 2 * LeanRefiner.byteCount(bits: refinerBits)
-                + LeanArena.size(UInt32.self, 256 * historyCount) + LeanArena.size(Int.self, historyCount)
-                + LeanArena.size(UInt8.self, 257 * 17 * 16) + LeanArena.size(UInt64.self, LeanContexts.count)
+                + LeanMixer.byteCount(sets: sets) + LeanRefiner.byteCount(bits: refinerBits)
+                + LeanArena.size(UInt32.self, 256 * historyCapacity) + LeanArena.size(Int.self, historyCapacity)
+                + LeanArena.size(UInt8.self, 257 * 17 * 16) + 3 * LeanArena.size(UInt64.self, LeanContexts.capacity)
         }
     }
 
@@ -70,18 +74,18 @@ struct LeanPredictor {
         window = LeanWindow(bits: sizes.windowBits, arena: arena)
         tables = LeanTables.copy(into: arena)
         contexts = LeanContexts(profile, arena: arena)
+        historyCount = contexts.count + 2
         match = LeanMatch(minimum: profile.isText ? 6 : 5, bits: sizes.matchBits, tables: tables, arena: arena)
         mixer = LeanMixer(
-            inputs: Self.inputCount, sets: Self.sets, weight: 12000, tables: tables, arena: arena)
-        refiners = (
-            LeanRefiner(bits: sizes.refinerBits, tables: tables, arena: arena),
-            LeanRefiner(bits: sizes.refinerBits, tables: tables, arena: arena)
-        )
-        maps = arena.take(UInt32.self, 256 * Self.historyCount)
-        for index in 0..<256 * Self.historyCount { maps[index] = LeanHistory.probability[index & 255] << 16 }
-        current = arena.take(UnsafeMutablePointer<UInt8>.self, Self.historyCount)
+            sets: Self.sets, weight: 12000, tables: tables, arena: arena)
+        refiner = LeanRefiner(bits: sizes.refinerBits, tables: tables, arena: arena)
+        maps = arena.take(UInt32.self, 256 * Self.historyCapacity)
+        for index in 0..<256 * Self.historyCapacity { maps[index] = LeanHistory.probability[index & 255] << 16 }
+        current = arena.take(UnsafeMutablePointer<UInt8>.self, Self.historyCapacity)
+        lines = arena.take(UnsafeMutablePointer<UInt8>.self, LeanContexts.capacity)
+        checks = arena.take(UInt8.self, LeanContexts.capacity)
         direct = arena.take(UInt8.self, 257 * 17 * 16)
-        mixer.inputs[2 * Self.historyCount + 2] = 256
+        mixer.inputs[historyCount + 1] = SIMD2(256, 0)
         mixer.rate = 30
         runEntry = 0xFFF0_0000
     }
@@ -112,58 +116,76 @@ struct LeanPredictor {
         mixer.choose(1, set: lastByte)
         mixer.choose(2, set: match.lengthClass &* 16 &+ confirmed)
         stretched = mixer.mix(finalSet: partial)
-        let plain = tables.squash(stretched)
-        let first = refiners.0.refine(stretched, context: partial | lastByte &<< 8)
-        let second = refiners.1.refine(
-            stretched,
-            context: Int(
-                truncatingIfNeeded: UInt32(truncatingIfNeeded: partial | lastByte &<< 8 | secondByte &<< 16)
-                    &* 0x9E37_79B1 &>> 12))
-        return min(max((2 &* plain &+ first &+ second) &>> 2, 1), 65535)
+        let refined = refiner.refine(stretched)
+        return min(max((tables.squash(stretched) &+ 3 &* refined) &>> 2, 1), 65535)
     }
 
     /// Learns the bit that `probability` was for.
     @inline(__always)
     mutating func update(_ bit: Int) {
         mixer.update(bit)
-        refiners.0.update(bit)
-        refiners.1.update(bit)
+        refiner.update(bit)
         match.update(bit)
-        learnHistories(bit)
         partial = partial &<< 1 | bit
         knownBits &+= 1
         if knownBits == 8 {
+            learnHistories(bit)
             take(UInt8(truncatingIfNeeded: partial))
             return
         } else if knownBits == 4 {
+            learnHistories(bit)
             node = 1
             beginSecondHalf()
+            predictHistories()
         } else {
-            node = node &<< 1 | bit
+            learnAndPredictHistories(bit)
         }
-        predictInputs()
+        predictRest()
     }
 
+    /// Lets the histories of all contexts, and their maps, learn a bit.
     @inline(__always)
     private func learnHistories(_ bit: Int) {
-        for index in 0..<Self.historyCount {
+        for index in 0..<historyCount {
             let history = current[index] + node
             let state = Int(history.pointee)
             let map = maps + (index &<< 8 &+ state)
-            map.pointee = tables.learnt(map.pointee, bit, limit: 255)
+            map.pointee = tables.learnt(map.pointee, bit, limit: Self.mapLimit)
             history.pointee = tables.next[state &<< 1 &+ bit]
         }
     }
 
+    /// Tells the mixer what the histories of all contexts predict.
     @inline(__always)
-    private mutating func predictInputs() {
-        let inputs = mixer.inputs
-        for index in 0..<Self.historyCount {
+    private func predictHistories() {
+        for index in 0..<historyCount {
             let entry = maps[index &<< 8 &+ Int(current[index][node])]
-            inputs[2 &* index] = tables.stretch(entry)
-            inputs[2 &* index &+ 1] = Int16(truncatingIfNeeded: (Int32(entry &>> 20) &- 2048) &>> 1)
+            mixer.inputs[index] = tables.evidence(entry)
         }
-        match.predict(partial: partial, count: knownBits, into: inputs + 2 * Self.historyCount)
+    }
+
+    /// Both in one pass, for bits that stay in the slots.
+    @inline(__always)
+    private mutating func learnAndPredictHistories(_ bit: Int) {
+        let (old, new) = (node, node &<< 1 | bit)
+        node = new
+        let (next, maps, inputs) = (tables.next + bit, self.maps, mixer.inputs)
+        for index in 0..<historyCount {
+            let slot = current[index]
+            let state = Int(slot[old])
+            let map = maps + index &<< 8
+            map[state] = tables.learnt(map[state], bit, limit: Self.mapLimit)
+            slot[old] = next[state &<< 1]
+            inputs[index] = tables.evidence(map[Int(slot[new])])
+        }
+    }
+
+    /// Makes all but the histories ready for the next bit.
+    @inline(__always)
+    private mutating func predictRest() {
+        let recent = UInt32(truncatingIfNeeded: partial | lastByte &<< 8 | secondByte &<< 16) &* 0x9E37_79B1
+        refiner.choose(Int(recent &>> 12))
+        match.predict(partial: partial, count: knownBits, into: mixer.inputs + historyCount)
     }
 
     @inline(__always)
@@ -180,29 +202,30 @@ struct LeanPredictor {
     @inline(__always)
     mutating func beginByte() {
         (partial, knownBits, node) = (1, 0, 1)
-        for index in 0..<LeanContexts.count { slots.prefetch(contexts.hashes[index]) }
+        for index in 0..<contexts.count { lines[index] = slots.line(contexts.hashes[index]) }
         confirmed = 0
-        for index in 0..<LeanContexts.count {
-            let slot = slots.find(contexts.hashes[index])
+        for index in 0..<contexts.count {
+            let slot = LeanSlots.find(UInt8(truncatingIfNeeded: contexts.hashes[index] &>> 24), in: lines[index])
             current[index] = slot
             confirmed &+= slot[1] == 0 ? 0 : 1
         }
-        current[LeanContexts.count] = direct + lastByte &* (17 * 16)
-        current[LeanContexts.count + 1] = direct + 256 * 17 * 16
-        predictInputs()
+        current[contexts.count] = direct + lastByte &* (17 * 16)
+        current[contexts.count + 1] = direct + 256 * 17 * 16
+        predictHistories()
+        predictRest()
     }
 
     @inline(__always)
     private mutating func beginSecondHalf() {
         let half = UInt64(truncatingIfNeeded: partial) &* 0x9E37_79B9_7F4A_7C15
-        for index in 0..<LeanContexts.count {
-            slots.prefetch((contexts.hashes[index] &+ half) &* 0xBF58_476D_1CE4_E5B9)
+        for index in 0..<contexts.count {
+            let hash = (contexts.hashes[index] &+ half) &* 0xBF58_476D_1CE4_E5B9
+            lines[index] = slots.line(hash)
+            checks[index] = UInt8(truncatingIfNeeded: hash &>> 24)
         }
-        for index in 0..<LeanContexts.count {
-            current[index] = slots.find((contexts.hashes[index] &+ half) &* 0xBF58_476D_1CE4_E5B9)
-        }
+        for index in 0..<contexts.count { current[index] = LeanSlots.find(checks[index], in: lines[index]) }
         let place = (1 &+ partial & 15) &* 16
-        current[LeanContexts.count] = direct + lastByte &* (17 * 16) + place
-        current[LeanContexts.count + 1] = direct + (256 * 17 * 16 &+ place)
+        current[contexts.count] = direct + lastByte &* (17 * 16) + place
+        current[contexts.count + 1] = direct + (256 * 17 * 16 &+ place)
     }
 }

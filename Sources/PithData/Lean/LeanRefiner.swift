@@ -1,12 +1,15 @@
+import CPithKernels
+
 /// The last step: what came of predictions like this one in the same context.
 ///
-/// For each context, 33 points along the stretched axis learn the probability found there.
+/// For each context, 32 points along the stretched axis learn the probability found there.
 struct LeanRefiner {
-    private let points: UnsafeMutablePointer<UInt16>  // [contexts, 33], probabilities of 2¹⁶
+    private let points: UnsafeMutablePointer<UInt16>  // [contexts, 32], probabilities of 2¹⁶
     private let mask: Int
+    private var row = 0
     private var place = 0
 
-    private static let pointCount = 33
+    private static let pointCount = 32
 
     static func byteCount(bits: Int) -> Int { LeanArena.size(UInt16.self, pointCount << bits) }
 
@@ -15,19 +18,26 @@ struct LeanRefiner {
         points = arena.take(UInt16.self, Self.pointCount << bits)
         mask = 1 << bits - 1
         for point in 0..<Self.pointCount {
-            points[point] = UInt16(tables.squash(Int32(point - 16) * 128))
+            points[point] = UInt16(tables.squash(Int32(point * 4096 / (Self.pointCount - 1)) - 2048))
         }
         for context in 1..<(1 << bits) {
             (points + context * Self.pointCount).update(from: points, count: Self.pointCount)
         }
     }
 
-    /// The probability of 2¹⁶ found for a stretched prediction in a context, which is taken modulo their number.
+    /// Sets the context of the next prediction, modulo the number of contexts, and asks for its points.
     @inline(__always)
-    mutating func refine(_ stretched: Int32, context: Int) -> UInt32 {
-        let scaled = Int(min(max(stretched, -LeanTables.limit), LeanTables.limit) &+ 2048)
-        let (point, fraction) = (scaled &>> 7, UInt32(truncatingIfNeeded: scaled & 127))
-        let base = (context & mask) &* Self.pointCount &+ point
+    mutating func choose(_ context: Int) {
+        row = (context & mask) &* Self.pointCount
+        pith_prefetch(points + row, 1)
+    }
+
+    /// The probability of 2¹⁶ found for a stretched prediction.
+    @inline(__always)
+    mutating func refine(_ stretched: Int32) -> UInt32 {
+        let scaled = (min(max(stretched, -LeanTables.limit), LeanTables.limit) &+ 2048) &* Int32(Self.pointCount - 1)
+        let (point, fraction) = (Int(scaled &>> 12), UInt32(truncatingIfNeeded: scaled &>> 5) & 127)
+        let base = row &+ point
         place = base &+ Int(fraction &>> 6)
         return (UInt32(points[base]) &* (128 &- fraction) &+ UInt32(points[base &+ 1]) &* fraction) &>> 7
     }

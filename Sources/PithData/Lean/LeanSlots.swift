@@ -1,14 +1,14 @@
 import CPithKernels
 
-/// Bit histories found by a hash of their context: slots of 16 bytes, four to a cache line.
+/// Bit histories found by a hash of their context: cache lines of four slots, each for the 15 nodes of half a byte.
 ///
-/// A slot holds the 15 nodes of half a byte: node 1 is its first bit, nodes 2n and 2n + 1 follow n. Its byte 0 is a
-/// check that tells contexts apart which share a line.
+/// Node 1 is the first bit of the half, nodes 2n and 2n + 1 follow n. A line begins with four checks that tell apart the
+/// contexts that share it; behind them lie the nodes of slot after slot.
 struct LeanSlots {
     private let lines: UnsafeMutablePointer<UInt8>
     private let shift: UInt64
 
-    /// Slots for 2^`bits` bytes, at least 64.
+    /// Slots in 2^`bits` bytes, at least 128.
     init(bits: Int, arena: LeanArena) {
         lines = arena.take(UInt8.self, 1 << bits)
         shift = UInt64(64 - (bits - 6))
@@ -21,28 +21,36 @@ struct LeanSlots {
         return (mixed ^ mixed &>> 29) &* 0xBF58_476D_1CE4_E5B9
     }
 
-    /// Asks for the line of a hash before it is read.
+    /// The line of a hash; it is asked for before it is read.
     @inline(__always)
-    func prefetch(_ hash: UInt64) {
-        pith_prefetch(lines + Int(truncatingIfNeeded: hash &>> shift) &<< 6, 1)
+    func line(_ hash: UInt64) -> UnsafeMutablePointer<UInt8> {
+        let line = lines + Int(truncatingIfNeeded: hash &>> shift) &<< 6
+        pith_prefetch(line, 1)
+        return line
     }
 
-    /// The slot of a hash. A new one takes the place of the one in its line that has seen least.
+    /// The slot of a context in its line, such that node n is n bytes behind it. A new one takes the place of the one
+    /// that has seen least.
     @inline(__always)
-    func find(_ hash: UInt64) -> UnsafeMutablePointer<UInt8> {
-        let line = lines + Int(truncatingIfNeeded: hash &>> shift) &<< 6
-        let check = UInt8(truncatingIfNeeded: hash &>> 8) | 1
-        if line[0] == check { return line }
-        if line[16] == check { return line + 16 }
-        if line[32] == check { return line + 32 }
-        if line[48] == check { return line + 48 }
-        var least = line
-        if line[17] < least[1] { least = line + 16 }
-        if line[33] < least[1] { least = line + 32 }
-        if line[49] < least[1] { least = line + 48 }
-        UnsafeMutableRawPointer(least).storeBytes(of: 0, as: UInt64.self)
-        UnsafeMutableRawPointer(least).storeBytes(of: 0, toByteOffset: 8, as: UInt64.self)
-        least[0] = check
-        return least
+    static func find(_ check: UInt8, in line: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8> {
+        let checks = UnsafeMutableRawPointer(line).load(as: UInt32.self).littleEndian
+        // The lowest byte that becomes zero gets its highest bit; those above it do not matter.
+        let difference = checks ^ UInt32(check) &* 0x0101_0101
+        let equal = (difference &- 0x0101_0101) & ~difference & 0x8080_8080
+        if equal != 0 { return line + (3 &+ 15 &* (equal.trailingZeroBitCount &>> 3)) }
+        return replace(check, in: line)
+    }
+
+    @inline(never)
+    private static func replace(_ check: UInt8, in line: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8> {
+        // The lower the state of the first node, the fewer bits it has seen.
+        let first = min(Int(line[4]) &<< 2, Int(line[19]) &<< 2 | 1)
+        let second = min(Int(line[34]) &<< 2 | 2, Int(line[49]) &<< 2 | 3)
+        let way = min(first, second) & 3
+        line[way] = check
+        let slot = line + (3 &+ 15 &* way)
+        UnsafeMutableRawPointer(slot).storeBytes(of: 0, toByteOffset: 1, as: UInt64.self)
+        UnsafeMutableRawPointer(slot).storeBytes(of: 0, toByteOffset: 8, as: UInt64.self)
+        return slot
     }
 }
