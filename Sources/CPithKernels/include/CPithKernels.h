@@ -251,6 +251,7 @@ const pith_kernels *pith_kernels_of(pith_path path);
 }
 #endif
 
+#include "CPithLeanMixer.h"
 #include "CPithPrefetch.h"
 #include "CPithTrainingKernels.h"
 
