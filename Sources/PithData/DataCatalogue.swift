@@ -6,6 +6,7 @@ public enum DataCatalogue {
     public static let all: [any DataMethod.Type] = [
         Stored.self,
         Lean.self,
+        Mix.self,
     ]
 
     /// The method of a spec of one stage.
