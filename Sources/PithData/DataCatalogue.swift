@@ -7,6 +7,7 @@ public enum DataCatalogue {
         Stored.self,
         Lean.self,
         Mix.self,
+        Stored.self, LanguageModelCoding.self, LLMZip.self,
     ]
 
     /// The method of a spec of one stage.

@@ -107,6 +107,7 @@ public struct Tokenizer: Sendable {
         return decoder.decode(texts)
     }
 
-    /// The bytes that a token adds, or a part of them that ends alike.
-    func rawBytes(of identifier: Int) -> [UInt8] { vocabulary.text(identifier).map(decoder.rawBytes) ?? [] }
+    /// The bytes that a token adds in the middle of a text, which need not be whole characters; none if there is no
+    /// such token.
+    public func bytes(of identifier: Int) -> [UInt8] { vocabulary.text(identifier).map(decoder.bytes) ?? [] }
 }
