@@ -8,6 +8,7 @@ public enum DataCatalogue {
         Lean.self,
         Mix.self,
         Stored.self, LanguageModelCoding.self, LLMZip.self,
+        Stored.self, Circuit.self,
     ]
 
     /// The method of a spec of one stage.
