@@ -1,0 +1,55 @@
+/// Predicts what followed the last place where the same bytes stood.
+struct MatchPredictor {
+    /// Matches begin at one of these lengths; the longer one is looked for first.
+    private static let lengths = [12, 6]
+    /// Longer matches are all the same.
+    static let longest = 32
+
+    private(set) var history: [UInt8] = []
+    // For each length, the place behind the last bytes with a hash.
+    private var places: [[UInt32]]
+    private var pointer = 0
+    /// How many bytes agree before the predicted one; 0 if nothing is predicted.
+    private(set) var length = 0
+
+    /// A predictor for about `count` bytes.
+    init(count: Int) {
+        let size = 1 << min(22, max(8, Int.bitWidth - count.leadingZeroBitCount))
+        places = Self.lengths.map { _ in [UInt32](repeating: 0, count: size) }
+    }
+
+    /// The predicted byte, if there is one.
+    var predicted: UInt8? { length > 0 ? history[pointer] : nil }
+
+    /// Learns the next byte.
+    mutating func update(_ byte: UInt8) {
+        if length > 0, history[pointer] == byte {
+            length = min(length + 1, Self.longest)
+            pointer += 1
+        } else {
+            length = 0
+        }
+        history.append(byte)
+        for (index, minimum) in Self.lengths.enumerated() {
+            guard history.count >= minimum else { continue }
+            let slot = slot(of: minimum, in: index)
+            if length < minimum { find(at: Int(places[index][slot]), atLeast: minimum) }
+            places[index][slot] = UInt32(truncatingIfNeeded: history.count)
+        }
+    }
+
+    private mutating func find(at candidate: Int, atLeast minimum: Int) {
+        guard candidate > 0 else { return }
+        var agreeing = 0
+        while agreeing < Self.longest, agreeing < candidate,
+            history[candidate - 1 - agreeing] == history[history.count - 1 - agreeing]
+        { agreeing += 1 }
+        if agreeing >= minimum, agreeing > length { (length, pointer) = (agreeing, candidate) }
+    }
+
+    private func slot(of count: Int, in index: Int) -> Int {
+        var hash: UInt64 = 0
+        for byte in history[(history.count - count)...] { hash = (hash &+ UInt64(byte) &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
+        return Int(truncatingIfNeeded: hash &>> 40) & (places[index].count - 1)
+    }
+}
