@@ -39,7 +39,7 @@ struct Midicoth: DataMethod {
     }
 
     func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {
-        var (model, encoder) = (MicroDiffusion(layers: layers, steps: steps, count: input.count), RangeEncoder())
+        var (model, encoder) = (MicroDiffusion(layers: layers, steps: steps), RangeEncoder())
         for (offset, byte) in input.enumerated() {
             var bits = 0.0
             model.beginByte()
@@ -66,9 +66,7 @@ struct Midicoth: DataMethod {
         _ payload: CodedPayload, count: Int, into output: inout [UInt8], _ context: CodingContext
     ) throws(PithError) {
         var decoder = try RangeDecoder(payload.region, isCut: payload.isCut)
-        // Tables by the claimed count, but no larger than the bytes at hand can account for.
-        let likely = min(count, 64 * payload.region.count + 4096)
-        var model = MicroDiffusion(layers: layers, steps: steps, count: likely)
+        var model = MicroDiffusion(layers: layers, steps: steps)
         for offset in 0..<count {
             model.beginByte()
             var node = 1

@@ -36,7 +36,7 @@ struct ByteBlend {
     private let layers: Layers
     private let active: [Int]
     private var counts = ContextCounts()
-    private var match: MatchPredictor
+    private var match = MatchPredictor()
     private var weights: BlendWeights
     private var matchWeights: BlendWeights
     private var hashes = [UInt64](repeating: 0, count: kinds)
@@ -48,13 +48,12 @@ struct ByteBlend {
     private var word: UInt64 = 0
     private var wordBefore: UInt64 = 0
 
-    /// A blend for about `count` bytes.
-    init(layers: Layers, count: Int) {
+    /// A blend of some layers.
+    init(layers: Layers) {
         self.layers = layers
         active = (0..<Self.kinds).filter { kind in
             kind < 5 ? layers.contains(.ppm) : kind < 7 ? layers.contains(.word) : layers.contains(.high)
         }
-        match = MatchPredictor(count: layers.contains(.match) ? count : 0)
         weights = BlendWeights(initial: Self.initialWeights())
         matchWeights = BlendWeights(initial: (0...MatchPredictor.longest).map { 65536 - 65536 / UInt32($0 / 2 + 2) })
         setContexts()

@@ -6,17 +6,12 @@ struct MatchPredictor {
     static let longest = 32
 
     private(set) var history: [UInt8] = []
-    // For each length, the place behind the last bytes with a hash.
-    private var places: [[UInt32]]
+    // For each length, the place behind the last bytes with a hash. Both grow with the history.
+    private var places = lengths.map { _ in [UInt32](repeating: 0, count: 1 << 8) }
+    private static let largestTable = 1 << 22
     private var pointer = 0
     /// How many bytes agree before the predicted one; 0 if nothing is predicted.
     private(set) var length = 0
-
-    /// A predictor for about `count` bytes.
-    init(count: Int) {
-        let size = 1 << min(22, max(8, Int.bitWidth - count.leadingZeroBitCount))
-        places = Self.lengths.map { _ in [UInt32](repeating: 0, count: size) }
-    }
 
     /// The predicted byte, if there is one.
     var predicted: UInt8? { length > 0 ? history[pointer] : nil }
@@ -30,9 +25,10 @@ struct MatchPredictor {
             length = 0
         }
         history.append(byte)
+        if history.count > places[0].count, places[0].count < Self.largestTable { grow() }
         for (index, minimum) in Self.lengths.enumerated() {
             guard history.count >= minimum else { continue }
-            let slot = slot(of: minimum, in: index)
+            let slot = slot(of: minimum, before: history.count)
             if length < minimum { find(at: Int(places[index][slot]), atLeast: minimum) }
             places[index][slot] = UInt32(truncatingIfNeeded: history.count)
         }
@@ -47,9 +43,20 @@ struct MatchPredictor {
         if agreeing >= minimum, agreeing > length { (length, pointer) = (agreeing, candidate) }
     }
 
-    private func slot(of count: Int, in index: Int) -> Int {
+    private mutating func grow() {
+        let size = 2 * places[0].count
+        for (index, minimum) in Self.lengths.enumerated() {
+            places[index] = [UInt32](repeating: 0, count: size)
+            for end in minimum..<max(minimum, history.count) {
+                places[index][slot(of: minimum, before: end)] = UInt32(truncatingIfNeeded: end)
+            }
+        }
+    }
+
+    /// The slot of the `count` bytes before `end`.
+    private func slot(of count: Int, before end: Int) -> Int {
         var hash: UInt64 = 0
-        for byte in history[(history.count - count)...] { hash = (hash &+ UInt64(byte) &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
-        return Int(truncatingIfNeeded: hash &>> 40) & (places[index].count - 1)
+        for byte in history[(end - count)..<end] { hash = (hash &+ UInt64(byte) &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
+        return Int(truncatingIfNeeded: hash &>> 40) & (places[0].count - 1)
     }
 }

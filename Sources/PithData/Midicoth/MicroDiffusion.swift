@@ -6,9 +6,9 @@ struct MicroDiffusion {
     private var denoiser: TweedieDenoiser
     private var matchClass = 0
 
-    /// A model for about `count` bytes; 0 steps leave the blend as it is.
-    init(layers: ByteBlend.Layers, steps: Int, count: Int) {
-        blend = ByteBlend(layers: layers, count: count)
+    /// A model; 0 steps leave the blend as it is.
+    init(layers: ByteBlend.Layers, steps: Int) {
+        blend = ByteBlend(layers: layers)
         denoiser = TweedieDenoiser(steps: steps)
     }
 
