@@ -9,6 +9,7 @@ public enum DataCatalogue {
         Mix.self,
         Stored.self, LanguageModelCoding.self, LLMZip.self,
         Stored.self, Circuit.self,
+        Midicoth.self,
     ]
 
     /// The method of a spec of one stage.
