@@ -4,7 +4,9 @@ import PithCore
 public enum DataCatalogue {
     /// The methods, in the order of help texts. A new method is a file in `Methods/` and a line here.
     public static let all: [any DataMethod.Type] = [
-        Stored.self
+        Stored.self,
+        Floats.self,
+        Planes.self,
     ]
 
     /// The method of a spec of one stage.
