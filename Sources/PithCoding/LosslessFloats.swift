@@ -79,18 +79,21 @@ public enum LosslessFloats {
 
     /// What `compress` made of a tensor: its type and its elements, as a list.
     ///
-    /// Throws if the bytes are cut or no such file, or if the base is not the one of that type and number.
+    /// Throws if the bytes are cut or no such file, or if the base is not the one of that type and number. If `isCut`,
+    /// bytes may be missing at the end: then the elements of the leading segments that are whole are the result.
     public static func decompress(
-        _ region: ByteRegion, base: StoredTensor? = nil, pool: ThreadPool
+        _ region: ByteRegion, base: StoredTensor? = nil, isCut: Bool = false, pool: ThreadPool
     ) throws(PithError) -> StoredTensor {
-        let (type, count, hasBase, segments) = try readHeader(region.bytes)
-        guard hasBase == (base != nil) else {
+        let header = try Header(region.bytes, isCut: isCut)
+        let (type, segments, isWhole) = (header.type, header.segments, header.isWhole)
+        let count = isWhole ? header.count : segments.count * FloatsSegment.length
+        guard header.hasBase == (base != nil) else {
             throw .usage(
-                hasBase
+                header.hasBase
                     ? "the tensor was compressed against a base, which is not given"
                     : "a base is given, but the tensor was compressed without one")
         }
-        try validate(base, type, count)
+        try validate(base, type, header.count)
         let target = UnsafeMutableRawBufferPointer.allocate(byteCount: count * type.byteCount, alignment: 64)
         let result = ByteRegion(UnsafeRawBufferPointer(target), keptAliveBy: Allocation(target))
         // Each part of the segments has working memory of its own.
@@ -121,30 +124,51 @@ public enum LosslessFloats {
         return StoredTensor(type: type, shape: [count], region: result)
     }
 
-    private static func readHeader(
-        _ bytes: UnsafeRawBufferPointer
-    ) throws(PithError) -> (type: ElementType, count: Int, hasBase: Bool, segments: [Range<Int>]) {
-        guard bytes.count >= headerSize, bytes.prefix(4).elementsEqual(magic) else {
-            throw .data("no compressed floats", remedy: "they begin with 'PLF' and the version 1")
+    /// The bytes that each segment of what `compress` made takes, in order.
+    package static func segmentSizes(_ region: ByteRegion) throws(PithError) -> [Int] {
+        try region.withBytes { (bytes) throws(PithError) in try Header(bytes, isCut: false).segments.map(\.count) }
+    }
+
+    /// Elements of a segment; the last one has fewer.
+    package static var segmentLength: Int { FloatsSegment.length }
+
+    /// What stands before the segments, and where they lie.
+    private struct Header {
+        let type: ElementType
+        let count: Int
+        let hasBase: Bool
+        private(set) var segments: [Range<Int>] = []
+        /// Whether all segments are there.
+        private(set) var isWhole = false
+
+        init(_ bytes: UnsafeRawBufferPointer, isCut: Bool) throws(PithError) {
+            guard bytes.count >= headerSize, bytes.prefix(4).elementsEqual(magic) else {
+                throw .data("no compressed floats", remedy: "they begin with 'PLF' and the version 1")
+            }
+            guard Int(bytes[4]) < types.count, bytes[5] <= 1 else {
+                throw .invalidStream("the header names no element type")
+            }
+            (type, hasBase) = (types[Int(bytes[4])], bytes[5] == 1)
+            // Each segment takes some bytes, so that no small file can ask for much memory.
+            let claimed = bytes.word(at: 6)
+            let largest = (bytes.count - headerSize) / FloatsSegment.smallestSize * FloatsSegment.length
+            guard claimed <= UInt64(isCut ? 1 << 48 : largest) else { throw .truncated(at: bytes.count) }
+            count = Int(claimed)
+            let number = (count + FloatsSegment.length - 1) / FloatsSegment.length
+            var offset = headerSize + 4 * number
+            for index in 0..<number {
+                guard offset <= bytes.count else { break }
+                let size = Int(UInt32(truncatingIfNeeded: bytes.word(at: headerSize + 4 * index)))
+                guard size <= bytes.count - offset else { break }
+                segments.append(offset..<offset + size)
+                offset += size
+            }
+            isWhole = segments.count == number
+            guard isCut || isWhole else { throw .truncated(at: bytes.count) }
+            guard isCut || offset == bytes.count else {
+                throw .invalidStream("bytes are left behind the last segment")
+            }
         }
-        guard Int(bytes[4]) < types.count, bytes[5] <= 1 else {
-            throw .invalidStream("the header names no element type")
-        }
-        // Each segment takes some bytes, so that no small file can ask for much memory.
-        let claimed = bytes.word(at: 6)
-        guard claimed <= UInt64((bytes.count - headerSize) / FloatsSegment.smallestSize * FloatsSegment.length) else {
-            throw .truncated(at: bytes.count)
-        }
-        let number = (Int(claimed) + FloatsSegment.length - 1) / FloatsSegment.length
-        var (segments, offset) = ([Range<Int>](), headerSize + 4 * number)
-        for index in 0..<number {
-            let size = Int(UInt32(truncatingIfNeeded: bytes.word(at: headerSize + 4 * index)))
-            guard offset <= bytes.count, size <= bytes.count - offset else { throw .truncated(at: bytes.count) }
-            segments.append(offset..<offset + size)
-            offset += size
-        }
-        guard offset == bytes.count else { throw .invalidStream("bytes are left behind the last segment") }
-        return (types[Int(bytes[4])], Int(claimed), bytes[5] == 1, segments)
     }
 
     private static func validate(_ base: StoredTensor?, _ type: ElementType, _ count: Int) throws(PithError) {

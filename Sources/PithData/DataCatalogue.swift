@@ -10,6 +10,8 @@ public enum DataCatalogue {
         Stored.self, LanguageModelCoding.self, LLMZip.self,
         Stored.self, Circuit.self,
         Midicoth.self,
+        Floats.self,
+        Planes.self,
     ]
 
     /// The method of a spec of one stage.

@@ -15,6 +15,10 @@ public protocol DataMethod: Sendable {
     /// The archive keeps its fingerprint and refuses to decode with another.
     var modelName: String? { get }
 
+    /// The fingerprint of what is needed to open `count` coded bytes beside the program: of the language model, or of a
+    /// part of the context's base; nil if nothing is. Throws if it is not at hand.
+    func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64?
+
     /// About how many bytes of memory are needed to code or decode `count` bytes, the model aside.
     func memory(for count: Int) -> Int
 
@@ -37,6 +41,13 @@ extension DataMethod {
     public static var identifier: String { entry.identifier }
     /// Most methods need no language model.
     public var modelName: String? { nil }
+
+    /// That of the language model.
+    public func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {
+        try modelName.map { (name) throws(PithError) in
+            try context.models.open(name, pool: context.pool).fingerprint
+        }
+    }
 }
 
 /// What `DataMethod.encode` made, or the undamaged beginning of it.
@@ -62,6 +73,8 @@ public struct CodingContext: Sendable {
     public var pool: ThreadPool
     /// Opens language models.
     public var models: ModelLibrary
+    /// What the input was made from, for methods that code differences: for example an earlier checkpoint's file.
+    public var base: ByteRegion?
     /// Told how many more bytes of input were coded or decoded, now and then; from any thread.
     public var advance: @Sendable (Int) -> Void
     /// Where the bits went, if anyone asks.
@@ -69,11 +82,12 @@ public struct CodingContext: Sendable {
 
     /// A context.
     public init(
-        pool: ThreadPool, models: ModelLibrary = .none, trace: CodingTrace? = nil,
+        pool: ThreadPool, models: ModelLibrary = .none, base: ByteRegion? = nil, trace: CodingTrace? = nil,
         advance: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         self.pool = pool
         self.models = models
+        self.base = base
         self.trace = trace
         self.advance = advance
     }

@@ -21,7 +21,7 @@ enum ArchiveFormat {
         static let end: UInt8 = 0
         static let content: UInt8 = 1
         static let directory: UInt8 = 2
-        /// Added when a fingerprint of a language model follows the spec.
+        /// Added when a fingerprint of a language model or of a base follows the spec.
         static let model: UInt8 = 16
     }
 
@@ -35,7 +35,7 @@ struct SegmentHeader: Equatable {
     var isDirectory: Bool
     /// The method that coded it.
     var spec: String
-    /// The fingerprint of the language model that the method used.
+    /// The fingerprint of the language model or of the part of a base that the method used.
     var fingerprint: UInt64?
     /// The bytes that it holds.
     var count: Int

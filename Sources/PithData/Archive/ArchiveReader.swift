@@ -242,14 +242,13 @@ public struct ArchiveReader {
                 "was coded by '\(header.spec)': \(error.message)", remedy: "a newer version of Pith may know the method"
             )
         }
-        guard let name = method.modelName else { return method }
-        let model = try context.models.open(name, pool: context.pool)
-        guard model.fingerprint == header.fingerprint else {
-            let needed = header.fingerprint.map { String($0, radix: 16) } ?? "none"
+        let found = try method.fingerprint(for: header.count, context)
+        guard found == header.fingerprint else {
+            func text(_ fingerprint: UInt64?) -> String { fingerprint.map { String($0, radix: 16) } ?? "none" }
+            let what = method.modelName.map { "with the language model '\($0)'" } ?? "against a base"
             throw .data(
-                "was coded with the language model '\(name)' of fingerprint \(needed); the one at hand has "
-                    + String(model.fingerprint, radix: 16),
-                remedy: "give the right one with --model FOLDER")
+                "was coded \(what) of fingerprint \(text(header.fingerprint)); what is at hand has \(text(found))",
+                remedy: "give the right one with " + (method.modelName == nil ? "--base FILE" : "--model FOLDER"))
         }
         return method
     }

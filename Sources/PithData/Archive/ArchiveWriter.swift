@@ -149,9 +149,7 @@ struct ArchiveWriter {
             var header = best.header
             header.spec = spec.description
             header.payloadCount = payload.count
-            if let name = method.modelName {
-                header.fingerprint = try context.models.open(name, pool: context.pool).fingerprint
-            }
+            header.fingerprint = try method.fingerprint(for: content.count, context)
             if header.storedCount + header.bytes.count < best.header.storedCount + best.header.bytes.count {
                 best = Coded(header: header, payload: payload, trace: trace?.contents)
             }

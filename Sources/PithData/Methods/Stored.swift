@@ -18,9 +18,16 @@ struct Stored: DataMethod {
     func decode(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8], _ context: CodingContext
     ) throws(PithError) {
-        payload.region.withBytes { output.append(contentsOf: $0.prefix(count)) }
-        context.advance(min(count, payload.region.count))
-        guard payload.region.count >= count else { throw .truncated(at: payload.region.count) }
-        guard payload.region.count == count else { throw .invalidStream("bytes are left behind the last") }
+        try Self.decode(payload.region, count: count, into: &output, context)
+    }
+
+    /// Appends `count` bytes that lie in a region as they are, or as many as there are before throwing.
+    static func decode(
+        _ region: ByteRegion, count: Int, into output: inout [UInt8], _ context: CodingContext
+    ) throws(PithError) {
+        region.withBytes { output.append(contentsOf: $0.prefix(count)) }
+        context.advance(min(count, region.count))
+        guard region.count >= count else { throw .truncated(at: region.count) }
+        guard region.count == count else { throw .invalidStream("bytes are left behind the last") }
     }
 }
