@@ -55,7 +55,7 @@ var targets: [Target] = [
     room("PithData", models + ["PithCoding"]),
 
     // The ruler.
-    room("PithEvaluation", models + ["PithWeights"]),
+    room("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
 
     // The built-in model, the umbrella and the command line.
     .target(

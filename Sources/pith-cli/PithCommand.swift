@@ -20,6 +20,7 @@ struct PithCommand: ParsableCommand {
         subcommands: [
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
             TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
+            DistanceCommand.self,
         ])
 
     static func main() {
