@@ -56,6 +56,7 @@ var targets: [Target] = [
 
     // The ruler.
     room("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData"]),
+    room("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
 
     // The built-in model, the umbrella and the command line.
     .target(

@@ -21,6 +21,8 @@ struct PithCommand: ParsableCommand {
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
             TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, MethodsCommand.self,
             MeasureCommand.self,
+            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
+            DistanceCommand.self,
         ])
 
     static func main() {
