@@ -55,7 +55,6 @@ var targets: [Target] = [
     room("PithData", models + ["PithCoding", "PithTraining"]),
 
     // The ruler.
-    room("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData"]),
     room("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
 
     // The built-in model, the umbrella and the command line.

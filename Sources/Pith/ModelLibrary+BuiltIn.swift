@@ -10,6 +10,12 @@ extension ModelLibrary {
         let opened = OpenedModels()
         return ModelLibrary { (name, pool) throws(PithError) in try opened.open(name, pool: pool) }
     }()
+
+    /// The same, with the model of `folder` in the place of all others if one is given.
+    public static func standard(override folder: String?) -> ModelLibrary {
+        guard let folder else { return standard }
+        return ModelLibrary { (_, pool) throws(PithError) in try standard.open(folder, pool: pool) }
+    }
 }
 
 /// Models that were opened, by name.

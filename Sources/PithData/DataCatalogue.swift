@@ -7,9 +7,10 @@ public enum DataCatalogue {
         Stored.self,
         Lean.self,
         Mix.self,
-        Stored.self, LanguageModelCoding.self, LLMZip.self,
-        Stored.self, Circuit.self,
         Midicoth.self,
+        LanguageModelCoding.self,
+        LLMZip.self,
+        Circuit.self,
         Floats.self,
         Planes.self,
     ]

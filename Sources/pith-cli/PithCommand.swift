@@ -19,10 +19,8 @@ struct PithCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
-            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, MethodsCommand.self,
-            MeasureCommand.self,
-            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
-            DistanceCommand.self,
+            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, DistanceCommand.self,
+            MethodsCommand.self, MeasureCommand.self,
         ])
 
     static func main() {

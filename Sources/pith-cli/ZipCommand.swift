@@ -141,14 +141,14 @@ struct ZipCommand: ParsableCommand {
     }
 
     private func codingContext(_ meter: ProgressMeter?) -> CodingContext {
-        CodingContext(pool: shared.pool, models: .standard()) { meter?.advance($0) }
+        CodingContext(pool: shared.pool, models: .standard) { meter?.advance($0) }
     }
 
     /// The size of the language model that some segment needs.
     private func modelSize(_ segments: [SegmentSummary]) throws -> ByteCount? {
         for segment in segments {
             let method = try DataCatalogue.method(for: Spec(parsing: segment.spec))
-            if let name = method.modelName { return try ModelLibrary.standard().open(name, pool: shared.pool).size }
+            if let name = method.modelName { return try ModelLibrary.standard.open(name, pool: shared.pool).size }
         }
         return nil
     }

@@ -35,6 +35,6 @@ struct ArchivePortabilityTests {
     }
 
     private static func context(_ threads: Int) -> CodingContext {
-        CodingContext(pool: ThreadPool(threads: threads), models: .standard())
+        CodingContext(pool: ThreadPool(threads: threads), models: .standard)
     }
 }

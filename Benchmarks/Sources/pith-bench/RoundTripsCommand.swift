@@ -35,7 +35,7 @@ struct RoundTripsCommand: ParsableCommand {
         guard let level = ZipLevel(rawValue: level) else { throw ValidationError("There is no level \(level).") }
         options.level = level
         options.method = try method.map { try Spec(parsing: $0) }
-        let context = CodingContext(pool: ThreadPool(), models: .standard())
+        let context = CodingContext(pool: ThreadPool(), models: .standard)
         var (content, archives, refused) = (0, 0, 0)
         var progress = PithCore.Progress("Round trips", total: count)
         for index in 0..<count {
