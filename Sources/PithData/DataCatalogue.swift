@@ -4,7 +4,7 @@ import PithCore
 public enum DataCatalogue {
     /// The methods, in the order of help texts. A new method is a file in `Methods/` and a line here.
     public static let all: [any DataMethod.Type] = [
-        Stored.self, Circuit.self,
+        Stored.self, Circuit.self, Table.self,
     ]
 
     /// The method of a spec of one stage.
