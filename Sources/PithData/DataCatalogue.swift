@@ -13,6 +13,7 @@ public enum DataCatalogue {
         Circuit.self,
         Floats.self,
         Planes.self,
+        Table.self,
     ]
 
     /// The method of a spec of one stage.

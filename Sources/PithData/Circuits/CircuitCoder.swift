@@ -46,11 +46,15 @@ struct AdaptiveCircuit {
     /// Records learnt so far, and where the next replay begins.
     private var (seen, replayed) = (0, 0)
     private let replays: Int
+    private let seed: UInt64
+    /// When so many records are seen, learning begins anew with all of them: states that a few records had to share
+    /// would else never come apart.
+    private var renewal = 32
 
     /// A model that knows nothing yet.
     init(_ model: HiddenChowLiuTree, replays: Int, seed: UInt64) {
         learner = CircuitLearner(model, seed: seed)
-        self.replays = replays
+        (self.replays, self.seed) = (replays, seed)
     }
 
     /// The model for the next block.
@@ -63,6 +67,11 @@ struct AdaptiveCircuit {
     mutating func learn(_ records: Records, _ pool: ThreadPool) {
         let block = records[seen..<records.count]
         seen = records.count
+        guard seen < renewal else {
+            renewal *= 4
+            learner = HiddenChowLiuTree.train(learner.model, on: records, epochs: replays, seed: seed, pool)
+            return
+        }
         learner.note(block)
         learner.learn(block, population: seen, pool)
         for _ in 0..<replays {

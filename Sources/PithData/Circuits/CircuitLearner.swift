@@ -29,9 +29,9 @@ struct CircuitLearner {
         /// Of an even distribution over a node's states.
         var transitions: Float = 0.2
         /// Of a node's own distribution in that of each state.
-        var states: Float = 4
+        var states: Float = 3
         /// Of the whole population's distribution in that of a node.
-        var nodes: Float = 10
+        var nodes: Float = 25
     }
 
     /// Records that are learnt together at most.
@@ -320,13 +320,14 @@ extension HiddenChowLiuTree {
             return result
         }
         for place in emissions.indices { emissions[place] = 0.25 + 0.5 * vector() }
+        // A node begins mostly in its parent's state, so that a state soon stands for something wider than a node.
         for row in stride(from: 0, to: transitions.count, by: groups) {
             var sum: Float = 0
             let state = row / groups % states
             for place in row..<row + groups {
                 let chance = vector()
                 transitions[place] = 0.05 + chance * chance
-                if state >> 3 == place - row { transitions[place][state & 7] += 20 }
+                if state >> 3 == place - row { transitions[place][state & 7] += 100 }
                 sum += transitions[place].total
             }
             for place in row..<row + groups { transitions[place] /= sum }

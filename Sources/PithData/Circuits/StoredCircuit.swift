@@ -41,6 +41,8 @@ struct StoredCircuit: Sendable {
         }
         priorSteps = model.prior.flatMap { vector in (0..<8).map { UInt8(halfBits(vector[$0])) } }
         transitionSteps = model.transitions.flatMap { vector in (0..<8).map { UInt8(halfBits(vector[$0])) } }
+        // The first node has no parent; what stands in its place is not stored.
+        transitionSteps.replaceSubrange(0..<states * states, with: repeatElement(0, count: states * states))
         apply()
     }
 
