@@ -15,6 +15,7 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .noise: []
         case .floats(let type): [Spec("floats", ["type": type.rawValue])]
         case .blocks(let size): [Spec("planes", ["width": "\(size)"])]
+        case .table where self != .fast: [contextMixing(kind, model), Spec("table")]
         case .text, .table, .binary, .pixels, .samples: [contextMixing(kind, model)]
         }
     }
