@@ -6,6 +6,7 @@ public enum DataCatalogue {
     public static let all: [any DataMethod.Type] = [
         Stored.self,
         Midicoth.self,
+        StateSMix.self,
     ]
 
     /// The method of a spec of one stage.
