@@ -1,5 +1,4 @@
 import Foundation
-import Pith
 import PithCore
 import PithTensor
 import Testing

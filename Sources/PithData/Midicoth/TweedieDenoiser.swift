@@ -35,7 +35,8 @@ struct TweedieDenoiser {
     }
 
     private var tables: [[Cell]]
-    private var places: [(low: Int, fraction: Int32)]
+    // For each step, the lower of the two cells between which its prediction lies, and that prediction.
+    private var places: [Int]
     private var inputs: [Int32]
     private static let contexts = [7 * 8 * 9 * 8, 256 * 8 * 7, 1 << 16]
     private static let countLimit: Int32 = 1023
@@ -47,7 +48,7 @@ struct TweedieDenoiser {
     /// A denoiser of `steps` steps, at most 3.
     init(steps: Int) {
         tables = (0..<steps).map { [Cell](repeating: Cell(), count: Self.contexts[$0] * Self.bins) }
-        places = Array(repeating: (0, 0), count: steps)
+        places = Array(repeating: 0, count: steps)
         inputs = Array(repeating: 0, count: steps)
     }
 
@@ -68,7 +69,7 @@ struct TweedieDenoiser {
             let stretched = Logistic.stretch(UInt32(min(max(p >> 6, 1), 65535))) + Logistic.limit
             let (bin, fraction) = (Int(stretched / Self.binWidth), stretched % Self.binWidth)
             let low = Self.context(evidence, step: step) * Self.bins + bin
-            places[step] = (low, fraction)
+            places[step] = low
             let (a, b) = (Self.score(tables[step][low]), Self.score(tables[step][low + 1]))
             let delta = (Int64(a) * Int64(Self.binWidth - fraction) + Int64(b) * Int64(fraction)) / Int64(Self.binWidth)
             p = min(max(p + Int32(truncatingIfNeeded: delta), 32), Self.one - 32)
@@ -80,9 +81,8 @@ struct TweedieDenoiser {
     mutating func update(_ bit: Bool) {
         for step in tables.indices {
             let error = (bit ? Self.one : 0) - inputs[step]
-            let (low, fraction) = places[step]
-            let nearest = 2 * fraction < Self.binWidth ? low : low + 1
-            Self.learn(error, &tables[step][nearest])
+            Self.learn(error, &tables[step][places[step]])
+            Self.learn(error, &tables[step][places[step] + 1])
         }
     }
 
