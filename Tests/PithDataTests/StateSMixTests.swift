@@ -126,4 +126,27 @@ struct StateSMixTests {
         }
         #expect(grams.foresees)
     }
+
+    @Test func sharesOfTheModelAloneAreWholeAndPositive() {
+        var model = StateSpaceBytes(.init(shape: Self.shape, learningRate: 0.01, seed: 1))
+        for _ in 0..<200 {
+            #expect(model.distribution.allSatisfy { $0 > 0 })
+            #expect((1 << 24 - 300...1 << 24 + 256).contains(model.distribution.reduce(0) { $0 + Int($1) }))
+            model.update(77)
+        }
+        #expect(model.distribution[77] > 1 << 23)
+    }
+
+    /// The same on every machine and instruction set, as long as the method itself does not change.
+    @Test(arguments: [("statesmix", 0x3446B8771EFF4CBA), ("midicoth", 0x7FCDE4903DA55C78)])
+    func codedBytesAreTheSameEverywhere(spec: String, expected: UInt64) throws {
+        let bytes = (0..<1500).map { (i: Int) -> UInt8 in
+            let phase = i * i / 7 + i % 11
+            return UInt8(32 + phase % 64)
+        }
+        let digest = try MidicothTests.coded(bytes, spec).reduce(UInt64(0xCBF2_9CE4_8422_2325)) {
+            ($0 ^ UInt64($1)) &* 0x100_0000_01B3
+        }
+        #expect(digest == expected)
+    }
 }
