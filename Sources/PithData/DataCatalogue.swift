@@ -8,6 +8,7 @@ public enum DataCatalogue {
         Lean.self,
         Mix.self,
         Midicoth.self,
+        StateSMix.self,
         LanguageModelCoding.self,
         LLMZip.self,
         Circuit.self,

@@ -35,7 +35,7 @@ struct Midicoth: DataMethod {
     }
 
     func memory(for count: Int) -> Int {
-        ContextCounts.memory(for: count, kinds: 8) + 2 * count + (8 << 20)
+        ContextCounts.memory(for: count, kinds: 8) + 10 * count + TweedieDenoiser.memory(for: count)
     }
 
     func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {

@@ -34,8 +34,11 @@ struct TweedieDenoiser {
         var count: Int32 = 0
     }
 
+    // For each step, its cells in rows of `bins`, and where the row of each context begins; rows are made when needed.
     private var tables: [[Cell]]
-    private var places: [(low: Int, fraction: Int32)]
+    private var rows: [[Int32]]
+    // For each step, the lower of the two cells between which its prediction lies, and that prediction.
+    private var places: [Int]
     private var inputs: [Int32]
     private static let contexts = [7 * 8 * 9 * 8, 256 * 8 * 7, 1 << 16]
     private static let countLimit: Int32 = 1023
@@ -46,8 +49,9 @@ struct TweedieDenoiser {
 
     /// A denoiser of `steps` steps, at most 3.
     init(steps: Int) {
-        tables = (0..<steps).map { [Cell](repeating: Cell(), count: Self.contexts[$0] * Self.bins) }
-        places = Array(repeating: (0, 0), count: steps)
+        tables = Array(repeating: [], count: steps)
+        rows = (0..<steps).map { [Int32](repeating: -1, count: Self.contexts[$0]) }
+        places = Array(repeating: 0, count: steps)
         inputs = Array(repeating: 0, count: steps)
     }
 
@@ -60,6 +64,20 @@ struct TweedieDenoiser {
         }
     }
 
+    private mutating func row(of context: Int, step: Int) -> Int {
+        if rows[step][context] >= 0 { return Int(rows[step][context]) }
+        let row = tables[step].count
+        tables[step].append(contentsOf: repeatElement(Cell(), count: Self.bins))
+        rows[step][context] = Int32(row)
+        return row
+    }
+
+    /// About how many bytes are needed for `count` bytes of input.
+    static func memory(for count: Int) -> Int {
+        let all = contexts.reduce(0, +)
+        return 4 * all + min(all, 3 * 8 * min(count, all)) * bins * MemoryLayout<Cell>.stride
+    }
+
     /// The probability of 1, of 2²², after all steps.
     mutating func denoise(_ probability: Int32, _ evidence: Evidence) -> Int32 {
         var p = probability
@@ -67,8 +85,8 @@ struct TweedieDenoiser {
             inputs[step] = p
             let stretched = Logistic.stretch(UInt32(min(max(p >> 6, 1), 65535))) + Logistic.limit
             let (bin, fraction) = (Int(stretched / Self.binWidth), stretched % Self.binWidth)
-            let low = Self.context(evidence, step: step) * Self.bins + bin
-            places[step] = (low, fraction)
+            let low = row(of: Self.context(evidence, step: step), step: step) + bin
+            places[step] = low
             let (a, b) = (Self.score(tables[step][low]), Self.score(tables[step][low + 1]))
             let delta = (Int64(a) * Int64(Self.binWidth - fraction) + Int64(b) * Int64(fraction)) / Int64(Self.binWidth)
             p = min(max(p + Int32(truncatingIfNeeded: delta), 32), Self.one - 32)
@@ -80,9 +98,8 @@ struct TweedieDenoiser {
     mutating func update(_ bit: Bool) {
         for step in tables.indices {
             let error = (bit ? Self.one : 0) - inputs[step]
-            let (low, fraction) = places[step]
-            let nearest = 2 * fraction < Self.binWidth ? low : low + 1
-            Self.learn(error, &tables[step][nearest])
+            Self.learn(error, &tables[step][places[step]])
+            Self.learn(error, &tables[step][places[step] + 1])
         }
     }
 
