@@ -13,7 +13,7 @@ enum LeanHistory {
 
         /// How many bits of a kind are counted beside `other` ones of the other kind.
         private static func limit(beside other: Int) -> Int {
-            let limits = [44, 24, 12, 8, 6, 5]
+            let limits = [44, 28, 16, 10, 7, 6]
             return other < limits.count ? limits[other] : 0
         }
 

@@ -83,15 +83,15 @@ struct LeanMatch {
 
     /// Writes the prediction for the bit that follows the bits of `partial` (behind a 1), of which `count` are known.
     @inline(__always)
-    mutating func predict(partial: Int, count: Int, into input: UnsafeMutablePointer<SIMD2<Int16>>) {
+    mutating func predict(partial: Int, count: Int, into input: UnsafeMutablePointer<Int16>) {
         guard length > 0 && expected &>> (8 &- count) == partial else {
             // Also behind a wrong bit: the rest of the byte has no expectation.
             stop()
-            (input.pointee, entry) = (.zero, -1)
+            (input.pointee, entry) = (0, -1)
             return
         }
         entry = lengthClass &* 2 &+ (expected &>> (7 &- count) & 1)
-        input.pointee = tables.evidence(maps[entry])
+        input.pointee = tables.stretch(maps[entry])
     }
 
     /// Learns the bit that was predicted.

@@ -79,7 +79,7 @@ struct LeanPredictor {
         historyCount = contexts.count + 2
         match = LeanMatch(minimum: profile.isText ? 6 : 5, bits: sizes.matchBits, tables: tables, arena: arena)
         mixer = LeanMixer(
-            sets: Self.sets, weight: 12000, tables: tables, arena: arena)
+            sets: Self.sets, weight: 16000, rate: profile.isText ? 20 : 50, tables: tables, arena: arena)
         refiner = LeanRefiner(bits: sizes.refinerBits, tables: tables, arena: arena)
         maps = arena.take(UInt32.self, 256 * Self.historyCapacity)
         for index in 0..<256 * Self.historyCapacity { maps[index] = LeanHistory.probability[index & 255] << 16 }
@@ -87,8 +87,7 @@ struct LeanPredictor {
         lines = arena.take(UnsafeMutablePointer<UInt8>.self, LeanContexts.capacity)
         checks = arena.take(UInt8.self, LeanContexts.capacity)
         direct = arena.take(UInt8.self, 257 * 17 * 16)
-        mixer.inputs[historyCount + 1] = SIMD2(256, 0)
-        mixer.rate = 30
+        mixer.inputs[historyCount + 1] = 256
         runEntry = 0xFFF0_0000
     }
 
@@ -174,7 +173,7 @@ struct LeanPredictor {
     private func predictHistories() {
         for index in 0..<historyCount {
             let entry = maps[index &<< 8 &+ Int(current[index][node])]
-            mixer.inputs[index] = tables.evidence(entry)
+            mixer.inputs[index] = tables.stretch(entry)
         }
     }
 
@@ -190,7 +189,7 @@ struct LeanPredictor {
             let map = maps + index &<< 8
             map[state] = tables.learnt(map[state], bit, limit: Self.mapLimit)
             slot[old] = next[state &<< 1]
-            inputs[index] = tables.evidence(map[Int(slot[new])])
+            inputs[index] = tables.stretch(map[Int(slot[new])])
         }
     }
 
@@ -206,6 +205,7 @@ struct LeanPredictor {
     private mutating func take(_ byte: UInt8) {
         window[count] = byte
         count &+= 1
+        if count & 1023 == 0 { mixer.settle(after: count) }
         secondByte = lastByte
         lastByte = Int(byte)
         contexts.advance(byte)
