@@ -16,7 +16,7 @@ struct LeanContexts {
     init(_ profile: LeanProfile, arena: LeanArena) {
         hashes = arena.take(UInt64.self, Self.capacity)
         isText = profile.isText
-        count = isText ? 6 : 8
+        count = isText ? 5 : 8
         stride = max(2, profile.stride == 0 ? 4 : profile.stride)
     }
 
@@ -27,9 +27,7 @@ struct LeanContexts {
         let recent = recent &<< 8 | high
         set(0, recent & 0xFFFF)
         set(1, recent & 0xFF_FFFF)
-        set(2, recent & 0xFFFF_FFFF)
-        set(3, recent & 0xFFFF_FFFF_FFFF)
-        if isText { prepareWords(high) } else { prepareRecords(recent, window, end: end) }
+        if isText { prepareWords(recent, high) } else { prepareRecords(recent, window, end: end) }
     }
 
     /// Takes in the byte whose high bits `prepare` was told.
@@ -54,17 +52,20 @@ struct LeanContexts {
     }
 
     @inline(__always)
-    private func prepareWords(_ high: UInt64) {
+    private func prepareWords(_ recent: UInt64, _ high: UInt64) {
         // The low bits are missing: what may be a letter is taken for one.
         let goesOn = Self.isLetter(high) || Self.isLetter(high | UInt64(LeanSlots.aheadMask))
         let next = goesOn ? Self.extended(word, high) : 0
         let last = goesOn || word == 0 ? lastWord : word
-        set(4, next &+ high &<< 56)
-        set(5, (next &+ last &* 0x5851_F42D_4C95_7F2D) ^ high)
+        set(2, recent & 0xFF_FFFF_FFFF)
+        set(3, next &+ high &<< 56)
+        set(4, (next &+ last &* 0x5851_F42D_4C95_7F2D) ^ high)
     }
 
     @inline(__always)
     private func prepareRecords(_ recent: UInt64, _ window: LeanWindow, end: Int) {
+        set(2, recent & 0xFFFF_FFFF)
+        set(3, recent & 0xFFFF_FFFF_FFFF)
         let above = UInt64(window[end &- stride])
         let column = UInt64(truncatingIfNeeded: end % stride)
         let diagonal = UInt64(window[end &- stride &+ 1]) &<< 8 | UInt64(window[end &- stride &- 1])
