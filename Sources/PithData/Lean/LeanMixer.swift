@@ -15,11 +15,13 @@ struct LeanMixer {
     private var finalBase = 0
     private var finalOutput: UInt32 = 1 << 15
     private let tables: LeanTablePointers
-    /// How fast the weights learn; large at first.
+    /// How fast the weights learn, now and in the end.
     private var rate: Int32 = 0
     private let lastRate: Int32
+    /// The same of the last mixer.
+    private static let finalRate: Int32 = 4
 
-    /// The number of predictions, a multiple of 8. It is known to the compiler, which then needs no loops.
+    /// The number of predictions, a multiple of 8. It is known to the compiler, which then unrolls its loops.
     static let inputCount = 16
     /// How many sets are chosen at once.
     static let choices = 3
@@ -33,7 +35,8 @@ struct LeanMixer {
             + LeanArena.size(Int32.self, finalSets * sets.count)
     }
 
-    /// A mixer whose weights begin at `weight` of 2¹⁶, with `sets[i]` sets to choose from for choice i. `rate` is how fast they learn in the end.
+    /// A mixer whose weights begin at `weight` of 2¹⁶, with `sets[i]` sets to choose from for choice i. `rate` is how
+    /// fast they learn in the end.
     init(sets: [Int], weight: Int32, rate: Int32, tables: LeanTablePointers, arena: LeanArena) {
         self.tables = tables
         lastRate = rate
@@ -78,7 +81,7 @@ struct LeanMixer {
     @inline(__always)
     func update(_ bit: Int) {
         let target: Int32 = bit == 1 ? 65535 : 0
-        let finalError = Int64((target &- Int32(finalOutput)) &* 4)
+        let finalError = Int64((target &- Int32(finalOutput)) &* Self.finalRate)
         for choice in 0..<Self.choices {
             let error = ((target &- Int32(tables.squash(outputs[choice]))) &* rate) &>> 10
             let step = (Int64(outputs[choice]) &* finalError &+ (1 &<< 19)) &>> 20

@@ -3,7 +3,7 @@ import CPithKernels
 /// The predictor that coder and decoder share: it says how likely the next bit is a one, then learns the bit.
 ///
 /// Each context keeps a bit history for each place in the byte; an adaptive map turns it into a probability; a mixer
-/// weighs those of all contexts and of the match model; refiners correct the result. All of it is whole numbers.
+/// weighs those of all contexts and of the match model; a refiner corrects the result. All of it is whole numbers.
 struct LeanPredictor {
     private let arena: LeanArena
     private let tables: LeanTablePointers
