@@ -3,7 +3,7 @@
 ///
 /// States are numbered by the bits seen, so a smaller number is worth less when a slot must be given up. State 0 has
 /// seen nothing.
-enum LeanHistory {
+package enum LeanHistory {
     /// One state before it is numbered.
     private struct State: Hashable {
         var zeros = 0
@@ -13,7 +13,7 @@ enum LeanHistory {
 
         /// How many bits of a kind are counted beside `other` ones of the other kind.
         private static func limit(beside other: Int) -> Int {
-            let limits = [44, 24, 12, 8, 6, 5]
+            let limits = [44, 28, 16, 10, 7, 6]
             return other < limits.count ? limits[other] : 0
         }
 
@@ -57,17 +57,17 @@ enum LeanHistory {
     }()
 
     /// How many states there are.
-    static var count: Int { states.count }
+    package static var count: Int { states.count }
 
     /// The state after a bit, by state · 2 + bit.
-    static let next: [UInt8] = {
+    package static let next: [UInt8] = {
         let numbers = Dictionary(uniqueKeysWithValues: states.enumerated().map { ($0.element, UInt8($0.offset)) })
         let known = states.flatMap { state in (0...1).map { numbers[state.following($0)] ?? 0 } }
         return known + [UInt8](repeating: 0, count: 512 - known.count)
     }()
 
     /// The first guess of the probability of a one in a state, of 2¹⁶.
-    static let probability: [UInt32] = {
+    package static let probability: [UInt32] = {
         let known = states.map { UInt32(65536 * (3 * $0.ones + 1) / (3 * ($0.zeros + $0.ones) + 2)) }
         return known + [UInt32](repeating: 1 << 15, count: 256 - known.count)
     }()

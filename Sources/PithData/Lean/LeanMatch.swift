@@ -1,3 +1,5 @@
+import CPithKernels
+
 /// Finds the last place where the last few bytes stood before, and predicts that what followed then will follow now.
 struct LeanMatch {
     /// Bytes that must agree before a place is looked for.
@@ -13,6 +15,9 @@ struct LeanMatch {
     /// The byte that is expected, with a 1 before it; 0 where nothing is.
     private(set) var expected = 0
     private var entry = 0
+    private var slot = 0
+    /// The offset behind the bytes found for the last hash; 0 if there were none.
+    private var candidate = 0
 
     static let longest = 65535
     private static let lengthClasses = 32
@@ -43,27 +48,33 @@ struct LeanMatch {
         return min(20 &+ (length &- 32) &>> 5, Self.lengthClasses &- 1)
     }
 
-    /// Moves on behind the byte at `end` − 1 of `window`, and looks for a new place if the old one failed.
+    /// Moves on behind the byte at `end` − 1 of `window`, to the place that `look` found if the old one failed.
     @inline(__always)
     mutating func advance(_ window: LeanWindow, end: Int) {
-        let recent = window.hash(of: minimum, before: end)
-        let slot = Int(truncatingIfNeeded: recent &>> hashShift)
         if length > 0 {
             length = min(length &+ 1, Self.longest)
             place &+= 1
-        } else if end >= minimum {
-            // Offsets are kept modulo 2³²: only distances within the window matter.
-            let distance = Int(UInt32(truncatingIfNeeded: end) &- places[slot])
-            if distance > 0 && distance <= end && distance < window.count {
-                place = end &- distance
-                while length < 32 && length < place && window[place &- 1 &- length] == window[end &- 1 &- length] {
-                    length &+= 1
-                }
-                if length < minimum { length = 0 }
+        } else if candidate > 0 {
+            place = candidate &+ 1
+            while length < 32 && length < place && window[place &- 1 &- length] == window[end &- 1 &- length] {
+                length &+= 1
             }
+            if length < minimum { length = 0 }
         }
-        places[slot] = UInt32(truncatingIfNeeded: end)
         expected = length > 0 ? Int(window[place]) | 256 : 0
+        slot = Int(truncatingIfNeeded: window.hash(of: minimum, before: end) &>> hashShift)
+        pith_prefetch(places + slot, 1)
+    }
+
+    /// Finds where the bytes before `end` stood last. That is done between two calls of `advance`, the second of which
+    /// looks at the bytes there, so that none of them waits for memory.
+    @inline(__always)
+    mutating func look(_ window: LeanWindow, end: Int) {
+        // Offsets are kept modulo 2³²: only distances within the window matter.
+        let distance = Int(UInt32(truncatingIfNeeded: end) &- places[slot])
+        places[slot] = UInt32(truncatingIfNeeded: end)
+        candidate = distance < end && distance < window.count &- 64 ? end &- distance : 0
+        window.prefetch(candidate)
     }
 
     /// Expects nothing more from the present place.
@@ -72,15 +83,15 @@ struct LeanMatch {
 
     /// Writes the prediction for the bit that follows the bits of `partial` (behind a 1), of which `count` are known.
     @inline(__always)
-    mutating func predict(partial: Int, count: Int, into input: UnsafeMutablePointer<SIMD2<Int16>>) {
+    mutating func predict(partial: Int, count: Int, into input: UnsafeMutablePointer<Int16>) {
         guard length > 0 && expected &>> (8 &- count) == partial else {
             // Also behind a wrong bit: the rest of the byte has no expectation.
             stop()
-            (input.pointee, entry) = (.zero, -1)
+            (input.pointee, entry) = (0, -1)
             return
         }
         entry = lengthClass &* 2 &+ (expected &>> (7 &- count) & 1)
-        input.pointee = tables.evidence(maps[entry])
+        input.pointee = tables.stretch(maps[entry])
     }
 
     /// Learns the bit that was predicted.

@@ -5,9 +5,8 @@ import CPithKernels
 ///
 /// Weights have 28 bits behind the point in 32, of which a mixture reads the highest 16.
 struct LeanMixer {
-    /// The predictions, each in two numbers: see `LeanTables.evidence`.
-    let inputs: UnsafeMutablePointer<SIMD2<Int16>>
-    private let values: UnsafeMutablePointer<Int16>  // the same: [inputCount]
+    /// The predictions: `inputCount` stretched values.
+    let inputs: UnsafeMutablePointer<Int16>
     private let weights: UnsafeMutablePointer<Int32>  // [all sets, inputCount]
     private let firsts: UnsafeMutablePointer<Int>  // [choices]: where the sets of a choice begin
     private let chosen: UnsafeMutablePointer<Int>  // [choices]: where the chosen set begins
@@ -16,11 +15,14 @@ struct LeanMixer {
     private var finalBase = 0
     private var finalOutput: UInt32 = 1 << 15
     private let tables: LeanTablePointers
-    /// How fast the weights learn; large at first.
-    var rate: Int32 = 0
+    /// How fast the weights learn, now and in the end.
+    private var rate: Int32 = 0
+    private let lastRate: Int32
+    /// The same of the last mixer.
+    private static let finalRate: Int32 = 4
 
-    /// Numbers that are mixed, a multiple of 8. It is known to the compiler, which then needs no loops.
-    static let inputCount = 24
+    /// The number of predictions, a multiple of 8. It is known to the compiler, which then unrolls its loops.
+    static let inputCount = 16
     /// How many sets are chosen at once.
     static let choices = 3
     /// The number of sets of the last mixer.
@@ -33,11 +35,12 @@ struct LeanMixer {
             + LeanArena.size(Int32.self, finalSets * sets.count)
     }
 
-    /// A mixer whose weights begin at `weight` of 2¹⁶, with `sets[i]` sets to choose from for choice i.
-    init(sets: [Int], weight: Int32, tables: LeanTablePointers, arena: LeanArena) {
+    /// A mixer whose weights begin at `weight` of 2¹⁶, with `sets[i]` sets to choose from for choice i. `rate` is how
+    /// fast they learn in the end.
+    init(sets: [Int], weight: Int32, rate: Int32, tables: LeanTablePointers, arena: LeanArena) {
         self.tables = tables
-        values = arena.take(Int16.self, Self.inputCount)
-        inputs = UnsafeMutableRawPointer(values).assumingMemoryBound(to: SIMD2<Int16>.self)
+        lastRate = rate
+        inputs = arena.take(Int16.self, Self.inputCount)
         weights = arena.take(Int32.self, Self.inputCount * sets.reduce(0, +))
         weights.update(repeating: weight << 12, count: Self.inputCount * sets.reduce(0, +))
         firsts = arena.take(Int.self, sets.count)
@@ -50,6 +53,7 @@ struct LeanMixer {
             firsts[choice] = first * Self.inputCount
             first += count
         }
+        settle(after: 0)
     }
 
     /// Chooses a set of weights for the next bit; `set` is below the number of sets of that choice.
@@ -62,7 +66,7 @@ struct LeanMixer {
         finalBase = finalSet &* Self.choices
         var sum: Int64 = 0
         for choice in 0..<Self.choices {
-            let dot = pith_lean_dot(values, weights + chosen[choice], Int64(Self.inputCount)) >> 12
+            let dot = pith_lean_dot(inputs, weights + chosen[choice], Int64(Self.inputCount)) >> 12
             let output = min(max(dot, -LeanTables.limit), LeanTables.limit)
             outputs[choice] = output
             sum &+= Int64(output) &* Int64(finalWeights[finalBase &+ choice])
@@ -83,9 +87,12 @@ struct LeanMixer {
             let step = (Int64(outputs[choice]) &* finalError &+ (1 &<< 19)) &>> 20
             finalWeights[finalBase &+ choice] &+= Int32(truncatingIfNeeded: step)
             pith_lean_train(
-                values, weights + chosen[choice], Int64(Self.inputCount), Int16(truncatingIfNeeded: error))
+                inputs, weights + chosen[choice], Int64(Self.inputCount), Int16(truncatingIfNeeded: error))
         }
     }
 
-    private static let finalRate: Int32 = 4
+    /// Slows learning down after `count` bytes: at first weights must find their size, later they should keep still.
+    mutating func settle(after count: Int) {
+        rate = lastRate &+ Int32(truncatingIfNeeded: 64 * 2048 / (2048 &+ count))
+    }
 }

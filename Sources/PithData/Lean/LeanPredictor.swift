@@ -3,7 +3,7 @@ import CPithKernels
 /// The predictor that coder and decoder share: it says how likely the next bit is a one, then learns the bit.
 ///
 /// Each context keeps a bit history for each place in the byte; an adaptive map turns it into a probability; a mixer
-/// weighs those of all contexts and of the match model; refiners correct the result. All of it is whole numbers.
+/// weighs those of all contexts and of the match model; a refiner corrects the result. All of it is whole numbers.
 struct LeanPredictor {
     private let arena: LeanArena
     private let tables: LeanTablePointers
@@ -32,6 +32,8 @@ struct LeanPredictor {
     private var stretched: Int32 = 0
     private var lastByte = 0
     private var secondByte = 0
+    /// Whether `lines` and `checks` are those of the next byte.
+    private var isPrepared = false
     /// How likely runs go on: see `LeanTablePointers.learnt`.
     private var runEntry: UInt32 = 0
 
@@ -77,7 +79,7 @@ struct LeanPredictor {
         historyCount = contexts.count + 2
         match = LeanMatch(minimum: profile.isText ? 6 : 5, bits: sizes.matchBits, tables: tables, arena: arena)
         mixer = LeanMixer(
-            sets: Self.sets, weight: 12000, tables: tables, arena: arena)
+            sets: Self.sets, weight: 16000, rate: profile.isText ? 20 : 50, tables: tables, arena: arena)
         refiner = LeanRefiner(bits: sizes.refinerBits, tables: tables, arena: arena)
         maps = arena.take(UInt32.self, 256 * Self.historyCapacity)
         for index in 0..<256 * Self.historyCapacity { maps[index] = LeanHistory.probability[index & 255] << 16 }
@@ -85,8 +87,7 @@ struct LeanPredictor {
         lines = arena.take(UnsafeMutablePointer<UInt8>.self, LeanContexts.capacity)
         checks = arena.take(UInt8.self, LeanContexts.capacity)
         direct = arena.take(UInt8.self, 257 * 17 * 16)
-        mixer.inputs[historyCount + 1] = SIMD2(256, 0)
-        mixer.rate = 30
+        mixer.inputs[historyCount + 1] = 256
         runEntry = 0xFFF0_0000
     }
 
@@ -106,7 +107,15 @@ struct LeanPredictor {
     @inline(__always)
     mutating func updateRun(_ bit: Int) {
         runEntry = tables.learnt(runEntry, bit, limit: 255)
-        if bit == 1 { take(expectedByte) } else { match.stop() }
+        if bit == 1 {
+            let byte = expectedByte
+            contexts.prepare(UInt64(byte) & ~UInt64(LeanSlots.aheadMask), window, end: count &+ 1)
+            isPrepared = false
+            match.look(window, end: count)
+            take(byte)
+        } else {
+            match.stop()
+        }
     }
 
     /// The probability that the next bit is a one, of 2¹⁶: in 1..<2¹⁶.
@@ -128,18 +137,22 @@ struct LeanPredictor {
         match.update(bit)
         partial = partial &<< 1 | bit
         knownBits &+= 1
-        if knownBits == 8 {
+        switch knownBits {
+        case 8 - LeanSlots.ahead: prepareNextByte()
+        case 4 - LeanSlots.ahead: prepareSecondHalf()
+        case 8:
             learnHistories(bit)
             take(UInt8(truncatingIfNeeded: partial))
             return
-        } else if knownBits == 4 {
+        case 4:
             learnHistories(bit)
-            node = 1
             beginSecondHalf()
             predictHistories()
-        } else {
-            learnAndPredictHistories(bit)
+            predictRest()
+            return
+        default: break
         }
+        learnAndPredictHistories(bit)
         predictRest()
     }
 
@@ -160,7 +173,7 @@ struct LeanPredictor {
     private func predictHistories() {
         for index in 0..<historyCount {
             let entry = maps[index &<< 8 &+ Int(current[index][node])]
-            mixer.inputs[index] = tables.evidence(entry)
+            mixer.inputs[index] = tables.stretch(entry)
         }
     }
 
@@ -176,7 +189,7 @@ struct LeanPredictor {
             let map = maps + index &<< 8
             map[state] = tables.learnt(map[state], bit, limit: Self.mapLimit)
             slot[old] = next[state &<< 1]
-            inputs[index] = tables.evidence(map[Int(slot[new])])
+            inputs[index] = tables.stretch(map[Int(slot[new])])
         }
     }
 
@@ -192,21 +205,24 @@ struct LeanPredictor {
     private mutating func take(_ byte: UInt8) {
         window[count] = byte
         count &+= 1
+        if count & 1023 == 0 { mixer.settle(after: count) }
         secondByte = lastByte
         lastByte = Int(byte)
-        contexts.advance(byte, window, end: count)
+        contexts.advance(byte)
         match.advance(window, end: count)
     }
 
     /// Begins a byte that is coded bit by bit.
     @inline(__always)
     mutating func beginByte() {
+        if !isPrepared { prepareLines() }
         (partial, knownBits, node) = (1, 0, 1)
-        for index in 0..<contexts.count { lines[index] = slots.line(contexts.hashes[index]) }
+        let low = UInt8(truncatingIfNeeded: lastByte & LeanSlots.aheadMask)
         confirmed = 0
         for index in 0..<contexts.count {
-            let slot = LeanSlots.find(UInt8(truncatingIfNeeded: contexts.hashes[index] &>> 24), in: lines[index])
+            let slot = LeanSlots.find(checks[index] &+ low, in: lines[index])
             current[index] = slot
+            contexts.hashes[index] &+= UInt64(low) &* 0x9E6C_63D0_9759_27D5
             confirmed &+= slot[1] == 0 ? 0 : 1
         }
         current[contexts.count] = direct + lastByte &* (17 * 16)
@@ -215,15 +231,40 @@ struct LeanPredictor {
         predictRest()
     }
 
+    /// Asks for the lines of the next byte's first half, when the last bits of this byte are still missing.
     @inline(__always)
-    private mutating func beginSecondHalf() {
+    private mutating func prepareNextByte() {
+        contexts.prepare(UInt64(truncatingIfNeeded: partial &<< LeanSlots.ahead & 255), window, end: count &+ 1)
+        prepareLines()
+    }
+
+    @inline(__always)
+    private mutating func prepareLines() {
+        for index in 0..<contexts.count {
+            let hash = contexts.hashes[index]
+            lines[index] = slots.line(hash)
+            checks[index] = UInt8(truncatingIfNeeded: hash &>> 24)
+        }
+        isPrepared = true
+    }
+
+    /// Asks for the lines of the second half, when the last bits of the first are still missing.
+    @inline(__always)
+    private mutating func prepareSecondHalf() {
         let half = UInt64(truncatingIfNeeded: partial) &* 0x9E37_79B9_7F4A_7C15
         for index in 0..<contexts.count {
             let hash = (contexts.hashes[index] &+ half) &* 0xBF58_476D_1CE4_E5B9
             lines[index] = slots.line(hash)
             checks[index] = UInt8(truncatingIfNeeded: hash &>> 24)
         }
-        for index in 0..<contexts.count { current[index] = LeanSlots.find(checks[index], in: lines[index]) }
+        match.look(window, end: count)
+    }
+
+    @inline(__always)
+    private mutating func beginSecondHalf() {
+        node = 1
+        let low = UInt8(truncatingIfNeeded: partial & LeanSlots.aheadMask)
+        for index in 0..<contexts.count { current[index] = LeanSlots.find(checks[index] &+ low, in: lines[index]) }
         let place = (1 &+ partial & 15) &* 16
         current[contexts.count] = direct + lastByte &* (17 * 16) + place
         current[contexts.count + 1] = direct + (256 * 17 * 16 &+ place)

@@ -8,6 +8,12 @@ struct LeanSlots {
     private let lines: UnsafeMutablePointer<UInt8>
     private let shift: UInt64
 
+    /// The line of a slot is chosen by all but this many bits of what is coded before it, and asked for while those
+    /// are coded; the check tells them apart. So the wait for memory is shorter, and related slots share lines.
+    static let ahead = 2
+    /// Those bits.
+    static let aheadMask = 1 << ahead - 1
+
     /// Slots in 2^`bits` bytes, at least 128.
     init(bits: Int, arena: LeanArena) {
         lines = arena.take(UInt8.self, 1 << bits)

@@ -7,11 +7,9 @@ enum LeanTables {
     /// Mixed values lie within ± this.
     static let mixedLimit: Int32 = 2816
 
-    /// What a mixer is told of a probability of 2¹², by the probability: its stretched value, and how far it is from a
-    /// half, which says more of doubtful bits.
-    static let evidence: [SIMD2<Int16>] = (0..<4096).map { p in
-        let stretched = min(max(Logistic.stretch(UInt32(16 * p + 8)), -limit), limit)
-        return SIMD2(Int16(stretched), Int16((p - 2048) / 2))
+    /// The stretched value of a probability of 2¹², by the probability.
+    static let stretched: [Int16] = (0..<4096).map { p in
+        Int16(min(max(Logistic.stretch(UInt32(16 * p + 8)), -limit), limit))
     }
 
     /// The probability of 2¹⁶ of a mixed value: by (x + `mixedLimit`) / 2.
@@ -30,26 +28,26 @@ enum LeanTables {
             return UnsafePointer(place)
         }
         return LeanTablePointers(
-            evidence: filled(evidence), squashed: filled(squashed), shares: filled(shares),
+            stretched: filled(stretched), squashed: filled(squashed), shares: filled(shares),
             next: filled(LeanHistory.next))
     }
 
     /// The bytes that `copy` takes of an arena.
     static let byteCount =
-        LeanArena.size(SIMD2<Int16>.self, 4096) + LeanArena.size(UInt16.self, Int(mixedLimit) + 1)
+        LeanArena.size(Int16.self, 4096) + LeanArena.size(UInt16.self, Int(mixedLimit) + 1)
         + LeanArena.size(UInt32.self, 1024) + LeanArena.size(UInt8.self, 512)
 }
 
 /// Where the tables lie in a coder's arena.
 struct LeanTablePointers {
-    let evidence: UnsafePointer<SIMD2<Int16>>
+    let stretched: UnsafePointer<Int16>
     let squashed: UnsafePointer<UInt16>
     let shares: UnsafePointer<UInt32>
     let next: UnsafePointer<UInt8>
 
-    /// What a mixer is told of an entry of a map.
+    /// The stretched probability of an entry of a map.
     @inline(__always)
-    func evidence(_ entry: UInt32) -> SIMD2<Int16> { evidence[Int(entry &>> 20)] }
+    func stretch(_ entry: UInt32) -> Int16 { stretched[Int(entry &>> 20)] }
 
     /// The probability of 2¹⁶, in 1..<2¹⁶, of any stretched value.
     @inline(__always)

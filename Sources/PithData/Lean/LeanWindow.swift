@@ -1,3 +1,5 @@
+import CPithKernels
+
 /// The last bytes, in a ring.
 struct LeanWindow {
     private let bytes: UnsafeMutablePointer<UInt8>
@@ -19,6 +21,10 @@ struct LeanWindow {
         get { bytes[offset & mask] }
         nonmutating set { bytes[offset & mask] = newValue }
     }
+
+    /// Asks for the bytes before and at an offset before they are read.
+    @inline(__always)
+    func prefetch(_ offset: Int) { pith_prefetch(bytes + offset & mask, 1) }
 
     /// A hash of the `length` bytes before `end`; those before the beginning count as zeros.
     @inline(__always)

@@ -24,6 +24,7 @@ struct Lean: DataMethod {
 
     private func code(_ input: [UInt8], _ profile: LeanProfile, _ context: CodingContext) -> [UInt8] {
         var coder = LeanCoder(profile, RangeEncoder())
+        defer { withExtendedLifetime(coder) {} }  // its pointers do not keep its memory
         for start in stride(from: 0, to: input.count, by: Self.reportSize) {
             let end = min(start + Self.reportSize, input.count)
             for offset in start..<end { _ = try? coder.code(input[offset]) }
@@ -36,6 +37,7 @@ struct Lean: DataMethod {
         _ input: [UInt8], _ profile: LeanProfile, _ context: CodingContext, tracedBy trace: CodingTrace
     ) -> [UInt8] {
         var coder = LeanCoder(profile, LeanTracingEncoder())
+        defer { withExtendedLifetime(coder) {} }
         for start in stride(from: 0, to: input.count, by: trace.regionSize) {
             let end = min(start + trace.regionSize, input.count)
             for offset in start..<end { _ = try? coder.code(input[offset]) }
@@ -60,6 +62,7 @@ struct Lean: DataMethod {
         }
         let bits = try RangeDecoder(region[LeanProfile.headerSize..<region.count], isCut: payload.isCut)
         var coder = LeanCoder(profile, bits)
+        defer { withExtendedLifetime(coder) {} }
         for start in stride(from: 0, to: count, by: Self.reportSize) {
             let end = min(start + Self.reportSize, count)
             for _ in start..<end { output.append(try coder.code(0)) }
