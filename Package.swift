@@ -79,7 +79,7 @@ var targets: [Target] = [
     tests(of: "PithTraining"),
     tests(of: "PithWeights"),
     tests(of: "PithData", ["PithCoding", "Pith"]),
-    tests(of: "PithEvaluation", ["Pith"]),
+    tests(of: "PithEvaluation", ["Pith", "PithTraining"]),
 ]
 
 #if !os(macOS)

@@ -20,7 +20,8 @@ struct PithCommand: ParsableCommand {
         subcommands: [
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
             TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
-            DistanceCommand.self,
+            DistanceCommand.self, KolmogorovCommand.self, EpiplexityCommand.self, PrequentialCommand.self,
+            BoundCommand.self,
         ])
 
     static func main() {
