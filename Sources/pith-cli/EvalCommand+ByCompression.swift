@@ -46,7 +46,7 @@ extension DatedEvaluation.Report {
         var rows = (periods + sides).map { row in
             [row.name, "\(row.documents)", "\(row.bytes)"]
                 + (row.bitsPerByte + row.referenceBitsPerByte).map { $0.formatted(decimals: 3) }
-                + (row.divergence.map { [$0.formatted(decimals: 4)] } ?? [])
+                + (row.divergence.map { [$0.formatted(decimals: 5)] } ?? [])
         }
         if !gap.isEmpty { rows.append(["gap", "", ""] + (gap + referenceGap).map { $0.formatted(decimals: 3) }) }
         print(TextTable(header: header, rows: rows).text)
