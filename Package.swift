@@ -80,6 +80,8 @@ var targets: [Target] = [
     tests(of: "PithWeights"),
     tests(of: "PithData", ["PithCoding", "PithTraining", "Pith"]),
     tests(of: "PithEvaluation", ["Pith"]),
+    tests(of: "PithData", ["PithCoding", "Pith"]),
+    tests(of: "PithEvaluation", ["Pith", "PithTraining"]),
 ]
 
 #if !os(macOS)

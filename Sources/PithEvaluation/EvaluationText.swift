@@ -28,18 +28,29 @@ public struct EvaluationText: Sendable {
     public init(
         _ text: String, name: String, tokenizer: Tokenizer, configuration: ModelConfiguration, windowLength: Int
     ) throws(PithError) {
+        try self.init(
+            documents: [text], name: name, tokenizer: tokenizer, configuration: configuration,
+            windowLength: windowLength)
+    }
+
+    /// The same for several documents, each of which begins a window.
+    public init(
+        documents: [String], name: String, tokenizer: Tokenizer, configuration: ModelConfiguration, windowLength: Int
+    ) throws(PithError) {
         self.name = name
-        let tokens = tokenizer.encode(text, addingSpecialTokens: false)
-        let byteCounts = Self.byteCounts(tokens, tokenizer)
         let beginning = configuration.bosToken.map { [$0] } ?? []
         let length = min(windowLength, configuration.contextLength)
         guard length >= 2 else { throw .usage("a window of \(length) tokens predicts nothing") }
         let step = length - beginning.count
-        windows = stride(from: 0, to: tokens.count, by: step).compactMap { start in
-            let range = start..<min(start + step, tokens.count)
-            let window = Window(
-                tokens: beginning + tokens[range], byteCounts: beginning.map { _ in 0 } + byteCounts[range])
-            return window.tokens.count >= 2 ? window : nil
+        windows = documents.flatMap { document in
+            let tokens = tokenizer.encode(document, addingSpecialTokens: false)
+            let byteCounts = Self.byteCounts(tokens, tokenizer)
+            return stride(from: 0, to: tokens.count, by: step).compactMap { start in
+                let range = start..<min(start + step, tokens.count)
+                let window = Window(
+                    tokens: beginning + tokens[range], byteCounts: beginning.map { _ in 0 } + byteCounts[range])
+                return window.tokens.count >= 2 ? window : nil
+            }
         }
         guard !windows.isEmpty else {
             throw .data("the text is too short to measure anything on", at: name, remedy: "give some pages of text")

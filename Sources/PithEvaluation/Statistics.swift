@@ -14,6 +14,19 @@ public struct Estimate: Equatable, Sendable {
     }
 }
 
+extension Estimate {
+    /// The difference of two independent estimates.
+    static func - (left: Estimate, right: Estimate) -> Estimate {
+        let (a, b) = (left.standardError, right.standardError)
+        return Estimate(left.value - right.value, standardError: (a * a + b * b).squareRoot())
+    }
+
+    /// `1.2345 ±0.0012`.
+    public func formatted(decimals: Int) -> String {
+        "\(value.formatted(decimals: decimals)) ±\(standardError.formatted(decimals: decimals))"
+    }
+}
+
 /// Sums of a quantity and of what it is counted over, block by block of consecutive tokens.
 ///
 /// Neighbouring tokens are alike, so the standard error is taken between blocks, not between tokens.
@@ -27,6 +40,12 @@ struct BlockSums: Sendable {
     mutating func append(_ numerator: Double, over denominator: Double) {
         numerators.append(numerator)
         denominators.append(denominator)
+    }
+
+    /// Adds the blocks of other sums.
+    mutating func append(_ other: BlockSums) {
+        numerators += other.numerators
+        denominators += other.denominators
     }
 
     /// The ratio of the sums, with the standard error of a ratio estimator.

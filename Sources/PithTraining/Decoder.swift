@@ -43,10 +43,11 @@ struct Decoder {
         head = shape.tiesEmbeddings ? embedding : parameters.removeFirst()
     }
 
-    /// The summed loss, in nats, of predicting `targets` from `tokens`, both whole sequences of `length` in a row.
+    /// The summed loss, in nats, of predicting `targets` from `tokens`, both whole sequences of `length` in a row;
+    /// that of each token goes to `rowLosses`.
     func loss(
         _ tokens: UnsafeBufferPointer<Int32>, targets: UnsafeBufferPointer<Int32>, angles: RotaryAngles,
-        scale: Float, on tape: Tape
+        scale: Float, rowLosses: UnsafeMutablePointer<Double>? = nil, on tape: Tape
     ) -> Double {
         // x [tokens, hidden]
         var x = tape.embed(tokens, embedding)
@@ -55,7 +56,7 @@ struct Decoder {
             x = feedForward(x, layer, tape)
         }
         x = tape.rmsNorm(x, norm, epsilon: Float(shape.normEpsilon))
-        return tape.crossEntropy(x, head: head, targets: targets, scale: scale)
+        return tape.crossEntropy(x, head: head, targets: targets, scale: scale, rowLosses: rowLosses)
     }
 
     private func attend(_ x: Variable, _ layer: Layer, _ angles: RotaryAngles, _ tape: Tape) -> Variable {

@@ -8,9 +8,11 @@ extension Tape {
     /// The sum over rows of -log softmax(x · headᵀ)[target]; an end of the tape.
     ///
     /// While recording, the gradients of `scale` times the sum go to `x` and `head` at once, chunk by chunk:
-    /// the logits of all rows never exist together. The head is [vocabulary, columns of x].
+    /// the logits of all rows never exist together. The head is [vocabulary, columns of x]. The terms of the sum are
+    /// written to `rowLosses` if there is one.
     public func crossEntropy(
-        _ x: Variable, head: Variable, targets: UnsafeBufferPointer<Int32>, scale: Float = 1
+        _ x: Variable, head: Variable, targets: UnsafeBufferPointer<Int32>, scale: Float = 1,
+        rowLosses: UnsafeMutablePointer<Double>? = nil
     ) -> Double {
         precondition(targets.count == x.rows, "as many targets as rows are needed")
         let (vocabulary, columns) = (head.rows, head.columns)
@@ -27,8 +29,10 @@ extension Tape {
                 into: logits, ldc: vocabulary, m: count, n: vocabulary, k: columns)
             for row in 0..<count {
                 let target = Int64(targets[start + row])
-                total += Double(
+                let loss = Double(
                     training.cross_entropy(logits + row * vocabulary, Int64(vocabulary), target, scale))
+                rowLosses?[start + row] = loss
+                total += loss
             }
             guard let flow else { continue }
             LinearAlgebra.multiply(

@@ -13,6 +13,7 @@ struct EvalCommand: ParsableCommand {
     var reference: String?
 
     @OptionGroup var textOptions: TextOptions
+    @OptionGroup var dated: DatedOptions
 
     @Flag(help: "Print the figures as JSON.")
     var json = false
@@ -23,6 +24,7 @@ struct EvalCommand: ParsableCommand {
         let pool = runtime.shared.pool
         let folder = try ModelFolder.open(model)
         let candidate = try runtime.loadModel(folder, pool: pool)
+        if !dated.byCompression.isEmpty { return try evaluateDated(folder, candidate) }
         let (name, content) = try textOptions.load()
         let text = try EvaluationText(
             content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
@@ -43,6 +45,17 @@ struct EvalCommand: ParsableCommand {
         guard let measurement else { preconditionFailure("the reference is always measured") }
         let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
         present(measurement, text, rate, try folder.byteCount())
+    }
+
+    private func evaluateDated(_ folder: ModelFolder, _ model: LanguageModel) throws(PithError) {
+        let other = try reference.map { (path) throws(PithError) in
+            let other = try ModelFolder.open(path)
+            return EvaluatedModel(try runtime.loadModel(other), tokenizer: other.tokenizer)
+        }
+        let report = try dated.evaluation().run(
+            EvaluatedModel(model, tokenizer: folder.tokenizer), reference: other,
+            on: DatedText.load(dated.byCompression), quiet: runtime.shared.quiet)
+        if json { printJSON(report.json) } else { report.printTables() }
     }
 
     private func present(_ m: Measurement, _ text: EvaluationText, _ rate: BitsPerWeight, _ bytes: ByteCount) {

@@ -21,6 +21,9 @@ struct PithCommand: ParsableCommand {
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
             TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, DistanceCommand.self,
             MethodsCommand.self, MeasureCommand.self,
+            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
+            DistanceCommand.self, KolmogorovCommand.self, EpiplexityCommand.self, PrequentialCommand.self,
+            BoundCommand.self,
         ])
 
     static func main() {

@@ -1,0 +1,91 @@
+import PithCoding
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+import PithTraining
+
+/// Codes examples one after another, each with what was learned from those before it: Σ −log2 p(example k | examples
+/// before k). Learning that generalises early makes the sum small; it needs no other term for the model's complexity.
+public struct PrequentialCode: Sendable {
+    /// The bits of each example, in order.
+    public var bits: [Double]
+    /// The bits of all.
+    public var total: Double { bits.reduce(0, +) }
+
+    /// Codes that a model learns in context: it reads all examples, with line breaks between them, at once.
+    public static func inContext(
+        _ examples: [String], _ model: EvaluatedModel
+    ) throws(PithError) -> PrequentialCode {
+        let tokens = try tokens(of: examples, model)
+        let coder = TokenBits(model.model)
+        var all = try coder.bits(of: [tokens.flatMap { $0 }], after: coder.beginning)[0][...]
+        return PrequentialCode(
+            bits: tokens.map { example in
+                defer { all = all.dropFirst(example.count) }
+                return all.prefix(example.count).reduce(0, +)
+            })
+    }
+
+    /// The same examples through the range coder: the whole stream, whose length is what `inContext` predicts.
+    public static func arithmeticCode(_ examples: [String], _ model: EvaluatedModel) throws(PithError) -> [UInt8] {
+        let tokens = try tokens(of: examples, model).flatMap { $0 }
+        let beginning = TokenBits(model.model).beginning
+        guard let first = beginning.first else {
+            throw .usage("the model has no token that begins a text", remedy: "give a model with bos_token_id")
+        }
+        var states = [model.model.makeState()]
+        let hidden = try model.model.hiddenStates([[first] + tokens.dropLast()], states: &states)
+        var encoder = RangeEncoder()
+        for (row, token) in tokens.enumerated() {
+            let logits = model.model.logits(of: hidden, rows: row..<row + 1)
+            let table = try logits.values.withUnsafeBufferPointer { (logits) throws(PithError) in
+                try CumulativeTable(logits: logits)
+            }
+            table.encode(token, to: &encoder)
+        }
+        return encoder.finish()
+    }
+
+    /// Codes of a learner that trains: before example k its weights took `steps` steps on each of the examples before,
+    /// and it reads every example alone. It begins with the weights of `folder`.
+    public static func testTimeTrained(
+        _ examples: [String], _ folder: ModelFolder, steps: Int = 2, learningRate: Double = 3e-4, pool: ThreadPool,
+        quiet: Bool = true
+    ) throws(PithError) -> PrequentialCode {
+        guard folder.manifest == nil, folder.configuration.ropeScaling == .none else {
+            throw .usage("cannot be trained", at: folder.path, remedy: "give a model as it came, without rope scaling")
+        }
+        let beginning = Int32(folder.configuration.bosToken ?? 0)
+        let sequences = examples.map { example in
+            [beginning] + folder.tokenizer.encode(example + "\n", addingSpecialTokens: false).map { Int32($0) }
+        }
+        let learner = DecoderLearner(folder.configuration, seed: 0, pool: pool)
+        try learner.load(folder.archive)
+        var code = PrequentialCode(bits: [])
+        var progress = Progress("training", total: examples.count, quiet: quiet)
+        for (index, sequence) in sequences.enumerated() {
+            code.bits.append(learner.losses(of: [sequence])[0].reduce(0, +) / naturalLogarithm(2))
+            // The newest example, and some of those before it so that they are not forgotten.
+            let recent = Array(sequences[max(0, index - 7)...index])
+            for _ in 0..<steps {
+                _ = learner.computeGradient(of: recent)
+                learner.update(rate: learningRate)
+            }
+            progress.update(index + 1)
+        }
+        progress.finish()
+        return code
+    }
+
+    /// The tokens of each example and the line break behind it; all together they must fit the context.
+    private static func tokens(of examples: [String], _ model: EvaluatedModel) throws(PithError) -> [[Int]] {
+        let tokens = examples.map { model.tokenizer.encode($0 + "\n", addingSpecialTokens: false) }
+        let (count, room) = (tokens.reduce(0) { $0 + $1.count }, model.model.configuration.contextLength)
+        guard count < room, !examples.isEmpty else {
+            throw .usage(
+                "\(examples.count) examples of \(count) tokens", remedy: "1…\(room - 1) tokens fit the context")
+        }
+        return tokens
+    }
+}

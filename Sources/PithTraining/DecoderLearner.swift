@@ -1,0 +1,177 @@
+import PithCore
+import PithFormats
+import PithTensor
+
+/// A decoder's weights, and its loss and gradient on sequences that the caller chooses: for learners whose data or
+/// parameters are not those of `Trainer`. Results do not depend on the number of threads.
+package final class DecoderLearner {
+    /// Where a parameter lies among the weights.
+    package struct Parameter: Sendable {
+        /// The name in a Hugging Face folder.
+        package let name: String
+        /// The first extent; 1 for vectors.
+        package let rows: Int
+        /// The second extent.
+        package let columns: Int
+        /// Whether it is a matrix.
+        package let isMatrix: Bool
+        /// The first element.
+        package let offset: Int
+    }
+
+    /// The model.
+    package let shape: ModelConfiguration
+    /// All parameters in order.
+    package let parameters: [Parameter]
+    /// Steps of the optimizer so far.
+    package private(set) var step = 0
+    private let layout: ParameterLayout
+    private let buffer: FloatBuffer
+    private let laneGradients: [FloatBuffer]
+    private let optimizer: AdamW
+    private let pool: ThreadPool
+    private var angles: [Int: RotaryAngles] = [:]
+    /// Sequences are dealt to so many lanes, each summed on its own.
+    private static let laneCount = 4
+    /// Rows that go through the model together.
+    private static let rowsTogether = 512
+
+    /// A model with weights drawn from the seed.
+    package init(_ shape: ModelConfiguration, seed: UInt64, pool: ThreadPool) {
+        self.shape = shape
+        self.pool = pool
+        layout = ParameterLayout(shape)
+        parameters = layout.entries.map {
+            Parameter(name: $0.name, rows: $0.rows, columns: $0.columns, isMatrix: $0.isMatrix, offset: $0.offset)
+        }
+        let count = layout.count
+        buffer = FloatBuffer(count: count)
+        laneGradients = (0..<Self.laneCount).map { _ in FloatBuffer(count: count) }
+        optimizer = AdamW(layout)
+        var generator = SeededGenerator(seed: seed)
+        layout.initialize(buffer, from: &generator)
+    }
+
+    /// All weights, gaps between parameters included.
+    package var weights: UnsafeMutableBufferPointer<Float> { .init(start: buffer.pointer, count: buffer.count) }
+    /// The gradient of the last `computeGradient`, in the order of the weights.
+    package var gradient: UnsafeMutableBufferPointer<Float> {
+        .init(start: laneGradients[0].pointer, count: buffer.count)
+    }
+
+    /// Takes the weights of a model folder of the same shape.
+    package func load(_ archive: TensorArchive) throws(PithError) {
+        for parameter in parameters {
+            let values = try archive.tensor(parameter.name).decoded().values
+            guard values.count == parameter.rows * parameter.columns else {
+                throw .data("has \(values.count) elements", at: "tensor \(parameter.name)")
+            }
+            for (index, value) in values.enumerated() { weights[parameter.offset + index] = value }
+        }
+    }
+
+    /// The loss, in nats, of each token but the first of each sequence, predicted from those before it.
+    package func losses(of sequences: [[Int32]]) -> [[Double]] {
+        let groups = groups(of: sequences)
+        var losses = sequences.map { [Double](repeating: 0, count: $0.count - 1) }
+        var parts = [[Double]](repeating: [], count: groups.count)
+        parts.withUnsafeMutableBufferPointer { parts in
+            pool.forEachBlock(of: groups.count, grain: max(1, groups.count / (4 * pool.threadCount))) { block in
+                let tape = Tape(isRecording: false)
+                let decoder = Decoder(shape, weights: buffer, gradients: nil)
+                for index in block {
+                    parts[index] = [Double](repeating: 0, count: groups[index].rows)
+                    parts[index].withUnsafeMutableBufferPointer {
+                        _ = run(groups[index], sequences, decoder, scale: 1, rowLosses: $0.baseAddress, on: tape)
+                    }
+                    tape.reset()
+                }
+            }
+        }
+        for (group, part) in zip(groups, parts) {
+            for (place, index) in group.members.enumerated() {
+                losses[index] = Array(part[place * group.length..<(place + 1) * group.length])
+            }
+        }
+        return losses
+    }
+
+    /// The mean loss for each predicted token, in nats; its gradient stands in `gradient` afterwards.
+    package func computeGradient(of sequences: [[Int32]]) -> Double {
+        let groups = groups(of: sequences)
+        let tokens = groups.reduce(0) { $0 + $1.rows }
+        var sums = [Double](repeating: 0, count: Self.laneCount)
+        sums.withUnsafeMutableBufferPointer { sums in
+            pool.forEachBlock(of: Self.laneCount, grain: 1) { block in
+                for lane in block {
+                    laneGradients[lane].pointer.initialize(repeating: 0, count: buffer.count)
+                    let tape = Tape()
+                    let decoder = Decoder(shape, weights: buffer, gradients: laneGradients[lane])
+                    for index in stride(from: lane, to: groups.count, by: Self.laneCount) {
+                        sums[lane] += run(
+                            groups[index], sequences, decoder, scale: 1 / Float(tokens), rowLosses: nil, on: tape)
+                        tape.reset()
+                    }
+                }
+            }
+        }
+        _ = optimizer.reduce(laneGradients, pool: pool)
+        return sums.reduce(0, +) / Double(max(1, tokens))
+    }
+
+    /// One step of AdamW along `gradient`, whose norm is cut to `clip`.
+    package func update(rate: Double, weightDecay: Double = 0, clip: Double = 1) {
+        var options = TrainingConfiguration(model: shape)
+        options.weightDecay = weightDecay
+        step += 1
+        let norm = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+        optimizer.update(
+            buffer, gradient: laneGradients[0],
+            gradientScale: Float(min(1, clip / max(norm, .leastNormalMagnitude))), rate: Float(rate), step: step,
+            options, pool: pool)
+    }
+
+    /// Sequences of one length that go through the model together.
+    private struct Group {
+        var length: Int
+        var members: [Int]
+        var rows: Int { length * members.count }
+    }
+
+    private func groups(of sequences: [[Int32]]) -> [Group] {
+        var groups: [Group] = []
+        // At most so many rows, and a part for each lane.
+        let total = sequences.reduce(0) { $0 + $1.count }
+        let limit = min(Self.rowsTogether, total / Self.laneCount)
+        for (index, sequence) in sequences.enumerated() where sequence.count > 1 {
+            let length = sequence.count - 1
+            if angles[length] == nil {
+                angles[length] = RotaryAngles(length: length, headSize: shape.headSize, theta: shape.ropeTheta)
+            }
+            if let last = groups.last, last.length == length, last.rows + length <= limit {
+                groups[groups.count - 1].members.append(index)
+            } else {
+                groups.append(Group(length: length, members: [index]))
+            }
+        }
+        return groups
+    }
+
+    private func run(
+        _ group: Group, _ sequences: [[Int32]], _ decoder: Decoder, scale: Float,
+        rowLosses: UnsafeMutablePointer<Double>?, on tape: Tape
+    ) -> Double {
+        guard let angles = angles[group.length] else { preconditionFailure("angles are made with the groups") }
+        let inputs = group.members.flatMap { sequences[$0].dropLast() }
+        let targets = group.members.flatMap { sequences[$0].dropFirst() }
+        return inputs.withUnsafeBufferPointer { inputs in
+            targets.withUnsafeBufferPointer { targets in
+                let loss = decoder.loss(
+                    inputs, targets: targets, angles: angles, scale: scale, rowLosses: rowLosses, on: tape)
+                // While the tokens are where the tape saw them.
+                if tape.isRecording { tape.backward() }
+                return loss
+            }
+        }
+    }
+}
