@@ -14,6 +14,8 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         let lean = Spec(stages: [.init(name: "store")])
         switch kind {
         case .noise: return []
+        case .floats(let type): return [Floats.spec(type)]
+        case .blocks(let size): return [Planes.spec(width: size)]
         default: return [lean]
         }
     }
