@@ -83,12 +83,12 @@ public struct LanguageModel: Sendable {
     public var weightCount: Int { configuration.weightCount }
 
     /// Exactly how many bits the weights occupy in memory.
-    public var storedBits: Int {
+    public var memoryBits: Int {
         let norms = (layers.count * 2 + 1) * configuration.hiddenSize * 32
         let operators = layers.reduce(0) { sum, layer in
-            sum + LinearSite.allCases.reduce(0) { $0 + layer[$1].storedBits }
+            sum + LinearSite.allCases.reduce(0) { $0 + layer[$1].memoryBits }
         }
-        return norms + operators + embedding.storedBits + (configuration.tiesEmbeddings ? 0 : head.storedBits)
+        return norms + operators + embedding.memoryBits + (configuration.tiesEmbeddings ? 0 : head.memoryBits)
     }
 }
 
