@@ -44,7 +44,7 @@ struct ModelCompressorTests {
             let tensorBytes = try compressed.archive.names.reduce(0) {
                 $0 + (try compressed.archive.tensor($1)).byteCount
             }
-            #expect(model.memoryBits == tensorBytes * 8)
+            #expect(model.storedBits == tensorBytes * 8)
         }
     }
 
