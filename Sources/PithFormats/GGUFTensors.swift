@@ -27,7 +27,7 @@ private struct GGUFReader {
         guard version == 2 || version == 3 else { throw .data("is of version \(version)", remedy: "2 and 3 are read") }
         let (tensorCount, keyCount) = (try count(leastSize: 24), try count(leastSize: 13))
         for _ in 0..<keyCount { try skipKey() }
-        var infos: [(size: Int, encoding: TensorRange.Encoding, offset: Int)] = []
+        var infos: [TensorInfo] = []
         for _ in 0..<tensorCount {
             if let info = try tensorInfo() { infos.append(info) }
         }
@@ -38,14 +38,25 @@ private struct GGUFReader {
                 start + info.offset >= end
             else { throw .data("a tensor lies outside of the file or in another") }
             end = start + info.offset + info.size
-            ranges.append(TensorRange(range: start + info.offset..<end, encoding: info.encoding))
+            ranges.append(TensorRange(name: info.name, range: start + info.offset..<end, encoding: info.encoding))
         }
         return ranges
     }
 
-    /// The size, encoding and offset of the next tensor; nil if its type is not known.
-    private mutating func tensorInfo() throws(PithError) -> (size: Int, encoding: TensorRange.Encoding, offset: Int)? {
-        try skip(try count(leastSize: 1))
+    private struct TensorInfo {
+        var name: String
+        /// Bytes.
+        var size: Int
+        var encoding: TensorRange.Encoding
+        /// From the first tensor's place.
+        var offset: Int
+    }
+
+    /// What the table says of the next tensor; nil if its type is not known.
+    private mutating func tensorInfo() throws(PithError) -> TensorInfo? {
+        let length = try count(leastSize: 1)
+        let name = String(decoding: bytes[offset..<offset + length], as: UTF8.self)
+        try skip(length)
         let dimensions = try word32()
         guard dimensions <= 4 else { throw .data("a tensor has \(dimensions) dimensions") }
         var elements = 1
@@ -56,21 +67,25 @@ private struct GGUFReader {
         }
         let (type, offset) = (try word32(), try integer())
         guard let encoding = Self.encodings[type] else { return nil }
-        switch encoding {
-        case .elements(let type): return (elements * type.byteCount, encoding, offset)
-        case .blocks(let size): return (elements / Self.blockLength(type) * size, encoding, offset)
-        }
+        let size =
+            switch encoding {
+            case .elements(let type): elements * type.byteCount
+            case .blocks(let size): elements / Self.blockLength(type) * size
+            }
+        return TensorInfo(name: name, size: size, encoding: encoding, offset: offset)
     }
 
     /// Bytes of a block by type number.
     private static let encodings: [UInt32: TensorRange.Encoding] = [
         0: .elements(.float32), 1: .elements(.float16), 2: .blocks(18), 3: .blocks(20), 6: .blocks(22), 7: .blocks(24),
-        8: .blocks(34), 10: .blocks(84), 11: .blocks(110), 12: .blocks(144), 13: .blocks(176), 14: .blocks(210),
-        15: .blocks(292), 20: .blocks(18), 23: .blocks(136), 24: .elements(.int8), 28: .elements(.float64),
-        30: .elements(.bfloat16), 39: .blocks(17),
+        8: .blocks(34), 9: .blocks(36), 10: .blocks(84), 11: .blocks(110), 12: .blocks(144), 13: .blocks(176),
+        14: .blocks(210), 15: .blocks(292), 16: .blocks(66), 17: .blocks(74), 18: .blocks(98), 19: .blocks(50),
+        20: .blocks(18), 21: .blocks(110), 22: .blocks(82), 23: .blocks(136), 24: .elements(.int8),
+        25: .elements(.int16), 26: .elements(.int32), 27: .elements(.int64), 28: .elements(.float64), 29: .blocks(56),
+        30: .elements(.bfloat16), 34: .blocks(54), 35: .blocks(66), 39: .blocks(17),
     ]
     /// Weights of a block: 32 in the older types, 256 in those with a second level of scales.
-    private static func blockLength(_ type: UInt32) -> Int { [2, 3, 6, 7, 8, 20, 39].contains(type) ? 32 : 256 }
+    private static func blockLength(_ type: UInt32) -> Int { [2, 3, 6, 7, 8, 9, 20, 39].contains(type) ? 32 : 256 }
 
     private mutating func skipKey() throws(PithError) {
         let length = try count(leastSize: 1)

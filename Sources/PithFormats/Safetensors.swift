@@ -39,7 +39,8 @@ public struct SafetensorsFile: Sendable {
         _ = try header.tensors(in: region)
         return header.entries.sorted { ($0.begin, $0.end) < ($1.begin, $1.end) }.map {
             TensorRange(
-                range: header.dataOffset + $0.begin..<header.dataOffset + $0.end, encoding: .elements($0.type))
+                name: $0.name, range: header.dataOffset + $0.begin..<header.dataOffset + $0.end,
+                encoding: .elements($0.type))
         }
     }
 

@@ -10,13 +10,16 @@ public struct TensorRange: Sendable, Equatable {
         /// In blocks of so many bytes, as quantised tensors are.
         case blocks(Int)
     }
+    /// The tensor's name.
+    public var name: String
     /// The bytes in the file.
     public var range: Range<Int>
     /// How elements are written.
     public var encoding: Encoding
 
     /// A range of a file.
-    public init(range: Range<Int>, encoding: Encoding) {
+    public init(name: String, range: Range<Int>, encoding: Encoding) {
+        self.name = name
         self.range = range
         self.encoding = encoding
     }

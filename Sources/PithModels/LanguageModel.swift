@@ -82,13 +82,17 @@ public struct LanguageModel: Sendable {
     /// The number of weights: what bits per weight are counted over.
     public var weightCount: Int { configuration.weightCount }
 
+    /// Exactly how many bits the weights occupy in their files.
+    public var storedBits: Int { bits(\.storedBits) }
     /// Exactly how many bits the weights occupy in memory.
-    public var storedBits: Int {
+    public var memoryBits: Int { bits(\.memoryBits) }
+
+    private func bits(_ bits: (any LinearOperator) -> Int) -> Int {
         let norms = (layers.count * 2 + 1) * configuration.hiddenSize * 32
         let operators = layers.reduce(0) { sum, layer in
-            sum + LinearSite.allCases.reduce(0) { $0 + layer[$1].storedBits }
+            sum + LinearSite.allCases.reduce(0) { $0 + bits(layer[$1]) }
         }
-        return norms + operators + embedding.storedBits + (configuration.tiesEmbeddings ? 0 : head.storedBits)
+        return norms + operators + bits(embedding) + (configuration.tiesEmbeddings ? 0 : bits(head))
     }
 }
 

@@ -12,6 +12,8 @@ public protocol LinearOperator: Sendable {
     var inputCount: Int { get }
     /// Exactly how many bits W occupies, side information included.
     var storedBits: Int { get }
+    /// The bits that it takes in memory; other than `storedBits` where a matrix is decoded when it is opened.
+    var memoryBits: Int { get }
 
     /// Makes ready what `multiply` needs of `input`, with all threads; called before any `multiply` of the same rows.
     func prepare(_ input: ActivationBlock, pool: ThreadPool)
@@ -23,6 +25,11 @@ public protocol LinearOperator: Sendable {
     /// of 16.
     func multiply(
         _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int)
+}
+
+extension LinearOperator {
+    /// Most matrices are multiplied as they are stored.
+    public var memoryBits: Int { storedBits }
 }
 
 /// One of several matrices that read the same rows, and where its products go, [rows, outputCount].

@@ -84,6 +84,8 @@ public struct ModelFolder: Sendable {
     }
 
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
+        var layouts = layouts
+        layouts.pool = pool
         let c = configuration
         let tableShape = [c.vocabularySize, c.hiddenSize]
         let table = try matrix(embeddingName, tableShape, layouts)

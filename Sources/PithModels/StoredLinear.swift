@@ -72,6 +72,8 @@ public struct StoredParts: Sendable {
 /// The layouts that a reader knows.
 public struct LayoutCatalogue: Sendable {
     private var types: [String: any StoredLinear.Type] = [:]
+    /// The threads that decode what is not multiplied as it is stored.
+    public var pool = ThreadPool(threads: 1)
 
     /// A catalogue of some layouts.
     public init(_ types: [any StoredLinear.Type]) {

@@ -17,6 +17,7 @@ public enum WeightCatalogue {
         EoRA.self,
         DFloat11.self,
         ZipNN.self,
+        Entropy.self,
     ]
 
     /// The codec of a stage's method.

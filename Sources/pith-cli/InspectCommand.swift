@@ -56,7 +56,7 @@ struct InspectCommand: ParsableCommand {
         object["bytes"] = .integer(bytes.value)
         object["weightBytes"] = .integer(weightBytes.value)
         object["bitsPerWeight"] = .real(rate.value)
-        object["memoryBits"] = .integer(model.storedBits)
+        object["memoryBits"] = .integer(model.memoryBits)
         object["configuration"] = c.json
         var lines = [
             "\(model.weightCount) weights, \(bytes) on disk, \(rate) bits per weight",

@@ -102,6 +102,25 @@ struct LosslessFloatsTests {
         }
     }
 
+    @Test("of a cut file the segments that are whole are opened")
+    func cut() throws {
+        let tensor = weights(700_000, as: .bfloat16)
+        let file = try LosslessFloats.compress(tensor, pool: pool)
+        var longest = 0
+        for length in [0, 20, 40, file.count / 2, file.count - 1, file.count] {
+            let region = ByteRegion(copying: Array(file.prefix(length)))
+            guard let saved = try? LosslessFloats.decompress(region, isCut: true, pool: pool) else {
+                #expect(length < 40)
+                continue
+            }
+            #expect(bytes(tensor).starts(with: bytes(saved)))
+            if length < file.count { longest = max(longest, saved.count) }
+        }
+        // All but the last segment.
+        #expect(longest == 700_000 / LosslessFloats.segmentLength * LosslessFloats.segmentLength)
+        #expect(try LosslessFloats.segmentSizes(ByteRegion(copying: file)).count == 6)
+    }
+
     @Test("damaged files are refused", arguments: [ElementType.bfloat16, .float32])
     func damage(type: ElementType) throws {
         for count in [1, 300, 3000] {

@@ -20,12 +20,25 @@ public enum ContentKind: Hashable, Sendable {
     case noise
     /// Anything else.
     case binary
+
+    /// Content is best cut where a whole number of these bytes ends.
+    var unit: Int {
+        switch self {
+        case .floats(let type): type.byteCount
+        case .blocks(let size): size
+        case .pixels(let row, _): max(1, row)
+        case .samples(let channels): 2 * channels
+        default: 1
+        }
+    }
 }
 
 /// A part of a file that is of one kind.
 struct ContentPart: Equatable {
     var range: Range<Int>
     var kind: ContentKind
+    /// The name of a tensor.
+    var name: String?
 
     /// The parts of a file, in order and without gaps, told by its content.
     static func parts(of region: ByteRegion) -> [ContentPart] {
@@ -46,7 +59,7 @@ struct ContentPart: Equatable {
     }
 
     /// The tensors of safetensors and GGUF files.
-    private static func tensors(_ region: ByteRegion) -> [ContentPart]? {
+    static func tensors(_ region: ByteRegion) -> [ContentPart]? {
         guard region.count > 16 else { return nil }
         let isGGUF = region.withBytes { $0.prefix(4).elementsEqual("GGUF".utf8) }
         let isSafetensors = region.withBytes { $0[8] == UInt8(ascii: "{") && $0[6] == 0 && $0[7] == 0 }
@@ -58,8 +71,9 @@ struct ContentPart: Equatable {
             case .elements(let type):
                 let isFloat = [.bfloat16, .float16, .float32, .float64, .float8e4m3, .float8e5m2].contains(type)
                 return ContentPart(
-                    range: tensor.range, kind: isFloat ? .floats(type) : plain(region, tensor.range).kind)
-            case .blocks(let size): return ContentPart(range: tensor.range, kind: .blocks(size))
+                    range: tensor.range, kind: isFloat ? .floats(type) : plain(region, tensor.range).kind,
+                    name: tensor.name)
+            case .blocks(let size): return ContentPart(range: tensor.range, kind: .blocks(size), name: tensor.name)
             }
         }
     }

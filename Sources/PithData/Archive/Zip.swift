@@ -34,7 +34,7 @@ public enum Zip {
                     candidates: ZipLevel.fast.candidates(for: .binary, model: ""), pieces: [content], isDirectory: true)
             ])
         }
-        try writer.write(try SegmentPlanner(options).plans(for: input))
+        try writer.write(try SegmentPlanner(options, base: context.base).plans(for: input))
         try writer.finish()
         return writer.summaries
     }
@@ -77,7 +77,7 @@ public enum Zip {
         var writer = try ArchiveWriter(
             to: sink, context, memoryLimit: options.memoryLimit.value, traces: options.traces)
         var source = ArchiveSource(pipe)
-        let planner = SegmentPlanner(options)
+        let planner = SegmentPlanner(options, base: context.base)
         while true {
             let bytes = try source.takeAvailable(options.level.segmentSize)
             if bytes.isEmpty { break }
@@ -91,8 +91,15 @@ public enum Zip {
 /// Cuts content into segments, each of one kind and within the memory that is allowed.
 struct SegmentPlanner {
     private let options: ZipOptions
+    // The tensors of the base by their names.
+    private let base: [String: ContentPart]
 
-    init(_ options: ZipOptions) { self.options = options }
+    /// Plans for content some of which may be coded against tensors of `base`.
+    init(_ options: ZipOptions, base: ByteRegion?) {
+        self.options = options
+        let parts = base.flatMap { ContentPart.tensors($0) } ?? []
+        self.base = Dictionary(parts.map { ($0.name ?? "", $0) }) { first, _ in first }
+    }
 
     /// The segments of an input: parts of the same kind share one, even if they are of different files.
     func plans(for input: ArchiveInput) throws(PithError) -> [SegmentPlan] {
@@ -103,13 +110,17 @@ struct SegmentPlanner {
                 ? ContentPart.parts(of: file.content)
                 : [ContentPart(range: 0..<file.content.count, kind: .binary)]
             for part in parts where !part.range.isEmpty {
-                let candidates = try candidates(for: part.kind)
-                let limit = try segmentSize(candidates)
-                for piece in Self.pieces(of: file.content[part.range], limit: limit, uncut: candidates.isEmpty) {
-                    if let last = plans.last, last.candidates == candidates, last.count + piece.count <= limit {
+                let limit = try segmentSize(candidates(for: part))
+                for range in pieces(of: part, limit: limit) {
+                    let piece = file.content[range]
+                    // The floats of a segment must lie side by side in the base too.
+                    let offset = range.lowerBound - part.range.lowerBound
+                    if let last = plans.last, last.count + piece.count <= limit,
+                        last.candidates == candidates(for: part, at: offset - last.count)
+                    {
                         plans[plans.count - 1].pieces.append(piece)
                     } else {
-                        plans.append(SegmentPlan(candidates: candidates, pieces: [piece]))
+                        plans.append(SegmentPlan(candidates: candidates(for: part, at: offset), pieces: [piece]))
                     }
                 }
             }
@@ -117,9 +128,14 @@ struct SegmentPlanner {
         return plans
     }
 
-    private func candidates(for kind: ContentKind) throws(PithError) -> [Spec] {
+    /// The methods to choose among for a segment that begins `offset` bytes behind the beginning of a part.
+    private func candidates(for part: ContentPart, at offset: Int = 0) -> [Spec] {
         if let method = options.method { return [method] }
-        return options.level.candidates(for: kind, model: options.model)
+        let candidates = options.level.candidates(for: part.kind, model: options.model)
+        guard case .floats(let type) = part.kind, let name = part.name, let tensor = base[name],
+            tensor.kind == part.kind, tensor.range.count == part.range.count, tensor.range.lowerBound + offset >= 0
+        else { return candidates }
+        return [Floats.spec(type, base: tensor.range.lowerBound + offset)] + candidates
     }
 
     /// The size of a segment that all candidates can code in the memory allowed.
@@ -139,10 +155,12 @@ struct SegmentPlanner {
         return size
     }
 
-    /// A region in equal pieces of at most `limit` bytes.
-    private static func pieces(of region: ByteRegion, limit: Int, uncut: Bool) -> [ByteRegion] {
-        if uncut { return [region] }
-        let number = (region.count + limit - 1) / limit
-        return (0..<number).map { region[region.count * $0 / number..<region.count * ($0 + 1) / number] }
+    /// A part in equal pieces of at most `limit` bytes, each a whole number of its units.
+    private func pieces(of part: ContentPart, limit: Int) -> [Range<Int>] {
+        if candidates(for: part).isEmpty { return [part.range] }
+        let (start, unit) = (part.range.lowerBound, part.kind.unit)
+        let number = (part.range.count + limit - 1) / limit
+        let cuts = (0..<number).map { start + part.range.count * $0 / number / unit * unit } + [part.range.upperBound]
+        return zip(cuts, cuts.dropFirst()).map { $0..<$1 }.filter { !$0.isEmpty }
     }
 }

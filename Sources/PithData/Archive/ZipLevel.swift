@@ -17,6 +17,10 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .blocks(let size): [Spec("planes", ["width": "\(size)"])]
         case .table where self != .fast: [contextMixing(kind, model), Spec("table")]
         case .text, .table, .binary, .pixels, .samples: [contextMixing(kind, model)]
+        case .noise: return []
+        case .floats(let type): return [Floats.spec(type)]
+        case .blocks(let size): return [Planes.spec(width: size)]
+        default: return [lean]
         }
     }
 

@@ -20,6 +20,13 @@ struct Floats: DataMethod {
     private static let types: [ElementType] = [.bfloat16, .float16, .float32, .float64, .float8e4m3, .float8e5m2]
     private static let plain: UInt8 = 0
 
+    /// The spec for floats of a type, and for the exclusive or with floats that begin at a byte of the base.
+    static func spec(_ type: ElementType, base: Int? = nil) -> Spec {
+        var options = [(name: "type", value: type.rawValue)]
+        if let base { options += [("base", "true"), ("offset", "\(base)")] }
+        return Spec(stages: [.init(name: entry.identifier, options: options)])
+    }
+
     private let type: ElementType
     private let hasBase: Bool
     private let offset: Int

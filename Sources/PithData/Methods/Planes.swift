@@ -14,6 +14,11 @@ struct Planes: DataMethod {
     private static let plain: UInt8 = 0
     private static let coded: UInt8 = 1
 
+    /// The spec for records of `width` bytes.
+    static func spec(width: Int) -> Spec {
+        Spec(stages: [.init(name: entry.identifier, options: [("width", "\(width)")])])
+    }
+
     private let records: RecordPlanes
 
     init(_ options: OptionValues) throws(PithError) { records = RecordPlanes(width: options.integer("width")) }

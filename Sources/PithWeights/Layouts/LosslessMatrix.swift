@@ -222,8 +222,3 @@ extension ElementType {
         return zip(values, roundedToHalf(values)).allSatisfy { $0.bitPattern == $1.bitPattern } ? .float16 : .float32
     }
 }
-
-extension StoredTensor {
-    /// Bytes as a list.
-    fileprivate init(bytes: [UInt8]) { self.init(bytes: bytes, shape: [bytes.count]) }
-}

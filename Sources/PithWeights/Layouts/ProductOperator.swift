@@ -20,6 +20,7 @@ package struct ProductOperator: StoredLinear {
     package var outputCount: Int { left.outputCount }
     package var inputCount: Int { right.inputCount }
     package var storedBits: Int { left.storedBits + right.storedBits }
+    package var memoryBits: Int { left.memoryBits + right.memoryBits }
 
     package var stored: StoredParts { StoredParts(components: ["left": left, "right": right]) }
 

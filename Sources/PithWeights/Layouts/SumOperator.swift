@@ -17,6 +17,7 @@ package struct SumOperator: StoredLinear {
     package var outputCount: Int { base.outputCount }
     package var inputCount: Int { base.inputCount }
     package var storedBits: Int { base.storedBits + residual.storedBits }
+    package var memoryBits: Int { base.memoryBits + residual.memoryBits }
 
     package var stored: StoredParts { StoredParts(components: ["base": base, "residual": residual]) }
 

@@ -8,7 +8,7 @@ public enum WeightLayouts {
     public static let catalogue = LayoutCatalogue([
         DenseOperator.self, ScaledFloats.self, GroupedCodes.self, MaskedCodes.self, UnitCodes.self, BookCodes.self,
         TernaryCodes.self, VectorCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self,
-        SumOperator.self, ProductOperator.self, LosslessMatrix.self,
+        SumOperator.self, ProductOperator.self, LosslessMatrix.self, EntropyCoded.self,
     ])
 }
 
