@@ -45,7 +45,8 @@ public struct TokenizedText: Sendable {
         }
     }
 
-    private init(tokens: [Int32], byteCount: Int) {
+    /// Tokens that stand for `byteCount` bytes.
+    public init(tokens: [Int32], byteCount: Int) {
         self.tokens = tokens
         self.byteCount = byteCount
     }
@@ -65,7 +66,13 @@ public struct TokenizedText: Sendable {
     public static func save(
         _ texts: [(name: String, text: TokenizedText)], madeFrom digest: String, to path: String
     ) throws(PithError) {
-        var metadata = ["madeFrom": digest]
+        try save(texts, metadata: ["madeFrom": digest], to: path)
+    }
+
+    static func save(
+        _ texts: [(name: String, text: TokenizedText)], metadata: [String: String], to path: String
+    ) throws(PithError) {
+        var metadata = metadata
         for (name, text) in texts { metadata["bytes.\(name)"] = "\(text.byteCount)" }
         let tensors = texts.map { name, text in
             let region = ByteRegion(copying: text.tokens)
@@ -81,6 +88,11 @@ public struct TokenizedText: Sendable {
         guard Files.exists(path) else { return nil }
         let file = try SafetensorsFile(path)
         guard file.metadata["madeFrom"] == digest else { return nil }
+        return read(names, from: file)
+    }
+
+    /// The texts of these names; nil if one is missing or is none.
+    static func read(_ names: [String], from file: SafetensorsFile) -> [TokenizedText]? {
         var texts: [TokenizedText] = []
         for name in names {
             guard let tensor = file[name], tensor.type == .int32, tensor.shape.count == 1,
