@@ -19,7 +19,7 @@ struct PithCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
-            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
+            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self, TokenizeCommand.self,
         ])
 
     static func main() {
