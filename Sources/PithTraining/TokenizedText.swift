@@ -51,6 +51,15 @@ public struct TokenizedText: Sendable {
         self.byteCount = byteCount
     }
 
+    /// The entropy of how often each token occurs, in nats a token.
+    public var entropy: Double {
+        var counts: [Int32: Int] = [:]
+        for token in tokens { counts[token, default: 0] += 1 }
+        let total = Double(max(1, tokens.count))
+        // In a fixed order, so that the figure is the same in each run.
+        return counts.values.sorted().reduce(0.0) { $0 - Double($1) / total * logarithm(Double($1) / total) }
+    }
+
     /// The token that stands between documents.
     public static func separator(of tokenizer: Tokenizer) throws(PithError) -> Int32 {
         guard let token = tokenizer.identifier(of: TrainingText.separator) else {

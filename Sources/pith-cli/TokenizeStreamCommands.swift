@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Pith
 
 /// Which tokens text becomes.
@@ -20,10 +21,10 @@ struct TokenStreamOptions: ParsableArguments {
     var method: Method
 
     @Option(help: "equal-info: bits of a window, 8 to 24.")
-    var bits = 16
+    var bits = 12
 
-    @Option(help: "equal-info: bits of a token, a divisor of a window's.")
-    var tokenBits = 8
+    @Option(help: "equal-info, arithmetic: bits of a token, up to 16, a divisor of a window's; by default a window's.")
+    var tokenBits: Int?
 
     @Option(help: "equal-info, arithmetic: the byte model.")
     var byteModel: String?
@@ -44,8 +45,8 @@ struct TokenStreamOptions: ParsableArguments {
     func stream() throws -> TokenStream {
         switch method {
         case .equalInfo:
-            return try TokenStream(EqualInfoWindows(model: loadByteModel(), bits: bits), tokenBits: tokenBits)
-        case .arithmetic: return TokenStream(ArithmeticTokens(model: try loadByteModel()))
+            return try TokenStream(EqualInfoWindows(model: loadByteModel(), bits: bits), tokenBits: tokenBits ?? bits)
+        case .arithmetic: return try TokenStream(ArithmeticTokens(model: loadByteModel()), tokenBits: tokenBits ?? bits)
         case .tokenizer, .meta:
             guard let tokenizer else { throw PithError.usage("--tokenizer is needed") }
             return try TokenStream(
@@ -86,11 +87,15 @@ struct TokenizeEncodeCommand: ParsableCommand {
             training: try stream.encode(training), heldOut: try stream.encode(measured),
             vocabularySize: stream.vocabularySize, method: options.method.rawValue)
         try file.write(to: out)
-        print("vocabulary       \(file.vocabularySize)")
-        for (name, text) in [("training", file.training), ("held out", file.heldOut)] {
-            let perToken = Double(text.byteCount) / Double(text.tokens.count)
-            print("\(name)         \(text.tokens.count) tokens, \(perToken.formatted(decimals: 3)) bytes each")
+        let rows = [("training", file.training), ("held out", file.heldOut)].map { name, text in
+            [
+                name, "\(text.tokens.count)",
+                (Double(text.byteCount) / Double(text.tokens.count)).formatted(decimals: 3),
+                text.entropy.formatted(decimals: 3), log(Double(file.vocabularySize)).formatted(decimals: 3),
+            ]
         }
+        // What a model must beat that knows how often each token occurs, and one that knows nothing.
+        print(TextTable(header: ["", "tokens", "bytes/token", "entropy, nats", "uniform, nats"], rows: rows).text)
     }
 }
 

@@ -1,9 +1,8 @@
 import Foundation
 import Pith
+import PithData
 import PithTestSupport
 import Testing
-
-@testable import PithData
 
 @Suite struct TokensSpanTests {
     @Test(arguments: SpanTokenizer.Signal.allCases, SpanTokenizer.Constraint.allCases)
@@ -85,7 +84,8 @@ import Testing
         #expect(measures.boundaryRecall == 1 && measures.boundaryPrecision < 0.5 && measures.wordCount >= 150)
         #expect(throws: PithError.self) { try TokenizerMeasures(tokenizer, on: []) }
         // One that has all parts of the listed words cuts nearly all of them right.
-        let parts = Set(Morphemes.words.flatMap { $0.split(separator: "|").enumerated().map { ($0 == 0 ? " " : "") + $1 } })
+        let parts = Set(
+            Morphemes.words.flatMap { $0.split(separator: "|").enumerated().map { ($0 == 0 ? " " : "") + $1 } })
         let morphemes = try Tokenizer(
             json: LongestMatchVocabulary.document(
                 bytes + parts.sorted().map { Array($0.utf8) }.filter { $0.count > 1 }, specialTokens: [],

@@ -7,7 +7,8 @@ public struct TokenStream: Sendable {
     private enum Coder: Sendable {
         /// Windows, each in so many tokens of `tokenBits` bits.
         case windows(EqualInfoWindows, tokenBits: Int)
-        case arithmetic(ArithmeticTokens)
+        /// One stream, in tokens of `tokenBits` bits.
+        case arithmetic(ArithmeticTokens, tokenBits: Int)
         /// Tokens in chunks of at most `chunk`, each shortened for itself if there are meta-tokens.
         case tokenizer(Tokenizer, chunk: Int, meta: MetaTokens?)
     }
@@ -30,11 +31,15 @@ public struct TokenStream: Sendable {
         vocabularySize = Int(separator) + 1
     }
 
-    /// Bytes of one arithmetic-coded stream for each document. They cannot be decoded without their documents' sizes.
-    public init(_ arithmetic: ArithmeticTokens) {
-        coder = .arithmetic(arithmetic)
-        separator = 256
-        vocabularySize = 257
+    /// One arithmetic-coded stream for each document, cut into tokens of `tokenBits` bits. They cannot be decoded
+    /// without their documents' sizes.
+    public init(_ arithmetic: ArithmeticTokens, tokenBits: Int) throws(PithError) {
+        guard (1...16).contains(tokenBits) else {
+            throw .usage("tokens of \(tokenBits) bits", remedy: "they should have 1…16")
+        }
+        coder = .arithmetic(arithmetic, tokenBits: tokenBits)
+        separator = 1 << Int32(tokenBits)
+        vocabularySize = Int(separator) + 1
     }
 
     /// The tokens of a tokenizer in chunks; with `metaTokens` above 0 each chunk is shortened.
@@ -73,7 +78,8 @@ public struct TokenStream: Sendable {
                     shifts.map { Int32(window >> UInt32($0) & mask) }
                 }
             ]
-        case .arithmetic(let arithmetic): return [arithmetic.encode(Array(document.utf8)).map { Int32($0) }]
+        case .arithmetic(let arithmetic, let tokenBits):
+            return [Self.regrouped(arithmetic.encode(Array(document.utf8)), tokenBits: tokenBits)]
         case .tokenizer(let tokenizer, let chunk, let meta):
             let tokens = tokenizer.encode(document, addingSpecialTokens: false).map { Int32($0) }
             var parts: [[Int32]] = []
@@ -83,6 +89,22 @@ public struct TokenStream: Sendable {
             }
             return parts
         }
+    }
+
+    /// A stream of bytes in tokens of so many bits, the highest first; zeros fill the last.
+    private static func regrouped(_ bytes: [UInt8], tokenBits: Int) -> [Int32] {
+        let width = UInt32(tokenBits)
+        var (tokens, pending, count) = ([Int32](), UInt32(0), UInt32(0))
+        for byte in bytes {
+            (pending, count) = (pending << 8 | UInt32(byte), count + 8)
+            while count >= width {
+                count -= width
+                tokens.append(Int32(pending >> count))
+                pending &= 1 << count - 1
+            }
+        }
+        if count > 0 { tokens.append(Int32(pending << (width - count))) }
+        return tokens
     }
 
     /// The bytes of what stands between separators: documents, or chunks of them.
