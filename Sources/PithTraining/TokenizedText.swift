@@ -45,9 +45,19 @@ public struct TokenizedText: Sendable {
         }
     }
 
-    private init(tokens: [Int32], byteCount: Int) {
+    /// Tokens that stand for `byteCount` bytes.
+    public init(tokens: [Int32], byteCount: Int) {
         self.tokens = tokens
         self.byteCount = byteCount
+    }
+
+    /// The entropy of how often each token occurs, in nats a token.
+    public var entropy: Double {
+        var counts: [Int32: Int] = [:]
+        for token in tokens { counts[token, default: 0] += 1 }
+        let total = Double(max(1, tokens.count))
+        // In a fixed order, so that the figure is the same in each run.
+        return counts.values.sorted().reduce(0.0) { $0 - Double($1) / total * logarithm(Double($1) / total) }
     }
 
     /// The token that stands between documents.
@@ -65,7 +75,13 @@ public struct TokenizedText: Sendable {
     public static func save(
         _ texts: [(name: String, text: TokenizedText)], madeFrom digest: String, to path: String
     ) throws(PithError) {
-        var metadata = ["madeFrom": digest]
+        try save(texts, metadata: ["madeFrom": digest], to: path)
+    }
+
+    static func save(
+        _ texts: [(name: String, text: TokenizedText)], metadata: [String: String], to path: String
+    ) throws(PithError) {
+        var metadata = metadata
         for (name, text) in texts { metadata["bytes.\(name)"] = "\(text.byteCount)" }
         let tensors = texts.map { name, text in
             let region = ByteRegion(copying: text.tokens)
@@ -81,6 +97,11 @@ public struct TokenizedText: Sendable {
         guard Files.exists(path) else { return nil }
         let file = try SafetensorsFile(path)
         guard file.metadata["madeFrom"] == digest else { return nil }
+        return read(names, from: file)
+    }
+
+    /// The texts of these names; nil if one is missing or is none.
+    static func read(_ names: [String], from file: SafetensorsFile) -> [TokenizedText]? {
         var texts: [TokenizedText] = []
         for name in names {
             guard let tensor = file[name], tensor.type == .int32, tensor.shape.count == 1,

@@ -14,12 +14,14 @@ public struct TrainingJob: Sendable {
         public var heldOut: [String] = []
         /// A folder with a tokenizer; without one, a tokenizer is made from the texts.
         public var tokenizerFolder: String?
+        /// A file of tokens instead of texts and a tokenizer.
+        public var tokens: String?
         /// A configuration file.
         public var configuration: String
         /// `name=value`, before what the file says.
         public var overrides: [String] = []
 
-        /// Inputs without the optional parts.
+        /// Inputs without the optional parts; `texts` may be empty if `tokens` is set.
         public init(texts: [String], configuration: String) {
             self.texts = texts
             self.configuration = configuration
@@ -28,8 +30,8 @@ public struct TrainingJob: Sendable {
 
     /// What decides the result.
     public let configuration: TrainingConfiguration
-    /// The tokenizer's file.
-    public let tokenizerDocument: JSONValue
+    /// The tokenizer's file; nil for a model of given tokens.
+    public let tokenizerDocument: JSONValue?
     /// What is learned from.
     public let training: TokenizedText
     /// What is measured on.
@@ -44,6 +46,14 @@ public struct TrainingJob: Sendable {
     public init(
         _ inputs: Inputs, workFolder: String, pool: ThreadPool, quiet: Bool = false
     ) throws(PithError) {
+        if let tokens = inputs.tokens {
+            let file = try TokenFile(contentsOf: tokens)
+            try Files.makeFolder(workFolder)
+            (training, heldOut, tokenizerDocument) = (file.training, file.heldOut, nil)
+            configuration = try TrainingConfiguration(
+                contentsOf: inputs.configuration, overrides: inputs.overrides, vocabularySize: file.vocabularySize)
+            return
+        }
         var training = try TrainingText(files: inputs.texts)
         let heldOut = inputs.heldOut.isEmpty ? training.splitOffTail() : try TrainingText(files: inputs.heldOut)
         guard training.byteCount > 0, heldOut.byteCount > 0 else {
@@ -63,14 +73,15 @@ public struct TrainingJob: Sendable {
         try Files.makeFolder(workFolder)
         let tokensPath = joinPath(workFolder, Self.tokensName)
         let tokenizerPath = joinPath(workFolder, Tokenizer.fileName)
+        let document: JSONValue
         if Files.exists(tokenizerPath),
             let kept = try TokenizedText.load(["training", "heldOut"], madeFrom: digest, from: tokensPath)
         {
-            tokenizerDocument = try JSONValue(contentsOf: tokenizerPath)
+            document = try JSONValue(contentsOf: tokenizerPath)
             (self.training, self.heldOut) = (kept[0], kept[1])
         } else {
             let vocabularySize = configuration.model.vocabularySize
-            let document =
+            document =
                 if let given { given } else {
                     try BytePairTrainer.train(
                         on: training.documents, vocabularySize: vocabularySize,
@@ -79,18 +90,18 @@ public struct TrainingJob: Sendable {
             let tokenizer = try Tokenizer(json: document)
             self.training = try TokenizedText(training, tokenizer: tokenizer, pool: pool, quiet: quiet)
             self.heldOut = try TokenizedText(heldOut, tokenizer: tokenizer, pool: pool, quiet: quiet)
-            tokenizerDocument = document
             try document.write(to: tokenizerPath)
             try TokenizedText.save(
                 [("training", self.training), ("heldOut", self.heldOut)], madeFrom: digest, to: tokensPath)
         }
         // A small text may not yield as many tokens as were asked for.
-        let tokenizer = try Tokenizer(json: tokenizerDocument)
+        let tokenizer = try Tokenizer(json: document)
         let separator = Int(try TokenizedText.separator(of: tokenizer))
         configuration.model.vocabularySize = tokenizer.vocabularySize
         configuration.model.bosToken = separator
         configuration.model.eosTokens = [separator]
         self.configuration = configuration
+        tokenizerDocument = document
     }
 
     private static func digest(_ texts: [String]) -> String {
@@ -104,7 +115,7 @@ public struct TrainingJob: Sendable {
     /// Writes a complete Hugging Face folder, with the configuration of the training beside it.
     public func write(_ trainer: Trainer, to folder: String) throws(PithError) {
         try trainer.exportModel(to: folder)
-        try tokenizerDocument.write(to: joinPath(folder, Tokenizer.fileName))
+        try tokenizerDocument?.write(to: joinPath(folder, Tokenizer.fileName))
         try configuration.json.write(to: joinPath(folder, Self.configurationName))
     }
 }

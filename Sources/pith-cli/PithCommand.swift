@@ -24,6 +24,7 @@ struct PithCommand: ParsableCommand {
             TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
             DistanceCommand.self, KolmogorovCommand.self, EpiplexityCommand.self, PrequentialCommand.self,
             BoundCommand.self,
+            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self, TokenizeCommand.self,
         ])
 
     static func main() {

@@ -33,6 +33,9 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "A folder with the tokenizer.json to use.")
     var tokenizer: String?
 
+    @Option(help: "A file of tokens instead of --text, from 'pith tokenize encode'.")
+    var tokens: String?
+
     @Option(parsing: .upToNextOption, help: "Text files to measure on.")
     var heldOut: [String] = []
 
@@ -60,8 +63,11 @@ struct TrainCommand: ParsableCommand {
     func run() throws {
         let pool = ThreadPool(threads: threads ?? ThreadPool.coreCount)
         if benchmark { return try printBenchmark(pool) }
-        guard !text.isEmpty, let out else {
-            throw PithError.usage("--text and --out are needed")
+        guard text.isEmpty != (tokens == nil), let out else {
+            throw PithError.usage("--out and one of --text and --tokens are needed")
+        }
+        guard tokens == nil || (tokenizer == nil && heldOut.isEmpty) else {
+            throw PithError.usage("--tokens brings its own tokenizer and held-out text")
         }
         let workFolder = work ?? joinPath(out, "training")
         let checkpoint = TrainingJob.checkpointPath(in: workFolder)
@@ -73,7 +79,7 @@ struct TrainCommand: ParsableCommand {
                 "a run was begun here", at: checkpoint, remedy: "go on with --resume, or remove the file")
         }
         var inputs = TrainingJob.Inputs(texts: text, configuration: config)
-        (inputs.heldOut, inputs.tokenizerFolder) = (heldOut, tokenizer)
+        (inputs.heldOut, inputs.tokenizerFolder, inputs.tokens) = (heldOut, tokenizer, tokens)
         inputs.overrides = allOverrides
         let job = try TrainingJob(inputs, workFolder: workFolder, pool: pool)
         let trainer = try Trainer(job.configuration, tokens: job.training.tokens, pool: pool)

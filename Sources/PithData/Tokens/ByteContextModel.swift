@@ -133,3 +133,15 @@ public struct ByteContextModel: Sendable, Equatable {
         }
     }
 }
+
+extension ByteContextModel {
+    /// The bits that it needs for each byte of a text.
+    public func bitsPerByte(of text: [UInt8]) -> Double {
+        var (bits, context) = (0, Context())
+        for byte in text {
+            bits += BitCost.of(share(of: byte, after: context))
+            advance(&context, by: byte)
+        }
+        return Double(bits) / Double(BitCost.bit) / Double(max(1, text.count))
+    }
+}

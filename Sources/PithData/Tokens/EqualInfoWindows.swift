@@ -1,4 +1,6 @@
 import PithCore
+import PithFormats
+import PithTraining
 
 /// Cuts bytes into windows that each take the same number of bits under arithmetic coding by a byte model, so that a
 /// window is one token of fixed width (Equal-Info Windows).
@@ -85,6 +87,16 @@ public struct EqualInfoWindows: Sendable {
             }
         }
         return entries
+    }
+}
+
+extension EqualInfoWindows {
+    /// A tokenizer file whose tokens are the windows: what begins a window is one too, so that longest match cuts text
+    /// as `encode` does.
+    public func tokenizerDocument(
+        specialTokens: [String] = [TrainingText.separator]
+    ) throws(PithError) -> JSONValue {
+        LongestMatchVocabulary.document(try dictionary(), specialTokens: specialTokens, cutsWords: false)
     }
 }
 

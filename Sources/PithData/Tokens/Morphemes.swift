@@ -1,9 +1,9 @@
 /// English words with the boundaries of their morphemes, for measuring whether tokens end where morphemes do.
 ///
 /// The cut is the one in writing: where a stem changes at the seam, its changed letters stay with the stem.
-enum Morphemes {
+package enum Morphemes {
     /// Derivations and compounds; `|` stands between morphemes.
-    static let words: [String] =
+    package static let words: [String] =
         """
         un|happi|ness un|break|able un|like|ly un|fair|ly un|certain|ty un|employ|ment un|expect|ed|ly un|friend|ly
         un|usual|ly un|read|able re|write re|build|ing re|place|ment re|open|ed re|consider re|arrange|ment re|act|ion
@@ -35,7 +35,7 @@ enum Morphemes {
         """.split { $0 == " " || $0 == "\n" }.map(String.init)
 
     /// The bytes of a word, and where its inner boundaries are.
-    static func parse(_ word: String) -> (bytes: [UInt8], boundaries: Set<Int>) {
+    package static func parse(_ word: String) -> (bytes: [UInt8], boundaries: Set<Int>) {
         let parts = word.split(separator: "|")
         var (bytes, boundaries) = ([UInt8](), Set<Int>())
         for part in parts {

@@ -34,7 +34,7 @@ public struct SpanTokenizer: Sendable {
         /// Which bytes go on with a span.
         public var constraint = Constraint.either
         /// The threshold in bits.
-        public var threshold = 1.5
+        public var threshold = 2.0
         /// The part of the vocabulary, bytes aside, that comes from spans; byte-pair merges make the rest.
         public var spanShare = 1.0
         /// The longest context of the byte model.
@@ -99,7 +99,7 @@ public struct SpanTokenizer: Sendable {
 }
 
 /// How often each span and each word occurs.
-struct SpanCounts {
+package struct SpanCounts {
     private(set) var spans: [[UInt8]: Int] = [:]
     private(set) var words: [[UInt8]: Int] = [:]
 
@@ -143,7 +143,7 @@ struct SpanCounts {
     }
 
     /// Cuts a word where the constraint does not hold. The space before a word stays with its first letter.
-    static func spans(
+    package static func spans(
         of word: Range<Int>, in text: [UInt8], _ information: [Int], _ settings: SpanTokenizer.Settings
     ) -> [Range<Int>] {
         let threshold = Int(settings.threshold * Double(BitCost.bit))
@@ -175,9 +175,9 @@ struct SpanCounts {
 }
 
 /// Tokenizer files of the type `LongestMatch`.
-enum LongestMatchVocabulary {
+package enum LongestMatchVocabulary {
     /// A file with these tokens behind the special ones; `cutsWords` says whether no token goes beyond a word.
-    static func document(_ tokens: [[UInt8]], specialTokens: [String], cutsWords: Bool) -> JSONValue {
+    package static func document(_ tokens: [[UInt8]], specialTokens: [String], cutsWords: Bool) -> JSONValue {
         var vocabulary = JSONObject()
         for (number, token) in tokens.enumerated() {
             vocabulary[ByteAlphabet.text(of: token)] = .integer(specialTokens.count + number)

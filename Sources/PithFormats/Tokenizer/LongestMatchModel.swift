@@ -82,7 +82,8 @@ enum SubwordModel: Sendable {
             self = .longestMatch(try LongestMatchModel(reader, vocabulary: vocabulary, isByteLevel: isByteLevel))
         case let name:
             throw (type ?? reader).failure(
-                "the model '\((name ?? "").shortened)' is not supported", remedy: "BPE and \(LongestMatchModel.type) are")
+                "the model '\((name ?? "").shortened)' is not supported",
+                remedy: "BPE and \(LongestMatchModel.type) are")
         }
     }
 
