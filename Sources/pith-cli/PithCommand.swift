@@ -19,12 +19,9 @@ struct PithCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
-            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, DistanceCommand.self,
-            MethodsCommand.self, MeasureCommand.self,
-            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
-            DistanceCommand.self, KolmogorovCommand.self, EpiplexityCommand.self, PrequentialCommand.self,
-            BoundCommand.self,
-            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self, TokenizeCommand.self,
+            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
+            DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
+            KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
         ])
 
     static func main() {

@@ -29,6 +29,9 @@ struct UnzipCommand: ParsableCommand {
     @Option(help: "The folder of the language model that the archive needs, if it is not the built-in one.")
     var model: String?
 
+    @Option(help: "The earlier checkpoint that the archive was made against.")
+    var base: String?
+
     @Option(help: "The memory that may be used, for example 512MB or 4GiB.")
     var memoryLimit = ByteCount(4 << 30)
 
@@ -56,7 +59,10 @@ struct UnzipCommand: ParsableCommand {
             if !list { total = try contentCount(region) }
         }
         let meter = total > 0 ? ProgressMeter("Opening", total: total, quiet: shared.quiet) : nil
-        let context = CodingContext(pool: shared.pool, models: .standard(override: model)) { meter?.advance($0) }
+        let context = CodingContext(
+            pool: shared.pool, models: .standard(override: model),
+            base: try base.map { (path) throws(PithError) in try MappedFile.open(path) }
+        ) { meter?.advance($0) }
         var reader = try ArchiveReader(source, context, memoryLimit: memoryLimit.value)
         if list { return try printList(&reader) }
         if test {

@@ -30,6 +30,9 @@ struct ZipCommand: ParsableCommand {
     @Option(help: "The language model of level best: a built-in model's name, or a model folder.")
     var model = "nano"
 
+    @Option(help: "An earlier checkpoint: tensors are coded as what differs from its own of the same names.")
+    var base: String?
+
     @Option(help: "The memory that may be used, for example 512MB or 4GiB.")
     var memoryLimit = ByteCount(2 << 30)
 
@@ -114,7 +117,7 @@ struct ZipCommand: ParsableCommand {
     private func zipFiles(to target: String?, _ options: ZipOptions) throws -> Result {
         let input = try ArchiveInput(paths: inputs)
         let meter = ProgressMeter("Compressing", total: input.count, quiet: shared.quiet)
-        let context = codingContext(meter)
+        let context = try codingContext(meter)
         let start = ContinuousClock.now
         var segments: [SegmentSummary] = []
         var sink = try CountingSink(target)
@@ -133,15 +136,18 @@ struct ZipCommand: ParsableCommand {
     private func zipPipe(to target: String?, _ options: ZipOptions) throws -> Result {
         let start = ContinuousClock.now
         let sink = try CountingSink(target)
-        let segments = try Zip.write(pipe: .standardInput, to: sink, options, codingContext(nil))
+        let segments = try Zip.write(pipe: .standardInput, to: sink, options, try codingContext(nil))
         try sink.finish()
         return Result(
             count: segments.reduce(0) { $0 + $1.count }, archiveCount: sink.count,
             seconds: (ContinuousClock.now - start).seconds, segments: segments)
     }
 
-    private func codingContext(_ meter: ProgressMeter?) -> CodingContext {
-        CodingContext(pool: shared.pool, models: .standard) { meter?.advance($0) }
+    private func codingContext(_ meter: ProgressMeter?) throws(PithError) -> CodingContext {
+        CodingContext(
+            pool: shared.pool, models: .standard,
+            base: try base.map { (path) throws(PithError) in try MappedFile.open(path) }
+        ) { meter?.advance($0) }
     }
 
     /// The size of the language model that some segment needs.

@@ -13,14 +13,10 @@ public enum ZipLevel: String, CaseIterable, Sendable {
     func candidates(for kind: ContentKind, model: String) -> [Spec] {
         switch kind {
         case .noise: []
-        case .floats(let type): [Spec("floats", ["type": type.rawValue])]
-        case .blocks(let size): [Spec("planes", ["width": "\(size)"])]
+        case .floats(let type): [Floats.spec(type)]
+        case .blocks(let size): [Planes.spec(width: size)]
         case .table where self != .fast: [contextMixing(kind, model), Spec("table")]
         case .text, .table, .binary, .pixels, .samples: [contextMixing(kind, model)]
-        case .noise: return []
-        case .floats(let type): return [Floats.spec(type)]
-        case .blocks(let size): return [Planes.spec(width: size)]
-        default: return [lean]
         }
     }
 
