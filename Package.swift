@@ -78,10 +78,8 @@ var targets: [Target] = [
     tests(of: "PithModels"),
     tests(of: "PithTraining"),
     tests(of: "PithWeights"),
-    tests(of: "PithData", ["PithCoding", "PithTraining", "Pith"]),
-    tests(of: "PithEvaluation", ["Pith"]),
-    tests(of: "PithData", ["PithCoding", "Pith"]),
-    tests(of: "PithEvaluation", ["Pith", "PithTraining"]),
+    tests(of: "PithData", ["PithCoding", "PithTraining", "PithWeights", "Pith"]),
+    tests(of: "PithEvaluation", ["PithCoding", "PithData", "PithTraining", "Pith"]),
 ]
 
 #if !os(macOS)

@@ -32,8 +32,8 @@ TOOLS = [
 ]
 for level in ("fast", "default", "best"):
     TOOLS.append((
-        "pith zip --level " + level, PITH, PITH + " zip -q --force --level " + level + " {i} -o {o} > /dev/null",
-        PITH + " unzip -q --force {o} -o {r}"))
+        "pith zip --level " + level, PITH, PITH + " zip --quiet --force --level " + level + " {i} -o {o} > /dev/null",
+        PITH + " unzip --quiet --force {o} -o {r}"))
 
 
 def timed(command):
