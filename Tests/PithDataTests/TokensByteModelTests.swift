@@ -71,7 +71,7 @@ import Testing
                 let model = try ByteContextModel(fileBytes: TokenSamples.damaged(file, &generator))
                 model.predict(ByteContextModel.Context(), into: &shares)
                 _ = model.bitsPerByte(of: TokenSamples.bytes[2])
-            } catch let error as PithError {
+            } catch {
                 #expect(error.kind == .data)
                 refused += 1
             }

@@ -33,7 +33,8 @@ import Testing
 
     @Test func firstUsedIsFirstNumbered() throws {
         let runs: [[Int32]] = [[1, 2, 3], [4, 5, 6, 7, 8]]
-        let tokens = [0, 1, 0, 0, 1, 1, 1, 0].flatMap { runs[$0] + [9] }
+        let order = [0, 1, 0, 0, 1, 1, 1, 0]
+        let tokens: [Int32] = order.flatMap { number -> [Int32] in runs[number] + [9] }
         let short = try meta.compress(tokens)
         let body = short.drop { $0 != 10 }.dropFirst()
         #expect(body.first == 11 && short.first == 11)

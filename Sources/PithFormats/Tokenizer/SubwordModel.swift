@@ -1,0 +1,30 @@
+import PithCore
+
+/// What cuts words into tokens.
+enum SubwordModel: Sendable {
+    case bytePairs(BytePairModel)
+    case longestMatch(LongestMatchModel)
+
+    /// Reads the `model` of a tokenizer file; old files leave the type out.
+    init(_ reader: JSONReader, vocabulary: TokenVocabulary, isByteLevel: Bool) throws(PithError) {
+        let type = try reader.optional("type")
+        switch try type?.text() {
+        case nil, "BPE":
+            self = .bytePairs(try BytePairModel(reader, vocabulary: vocabulary, isByteLevel: isByteLevel))
+        case LongestMatchModel.type:
+            self = .longestMatch(try LongestMatchModel(reader, vocabulary: vocabulary, isByteLevel: isByteLevel))
+        case let name:
+            throw (type ?? reader).failure(
+                "the model '\((name ?? "").shortened)' is not supported",
+                remedy: "BPE and \(LongestMatchModel.type) are")
+        }
+    }
+
+    /// Appends the tokens of a word in UTF-8; `symbols` is scratch.
+    func encode(_ word: ArraySlice<UInt8>, into tokens: inout [Int], symbols: inout [UInt32]) {
+        switch self {
+        case .bytePairs(let model): model.encode(word, into: &tokens, symbols: &symbols)
+        case .longestMatch(let model): model.encode(word, into: &tokens)
+        }
+    }
+}
