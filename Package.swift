@@ -52,10 +52,10 @@ var targets: [Target] = [
 
     // The planes.
     room("PithWeights", models + ["PithCoding"]),
-    room("PithData", models + ["PithCoding"]),
+    room("PithData", models + ["PithCoding", "PithTraining"]),
 
     // The ruler.
-    room("PithEvaluation", models + ["PithWeights"]),
+    room("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
 
     // The built-in model, the umbrella and the command line.
     .target(
@@ -78,7 +78,7 @@ var targets: [Target] = [
     tests(of: "PithModels"),
     tests(of: "PithTraining"),
     tests(of: "PithWeights"),
-    tests(of: "PithData", ["PithCoding", "Pith"]),
+    tests(of: "PithData", ["PithCoding", "PithTraining", "Pith"]),
     tests(of: "PithEvaluation", ["Pith"]),
 ]
 

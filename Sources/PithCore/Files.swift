@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Bytes in memory that something keeps alive: a mapped file, or an array.
 ///
@@ -92,11 +93,13 @@ public struct AtomicFile: ~Copyable {
         temporaryPath = "\(path).\(getpid()).part"
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         guard descriptor >= 0 else { throw .fault("cannot be created: \(lastSystemError)", at: path) }
+        UnfinishedFiles.add(temporaryPath)
     }
 
     deinit {
         close(descriptor)
         if !finished { unlink(temporaryPath) }
+        UnfinishedFiles.remove(temporaryPath)
     }
 
     /// Appends bytes.
@@ -130,6 +133,17 @@ public struct AtomicFile: ~Copyable {
     public static func write(_ text: String, to path: String) throws(PithError) {
         try write(text.utf8, to: path)
     }
+}
+
+/// The files that are being written: a program that is stopped in the middle leaves none of them behind.
+public enum UnfinishedFiles {
+    private static let paths = Mutex<Set<String>>([])
+
+    static func add(_ path: String) { paths.withLock { _ = $0.insert(path) } }
+    static func remove(_ path: String) { paths.withLock { _ = $0.remove(path) } }
+
+    /// Removes all of them from the disk; the program must end then.
+    public static func removeAll() { paths.withLock { for path in $0 { unlink(path) } } }
 }
 
 /// Questions about paths, answered with `PithError`s.

@@ -39,7 +39,10 @@ public struct Progress: ~Copyable {
     }
 
     /// Ends the line on a terminal.
-    public consuming func finish() {
+    public consuming func finish() { end() }
+
+    /// Ends the line on a terminal, where the progress cannot be consumed.
+    public func end() {
         if isTerminal && lastShown != nil { Self.write("\r\u{1B}[K") }
     }
 

@@ -6,6 +6,17 @@ public struct ByteCount: Hashable, Comparable, Sendable, Codable, CustomStringCo
     /// Creates a count from bytes.
     public init(_ value: Int) { self.value = value }
 
+    /// Reads `750000`, `512 MB` (powers of 1000) or `2GiB` (powers of 1024); nil for anything else.
+    public init?(parsing text: String) {
+        let units = [
+            "": 1.0, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024, "MiB": 1_048_576, "GiB": 1_073_741_824,
+        ]
+        let number = text.prefix { $0.isNumber || $0 == "." }
+        let unit = text.dropFirst(number.count).drop { $0 == " " }
+        guard let value = Double(number), let scale = units[String(unit)], value * scale < 0x1p62 else { return nil }
+        self.value = Int(value * scale)
+    }
+
     /// Orders by size.
     public static func < (left: ByteCount, right: ByteCount) -> Bool { left.value < right.value }
     /// Adds two counts.

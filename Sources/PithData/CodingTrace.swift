@@ -3,25 +3,24 @@ import Synchronization
 /// Where the bits of a coded run of bytes went: by region of the input, and by model.
 public final class CodingTrace: Sendable {
     /// What was noted.
-    public struct Contents: Sendable, Equatable {
+    public struct Contents: Sendable {
+        /// Bytes of input in a region.
+        public let regionSize: Int
         /// Bits spent on each region of `regionSize` bytes, in order.
         public var regionBits: [Double] = []
         /// For each model of a mixture, the bits it would have spent alone, in the order in which models were named.
         public var modelBits: [(name: String, bits: Double)] = []
-
-        /// Equal when all figures are.
-        public static func == (left: Self, right: Self) -> Bool {
-            left.regionBits == right.regionBits
-                && left.modelBits.elementsEqual(right.modelBits) { $0.name == $1.name && $0.bits == $1.bits }
-        }
     }
 
     /// Bytes of input in a region.
     public let regionSize: Int
-    private let state = Mutex(Contents())
+    private let state: Mutex<Contents>
 
     /// An empty trace.
-    public init(regionSize: Int = 4096) { self.regionSize = max(1, regionSize) }
+    public init(regionSize: Int = 4096) {
+        self.regionSize = max(1, regionSize)
+        state = Mutex(Contents(regionSize: self.regionSize))
+    }
 
     /// What was noted so far.
     public var contents: Contents { state.withLock { $0 } }

@@ -5,8 +5,16 @@ public enum DataCatalogue {
     /// The methods, in the order of help texts. A new method is a file in `Methods/` and a line here.
     public static let all: [any DataMethod.Type] = [
         Stored.self,
+        Lean.self,
+        Mix.self,
+        Midicoth.self,
+        StateSMix.self,
+        LanguageModelCoding.self,
+        LLMZip.self,
+        Circuit.self,
         Floats.self,
         Planes.self,
+        Table.self,
     ]
 
     /// The method of a spec of one stage.

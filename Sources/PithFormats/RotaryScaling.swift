@@ -1,5 +1,5 @@
-import Foundation
 import PithCore
+import PithTensor
 
 /// How rotary frequencies are changed for contexts longer than the first training had.
 public enum RotaryScaling: Equatable, Sendable {
@@ -74,8 +74,7 @@ extension ModelConfiguration {
     public func inverseFrequencies() -> [Float] {
         (0..<headSize / 2).map { i in
             let exponent = Float(2 * i) / Float(headSize)
-            let power = Float(pow(Double(Float(ropeTheta)), Double(exponent)))
-            return ropeScaling.scaled(1 / power)
+            return ropeScaling.scaled(1 / Float(power(Double(Float(ropeTheta)), Double(exponent))))
         }
     }
 }

@@ -23,11 +23,25 @@ public enum BytePairTrainer {
         guard Set(specialTokens.map { ExactString($0) }).count == specialTokens.count,
             specialTokens.allSatisfy({ $0.utf8.count > 1 })
         else { throw .usage("the special tokens are not different texts of more than one byte") }
+        let counts = WordCounts(texts, leavingOut: specialTokens, quiet: quiet)
+        var tokenOfByte = [UInt32](repeating: 0, count: 256)
+        for (i, byte) in alphabet.enumerated() { tokenOfByte[Int(byte)] = UInt32(specialTokens.count + i) }
         var learner = PairLearner(
-            words: WordCounts(texts, leavingOut: specialTokens, quiet: quiet),
-            tokens: specialTokens + alphabet.map { ByteAlphabet.text(of: [$0]) }, alphabet: alphabet)
+            words: counts.words.map { word in (word.text.utf8.map { tokenOfByte[Int($0)] }, word.count) },
+            tokens: specialTokens + alphabet.map { ByteAlphabet.text(of: [$0]) })
         learner.learn(upTo: vocabularySize, minimumCount: max(1, minimumCount), quiet: quiet)
         return document(learner, specialTokens: specialTokens)
+    }
+
+    /// Merges neighbours in words that are cut into `tokens` already until there are `vocabularySize` of them, or no
+    /// pair occurs `minimumCount` times; returns all tokens. Words are numbers of tokens, in a fixed order.
+    package static func extend(
+        _ tokens: [String], words: [(tokens: [UInt32], count: Int)], to vocabularySize: Int, minimumCount: Int = 2,
+        quiet: Bool = false
+    ) -> [String] {
+        var learner = PairLearner(words: words, tokens: tokens)
+        learner.learn(upTo: vocabularySize, minimumCount: max(1, minimumCount), quiet: quiet)
+        return learner.tokens
     }
 
     /// All bytes in the order of their characters, which is that of the tokens.
@@ -127,13 +141,11 @@ private struct PairLearner {
     private var wordsOfPair: [TokenPair: [Int32]] = [:]
     private var queue = Heap<CountedPair>()
 
-    init(words counts: WordCounts, tokens: [String], alphabet: [UInt8]) {
+    init(words: [(tokens: [UInt32], count: Int)], tokens: [String]) {
         self.tokens = tokens
         for (number, token) in tokens.enumerated() { numberOfToken[token] = UInt32(number) }
-        var tokenOfByte = [UInt32](repeating: 0, count: 256)
-        for (i, byte) in alphabet.enumerated() { tokenOfByte[Int(byte)] = UInt32(tokens.count - 256 + i) }
-        words = counts.words.map { word in word.text.utf8.map { tokenOfByte[Int($0)] } }
-        wordCounts = counts.words.map(\.count)
+        self.words = words.map(\.tokens)
+        wordCounts = words.map(\.count)
         countPairs()
     }
 

@@ -12,22 +12,33 @@ struct MethodsCommand: ParsableCommand {
     @Flag(help: "Print the catalogue as JSON.")
     var json = false
 
+    /// What methods work on, and the methods.
+    private static let planes: [(name: String, use: String, entries: [MethodEntry])] = [
+        ("weights", "for pith compress and pith compare", WeightCatalogue.all.map { $0.entry }),
+        ("data", "for pith zip --method", DataCatalogue.all.map { $0.entry }),
+    ]
+
     func run() throws {
-        var entries = WeightCatalogue.all.map { $0.entry }
+        var planes = Self.planes
         if let method {
-            entries = entries.filter { $0.identifier == method }
-            guard !entries.isEmpty else {
-                let known = WeightCatalogue.all.map { $0.entry.identifier }.joined(separator: ", ")
-                throw PithError.usage("unknown method '\(method)'", remedy: "there are \(known)")
+            for index in planes.indices { planes[index].entries.removeAll { $0.identifier != method } }
+            planes.removeAll { $0.entries.isEmpty }
+            guard !planes.isEmpty else {
+                let known = Self.planes.flatMap { $0.entries.map(\.identifier) }
+                throw PithError.unknownMethod(method, among: known)
             }
         }
         if json {
-            printJSON(.array(entries.map(Self.json)))
-        } else if method != nil, let entry = entries.first {
-            show(entry)
+            printJSON(.array(planes.flatMap { plane in plane.entries.map { Self.json($0, plane.name) } }))
+        } else if method != nil {
+            for entry in planes.flatMap(\.entries) { show(entry) }
         } else {
-            let rows = entries.map { [$0.identifier, $0.paper.map { "\($0.year)" } ?? "", $0.summary] }
-            print(TextTable(header: ["method", "year", "what it does"], rows: rows, leftAligned: [0, 1, 2]).text)
+            for plane in planes {
+                let rows = plane.entries.map { [$0.identifier, $0.paper.map { "\($0.year)" } ?? "", $0.summary] }
+                print("Methods for \(plane.name) (\(plane.use)):\n")
+                print(TextTable(header: ["method", "year", "what it does"], rows: rows, leftAligned: [0, 1, 2]).text)
+                print("")
+            }
             print("'pith methods NAME' shows the options of one.")
         }
     }
@@ -43,8 +54,9 @@ struct MethodsCommand: ParsableCommand {
         )
     }
 
-    private static func json(_ entry: MethodEntry) -> JSONValue {
+    private static func json(_ entry: MethodEntry, _ plane: String) -> JSONValue {
         var object = JSONObject()
+        object["plane"] = .string(plane)
         object["identifier"] = .string(entry.identifier)
         object["summary"] = .string(entry.summary)
         object["paper"] = entry.paper.map {

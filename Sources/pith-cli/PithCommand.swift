@@ -7,7 +7,7 @@ import Pith
 struct PithCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pith",
-        abstract: "Compress language models, and measure what it costs.",
+        abstract: "Compress language models, and compress everything else with them.",
         discussion: """
             A model is a folder with config.json, tokenizer.json and model.safetensors, or the name of a built-in \
             model (nano). What to do is a spec: name:option=value,option=value, composed with +, for example \
@@ -19,7 +19,8 @@ struct PithCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
-            TrainCommand.self, ImportCommand.self, MethodsCommand.self, MeasureCommand.self,
+            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, DistanceCommand.self,
+            MethodsCommand.self, MeasureCommand.self,
         ])
 
     static func main() {
@@ -40,11 +41,17 @@ struct SharedOptions: ParsableArguments {
     @Option(help: "Threads to work with; by default one for each core.")
     var threads: Int?
 
+    @Option(help: "The instructions to compute with, by default the fastest of the machine; results do not change.")
+    var kernels: KernelPath?
+
     @Flag(help: "Show no progress.")
     var quiet = false
 
     func validate() throws {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads should be in 1…1024.") }
+        guard let kernels else { return }
+        guard kernels.isAvailable else { throw ValidationError("This machine has no \(kernels).") }
+        KernelPath.current = kernels
     }
 
     /// The threads to work with.
@@ -73,6 +80,16 @@ struct RuntimeOptions: ParsableArguments {
         model.cacheType = cache
         return model
     }
+}
+
+extension KernelPath: ExpressibleByArgument {
+    /// The path of a name, for example `avx2`.
+    public init?(argument: String) {
+        guard let path = Self.allCases.first(where: { "\($0)" == argument }) else { return nil }
+        self = path
+    }
+    /// The names, for help texts.
+    public static var allValueStrings: [String] { allCases.map { "\($0)" } }
 }
 
 extension ActivationPrecision: ExpressibleByArgument {}

@@ -15,6 +15,7 @@ struct BenchCommand: ParsableCommand {
             """,
         subcommands: [
             MachineCommand.self, LayoutsCommand.self, SequencesCommand.self, OpeningCommand.self, OpenOnceCommand.self,
+            RoundTripsCommand.self,
         ],
         defaultSubcommand: LayoutsCommand.self)
 

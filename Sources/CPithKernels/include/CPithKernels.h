@@ -251,7 +251,9 @@ const pith_kernels *pith_kernels_of(pith_path path);
 }
 #endif
 
+#include "CPithLeanMixer.h"
 #include "CPithPrefetch.h"
+#include "CPithMixKernels.h"
 #include "CPithTrainingKernels.h"
 
 #endif

@@ -93,7 +93,8 @@ public struct ArchiveDirectory: Sendable, Equatable {
         for index in 0..<count {
             let path = try reader.text()
             guard Self.isSafe(path) else {
-                throw .data("holds the path '\(path.prefix(80))'", remedy: "paths should lead down from the archive's root")
+                throw .data(
+                    "holds the path '\(path.prefix(80))'", remedy: "paths should lead down from the archive's root")
             }
             entries.append(
                 Entry(

@@ -20,6 +20,12 @@ public struct ArchiveInput: Sendable {
         directory = nil
     }
 
+    /// A directory alone, of entries without content.
+    package init(directory: ArchiveDirectory) {
+        files = []
+        self.directory = directory
+    }
+
     /// Bytes of content.
     public var count: Int { files.reduce(0) { $0 + $1.content.count } }
 
@@ -42,7 +48,9 @@ public struct ArchiveInput: Sendable {
         func order(_ entry: ArchiveDirectory.Entry) -> (Int, String, String) {
             let name = entry.path.split(separator: "/").last ?? ""
             let ending = name.lastIndex(of: ".").map { String(name[$0...]) } ?? ""
-            return (entry.kind == .folder ? 0 : entry.kind == .file ? 1 : 2, entry.kind == .file ? ending : "", entry.path)
+            return (
+                entry.kind == .folder ? 0 : entry.kind == .file ? 1 : 2, entry.kind == .file ? ending : "", entry.path
+            )
         }
         found.sort { order($0.entry) < order($1.entry) }
         files = []

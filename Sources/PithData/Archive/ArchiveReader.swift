@@ -200,7 +200,9 @@ public struct ArchiveReader {
         return zip(wave, results).flatMap { part, result -> [Piece] in
             if let content = result?.content { return [.content(content)] }
             let saved = result?.saved ?? []
-            let reason = part.payload.damage ?? result?.failure ?? .invalidStream("a segment is damaged")
+            let reason =
+                part.payload.damage ?? result?.failure
+                ?? .data("some of the bytes are wrong: their checksum differs", remedy: "the archive is damaged")
             return [.content(saved), .lost(part.header.count - saved.count, reason)]
         }
     }

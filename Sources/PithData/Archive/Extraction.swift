@@ -113,7 +113,8 @@ struct Extraction {
     mutating func finish() throws(PithError) -> [Unzip.Loss] {
         guard index == entries.count else { throw .data("the content is shorter than its files") }
         for link in links {
-            do { try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: link.target) } catch {
+            do { try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: link.target) } catch
+            {
                 throw .fault("the link cannot be made: \(error.localizedDescription)", at: link.path)
             }
         }

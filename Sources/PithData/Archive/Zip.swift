@@ -59,12 +59,14 @@ public enum Zip {
     }
 
     /// Writes an archive that holds one run of bytes as it is.
+    @discardableResult
     public static func writeStored(
         _ input: ArchiveInput, to sink: any ByteSink, _ context: CodingContext
-    ) throws(PithError) {
+    ) throws(PithError) -> [SegmentSummary] {
         var writer = try ArchiveWriter(to: sink, context, memoryLimit: .max, traces: false)
         try writer.write([SegmentPlan(candidates: [], pieces: input.files.map(\.content))])
         try writer.finish()
+        return writer.summaries
     }
 
     /// Writes an archive of what a pipe gives, a segment at a time.

@@ -19,7 +19,7 @@ public struct StreamingDecoder: Sendable {
     public mutating func push(_ token: Int) -> String {
         if skipsSpecialTokens, tokenizer.isSpecial(token) { return "" }
         pending.append(token)
-        tail = (tail + tokenizer.rawBytes(of: token)).suffix(4)
+        tail = (tail + tokenizer.bytes(of: token)).suffix(4)
         return Self.endsInsideCharacter(tail) ? "" : release()
     }
 

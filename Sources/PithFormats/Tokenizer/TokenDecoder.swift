@@ -115,15 +115,18 @@ struct TokenDecoder: Sendable {
         return UInt8(16 * high + low)
     }
 
-    /// The bytes of a single token, for finding out whether a character is complete.
-    func rawBytes(of token: String) -> [UInt8] {
+    /// The bytes that a single token adds in the middle of a text.
+    func bytes(of token: String) -> [UInt8] {
+        var text = token
         for step in steps {
             switch step {
-            case .byteLevel: return ByteAlphabet.bytes(of: token) ?? Array(token.utf8)
-            case .byteFallback: return Self.fallbackByte(token).map { [$0] } ?? Array(token.utf8)
-            default: continue
+            case .byteLevel: return ByteAlphabet.bytes(of: text) ?? Array(text.utf8)
+            case .byteFallback: if let byte = Self.fallbackByte(text) { return [byte] }
+            case .replace(let pattern, let content): text = text.replacingExactly(pattern, by: content)
+            case .metaspace(let mark, _): text = text.replacingExactly(String(mark), by: " ")
+            case .fuse, .strip: continue
             }
         }
-        return Array(token.utf8)
+        return Array(text.utf8)
     }
 }

@@ -1,9 +1,10 @@
 import PithCore
 
-/// Text to tokens and back, as a `tokenizer.json` describes it: byte-level BPE, and BPE with byte fallback.
+/// Text to tokens and back, as a `tokenizer.json` describes it: byte-level BPE, BPE with byte fallback, and
+/// byte-level longest match.
 public struct Tokenizer: Sendable {
     private let vocabulary: TokenVocabulary
-    private let model: BytePairModel
+    private let model: SubwordModel
     private let normalizer: Normalizer
     private let preTokenizer: PreTokenizer
     private let postProcessor: PostProcessor
@@ -30,10 +31,6 @@ public struct Tokenizer: Sendable {
     public init(json: JSONValue) throws(PithError) {
         let reader = JSONReader(json)
         let modelReader = try reader.member("model")
-        // Old files leave the type out.
-        if let type = try modelReader.optional("type"), try type.text() != "BPE" {
-            throw type.failure("the model '\(try type.text().shortened)' is not supported", remedy: "BPE is")
-        }
         var added: [AddedToken] = []
         for item in try reader.optional("added_tokens")?.array() ?? [] {
             let token = try AddedToken(item)
@@ -43,7 +40,7 @@ public struct Tokenizer: Sendable {
         self.normalizer = normalizer
         preTokenizer = try PreTokenizer(reader.optional("pre_tokenizer"))
         vocabulary = try TokenVocabulary(model: modelReader.member("vocab"), added: added)
-        model = try BytePairModel(modelReader, vocabulary: vocabulary, isByteLevel: preTokenizer.isByteLevel)
+        model = try SubwordModel(modelReader, vocabulary: vocabulary, isByteLevel: preTokenizer.isByteLevel)
         postProcessor = try PostProcessor(reader.optional("post_processor"))
         decoder = try TokenDecoder(reader.optional("decoder"))
         rawFinder = AddedTokenFinder(added.filter { !$0.isNormalized })
@@ -107,6 +104,7 @@ public struct Tokenizer: Sendable {
         return decoder.decode(texts)
     }
 
-    /// The bytes that a token adds, or a part of them that ends alike.
-    func rawBytes(of identifier: Int) -> [UInt8] { vocabulary.text(identifier).map(decoder.rawBytes) ?? [] }
+    /// The bytes that a token adds in the middle of a text, which need not be whole characters; none if there is no
+    /// such token.
+    public func bytes(of identifier: Int) -> [UInt8] { vocabulary.text(identifier).map(decoder.bytes) ?? [] }
 }

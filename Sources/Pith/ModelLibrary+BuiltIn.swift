@@ -1,0 +1,34 @@
+import PithCore
+import PithData
+import PithModels
+import PithWeights
+import Synchronization
+
+extension ModelLibrary {
+    /// Opens model folders by path and built-in models by name, each once.
+    public static let standard: ModelLibrary = {
+        let opened = OpenedModels()
+        return ModelLibrary { (name, pool) throws(PithError) in try opened.open(name, pool: pool) }
+    }()
+
+    /// The same, with the model of `folder` in the place of all others if one is given.
+    public static func standard(override folder: String?) -> ModelLibrary {
+        guard let folder else { return standard }
+        return ModelLibrary { (_, pool) throws(PithError) in try standard.open(folder, pool: pool) }
+    }
+}
+
+/// Models that were opened, by name.
+private final class OpenedModels: Sendable {
+    private let models = Mutex<[String: CodingModel]>([:])
+
+    func open(_ name: String, pool: ThreadPool) throws(PithError) -> CodingModel {
+        if var known = models.withLock({ $0[name] }) {
+            known.model.pool = pool
+            return known
+        }
+        let model = try CodingModel(ModelFolder.open(name), layouts: WeightLayouts.catalogue, pool: pool)
+        models.withLock { $0[name] = model }
+        return model
+    }
+}

@@ -1,0 +1,57 @@
+import PithCore
+import PithFormats
+import PithModels
+
+/// What tells a model from all others: a SHA-256 over the files that decide its predictions.
+///
+/// Files are hashed in blocks of 1 MiB, on all threads; then comes the digest of each file's blocks, and that of the
+/// names and digests of all files.
+struct LanguageModelFingerprint {
+    /// The first eight bytes of the digest.
+    let value: UInt64
+    /// The bytes of the files.
+    let size: ByteCount
+
+    private static let blockSize = 1 << 20
+
+    /// Reads the files of a model.
+    init(_ folder: ModelFolder, pool: ThreadPool) throws(PithError) {
+        let companions = [ModelConfiguration.fileName, Tokenizer.fileName, CompressionManifest.fileName].map {
+            joinPath(folder.path, $0)
+        }
+        var (digests, size) = ("", ByteCount(0))
+        for path in companions.filter(Files.exists) + folder.archive.files {
+            let region = try MappedFile.open(path)
+            size = size + ByteCount(region.count)
+            digests += "\(path.split(separator: "/").last ?? "") \(Self.digest(of: region, pool: pool))\n"
+        }
+        let digest = Array(digests.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) }
+        self.size = size
+        value = UInt64(digest.prefix(16), radix: 16) ?? 0
+    }
+
+    /// The digest of the digests of all blocks.
+    private static func digest(of region: ByteRegion, pool: ThreadPool) -> String {
+        let blocks = (region.count + blockSize - 1) / blockSize
+        var digests = [String](repeating: "", count: blocks)
+        digests.withUnsafeMutableBufferPointer { digests in
+            pool.forEachBlock(of: blocks, grain: 1) { range in
+                for block in range {
+                    let part = region[block * blockSize..<min(region.count, (block + 1) * blockSize)]
+                    digests[block] = part.withBytes { SHA256.hexDigest(of: $0) }
+                }
+            }
+        }
+        return Array(digests.joined().utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) }
+    }
+}
+
+extension CodingModel {
+    /// The model of a folder, with its fingerprint.
+    public init(_ folder: ModelFolder, layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) {
+        let fingerprint = try LanguageModelFingerprint(folder, pool: pool)
+        self.init(
+            model: try folder.loadModel(layouts: layouts, pool: pool), tokenizer: folder.tokenizer,
+            fingerprint: fingerprint.value, size: fingerprint.size)
+    }
+}

@@ -1,0 +1,114 @@
+import PithCore
+import PithModels
+import PithTensor
+
+/// A language model as a predictor of bits, for engines that mix it with models of their own.
+///
+/// Tokens lie in the order of their bytes: those that begin with the bits that are known make a range, whose two parts
+/// say how likely the next bit is. Where a token may end and others go on, a flag says which. So the bits and flags of
+/// a token together cost what the model gives for the token.
+struct LanguageModelPredictor: ExternalPredictor {
+    private let ordered: OrderedSymbols
+    private let source: any TokenSource
+    private var distribution: TokenDistribution
+
+    // The places of the tokens that begin with what is known of the token; none behind the last one.
+    private var places: Range<Int> = 0..<0
+    /// Whole bytes known of the token.
+    private var depth = 0
+    /// The known bits of the next byte behind a one.
+    private var bits = 1
+    /// Where the tokens begin whose next bit is one.
+    private var middle = 0
+    /// Whether the first of the places may be the token.
+    private var mayEnd = false
+
+    /// A predictor for the encoder of `input`.
+    init(encoding input: [UInt8], with coding: CodingModel, window: Int = 1024) throws(PithError) {
+        let alphabet = TokenAlphabet(coding)
+        let ordered = OrderedSymbols(alphabet)
+        let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
+        try self.init(alphabet, ordered, KnownTokens(input, alphabet, ordered, coding.model, window))
+    }
+
+    /// A predictor for a decoder.
+    init(decodingWith coding: CodingModel, window: Int = 1024) throws(PithError) {
+        let alphabet = TokenAlphabet(coding)
+        let ordered = OrderedSymbols(alphabet)
+        let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
+        try self.init(alphabet, ordered, UnknownTokens(alphabet, ordered, coding.model, window))
+    }
+
+    private init(
+        _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ source: any TokenSource
+    ) throws(PithError) {
+        (self.ordered, self.source) = (ordered, source)
+        distribution = TokenDistribution(placeCount: ordered.symbols.count, vocabularySize: alphabet.vocabularySize)
+        try beginToken(after: nil)
+    }
+
+    private mutating func beginToken(after last: Int?) throws(PithError) {
+        let isThere = try source.advance(after: last, &distribution)
+        places = 0..<(isThere ? ordered.symbols.count : 0)
+        (depth, bits, mayEnd) = (0, 1, false)
+    }
+
+    // MARK: Bits
+
+    var prediction: ExternalPrediction {
+        mutating get {
+            guard !places.isEmpty else { return .none }
+            // The lowest byte that begins with the known bits and a one.
+            let known = bits << 1 | 1
+            let bound = known << (known.leadingZeroBitCount - (Int.bitWidth - 9)) & 255
+            middle = ordered.split(places, depth: depth, bound: bound)
+            return prediction(of: middle..<places.upperBound)
+        }
+    }
+
+    mutating func update(_ bit: Bool) {
+        places = bit ? middle..<places.upperBound : places.lowerBound..<middle
+        bits = bits << 1 | (bit ? 1 : 0)
+    }
+
+    mutating func finishByte(_ byte: UInt8) throws(PithError) {
+        guard !places.isEmpty else { throw .invalidStream("bytes that no token begins with") }
+        (depth, bits) = (depth + 1, 1)
+        mayEnd = ordered.byteCount(places.lowerBound) == depth
+        if mayEnd, places.count == 1 { try beginToken(after: ordered.symbols[places.lowerBound]) }
+    }
+
+    // MARK: Flags
+
+    var flag: ExternalPrediction {
+        mayEnd ? prediction(of: places.lowerBound..<places.lowerBound + 1) : .none
+    }
+
+    var flagToEncode: Bool { source.byteCount == depth }
+
+    mutating func updateFlag(_ bit: Bool) throws(PithError) {
+        if bit {
+            try beginToken(after: ordered.symbols[places.lowerBound])
+        } else {
+            places = places.lowerBound + 1..<places.upperBound
+            mayEnd = false
+        }
+    }
+
+    // MARK: Probabilities
+
+    /// How likely it is that the token is in a part of the places.
+    private func prediction(of part: Range<Int>) -> ExternalPrediction {
+        let all = distribution.weight(places)
+        let share = distribution.weight(part) << 16 / all
+        return ExternalPrediction(
+            probability: UInt32(min(max(share, 1), 65535)), confidence: confidence(all))
+    }
+
+    /// By how unlikely the known part of the token was, in steps of a bit, and by how much of it is known.
+    private func confidence(_ weight: UInt64) -> Int {
+        let total = distribution.weight(0..<ordered.symbols.count)
+        let surprise = weight.leadingZeroBitCount - total.leadingZeroBitCount
+        return min(surprise, 7) * 4 + min(depth, 3)
+    }
+}

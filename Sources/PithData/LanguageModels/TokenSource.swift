@@ -1,0 +1,96 @@
+import PithCore
+import PithModels
+import PithTensor
+
+/// Gives the tokens of a text one after the other, or learns them, and what a model predicts of each.
+protocol TokenSource: AnyObject {
+    /// Goes on to the next symbol and fills in its distribution; `last` is the one before it, nil at the beginning.
+    /// False behind the last symbol.
+    func advance(after last: Int?, _ distribution: inout TokenDistribution) throws(PithError) -> Bool
+
+    /// How many bytes the symbol has; nil if that is not known.
+    var byteCount: Int? { get }
+}
+
+/// The encoder's source: a text that is there, of which many tokens are read at once.
+final class KnownTokens: TokenSource {
+    private let input: [UInt8]
+    private let alphabet: TokenAlphabet
+    private let ordered: OrderedSymbols
+    private let predictor: TokenPredictor
+    private var context: SlidingContext
+    // Where the next piece of the input begins, and the symbols of the one before.
+    private var start = 0
+    private var symbols: [Int] = []
+    private var index = -1
+    // The hidden states that predict the symbols from `firstHidden` on, and the logits of those from `firstRow` on.
+    private var (hidden, firstHidden) = (Tensor(rows: 0, columns: 0), 0)
+    private var (logits, firstRow) = (Tensor(rows: 0, columns: 0), 0)
+
+    private static let rowsTogether = 64
+
+    init(
+        _ input: [UInt8], _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ model: LanguageModel,
+        _ window: ContextWindow
+    ) {
+        (self.input, self.alphabet, self.ordered) = (input, alphabet, ordered)
+        predictor = TokenPredictor(model)
+        context = SlidingContext(model, window: window, beginToken: alphabet.beginToken)
+    }
+
+    var byteCount: Int? { symbols.indices.contains(index) ? alphabet.byteCount(of: symbols[index]) : nil }
+
+    func advance(after last: Int?, _ distribution: inout TokenDistribution) throws(PithError) -> Bool {
+        index += 1
+        if index == symbols.count {
+            guard start < input.count else { return false }
+            openPiece()
+        }
+        if index == firstHidden + hidden.rows { try readBlock() }
+        if index == firstRow + logits.rows {
+            firstRow = index
+            let first = index - firstHidden
+            logits = predictor.logits(of: hidden, rows: first..<min(first + Self.rowsTogether, hidden.rows))
+        }
+        try distribution.fill(logits, row: index - firstRow, ordered)
+        return true
+    }
+
+    private func openPiece() {
+        let end = TokenAlphabet.endOfPiece(from: start, in: input[...])
+        symbols = alphabet.symbols(of: input[start..<end]).map { ordered.representatives[$0] }
+        (start, index) = (end, 0)
+        (hidden, firstHidden) = (Tensor(rows: 0, columns: 0), 0)
+        (logits, firstRow) = (Tensor(rows: 0, columns: 0), 0)
+    }
+
+    /// Reads as many symbols as find room in the model's window.
+    private func readBlock() throws(PithError) {
+        let block = symbols[index...].prefix(context.room(predictor.model))
+        hidden = try predictor.hiddenStates(predicting: block.map(alphabet.token), &context)
+        firstHidden = index
+        (logits, firstRow) = (Tensor(rows: 0, columns: 0), index)
+    }
+}
+
+/// The decoder's source: tokens that become known one by one.
+final class UnknownTokens: TokenSource {
+    private let alphabet: TokenAlphabet
+    private let ordered: OrderedSymbols
+    private let predictor: TokenPredictor
+    private var contexts: [SlidingContext]
+
+    init(_ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ model: LanguageModel, _ window: ContextWindow) {
+        (self.alphabet, self.ordered, predictor) = (alphabet, ordered, TokenPredictor(model))
+        contexts = [SlidingContext(model, window: window, beginToken: alphabet.beginToken)]
+    }
+
+    var byteCount: Int? { nil }
+
+    func advance(after last: Int?, _ distribution: inout TokenDistribution) throws(PithError) -> Bool {
+        if let last { contexts[0].append(alphabet.token(of: last)) }
+        _ = contexts[0].room(predictor.model)
+        try distribution.fill(try predictor.nextLogits(&contexts), row: 0, ordered)
+        return true
+    }
+}

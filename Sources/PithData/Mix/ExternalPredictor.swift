@@ -1,0 +1,50 @@
+import PithCore
+
+/// What a predictor from outside of the engine says of one bit.
+struct ExternalPrediction {
+    /// The probability that the bit is one, of 2¹⁶, in 1..<2¹⁶; 0 when the predictor has nothing to say.
+    var probability: UInt32
+    /// A class in 0..<`classes` of how sure the predictor is, of its own choice: weights are learnt for each.
+    var confidence: Int
+
+    /// How many classes of confidence there are.
+    static let classes = 32
+    /// Nothing to say.
+    static let none = ExternalPrediction(probability: 0, confidence: 0)
+}
+
+/// A predictor that is mixed with the engine's own models, such as a language model.
+///
+/// For each byte, the highest bit first, the engine asks for `prediction` and then calls `update`, eight times; then
+/// `finishByte`. Then, as long as `flag` says something, it codes a flag and calls `updateFlag`. Flags are decisions of
+/// the predictor's own that no byte holds: that its token ends here. Encoder and decoder make the same calls in the same
+/// order, and all answers must depend on these calls alone; only `flagToEncode` is for the encoder.
+protocol ExternalPredictor {
+    /// Of the next bit of the byte. Asked once for each bit.
+    var prediction: ExternalPrediction { mutating get }
+    /// The bit was this.
+    mutating func update(_ bit: Bool)
+    /// The byte was this: its eight bits were told already.
+    mutating func finishByte(_ byte: UInt8) throws(PithError)
+
+    /// The flag that is due between the last byte and the next; with the probability 0 none is due.
+    var flag: ExternalPrediction { mutating get }
+    /// What the flag is. Only the encoder asks.
+    var flagToEncode: Bool { mutating get }
+    /// The flag was this.
+    mutating func updateFlag(_ bit: Bool) throws(PithError)
+}
+
+extension ExternalPredictor {
+    /// Most predictors have no flags.
+    var flag: ExternalPrediction { .none }
+    var flagToEncode: Bool { false }
+    mutating func updateFlag(_ bit: Bool) {}
+}
+
+/// No predictor from outside.
+struct NoPredictor: ExternalPredictor {
+    var prediction: ExternalPrediction { .none }
+    mutating func update(_ bit: Bool) {}
+    mutating func finishByte(_ byte: UInt8) {}
+}

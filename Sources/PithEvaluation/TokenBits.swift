@@ -1,0 +1,107 @@
+import CPithKernels
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+
+/// What a model needs to code tokens: −log2 of the probability that it gives to each.
+public struct TokenBits: Sendable {
+    /// The model.
+    public let model: LanguageModel
+    /// Rows that are read together, at least where sequences are shorter.
+    private static let rowsTogether = 512
+
+    /// Bits under `model`.
+    public init(_ model: LanguageModel) { self.model = model }
+
+    /// What stands before a text: the beginning-of-text token, if the model has one.
+    public var beginning: [Int] { model.configuration.bosToken.map { [$0] } ?? [] }
+
+    /// The bits of each token of `texts`, each text following `context`, which is read once.
+    ///
+    /// Where context and text do not fit the model's context together, the text is cut into pieces of half a context,
+    /// each read behind as much as fits of what stands before it.
+    public func bits(of texts: [[Int]], after context: [Int]) throws(PithError) -> [[Double]] {
+        let room = model.configuration.contextLength
+        var result = [[Double]](repeating: [], count: texts.count)
+        let fitting = texts.indices.filter { context.count + texts[$0].count <= room && !texts[$0].isEmpty }
+        var state = model.makeState()
+        if context.count > 1, !fitting.isEmpty {
+            var states = [state]
+            _ = try model.hiddenStates([Array(context.dropLast())], states: &states)
+            state = states[0]
+        }
+        var next = 0
+        while next < fitting.count {
+            var (group, rows) = ([Int](), 0)
+            while next < fitting.count, group.isEmpty || rows + texts[fitting[next]].count <= Self.rowsTogether {
+                group.append(fitting[next])
+                rows += texts[fitting[next]].count
+                next += 1
+            }
+            let bits = try read(group.map { texts[$0] }, after: context.last, from: state)
+            for (index, bits) in zip(group, bits) { result[index] = bits }
+        }
+        for index in texts.indices where context.count + texts[index].count > room {
+            result[index] = try bits(ofLong: texts[index], after: context)
+        }
+        return result
+    }
+
+    private func bits(ofLong text: [Int], after context: [Int]) throws(PithError) -> [Double] {
+        let room = model.configuration.contextLength
+        let step = max(1, room / 2)
+        var result: [Double] = []
+        for start in stride(from: 0, to: text.count, by: step) {
+            let piece = Array(text[start..<min(start + step, text.count)])
+            let before = context + text[..<start]
+            let kept =
+                before.count + piece.count <= room
+                ? before : beginning + before.suffix(max(0, room - piece.count - beginning.count))
+            result += try bits(of: [piece], after: kept)[0]
+        }
+        return result
+    }
+
+    /// Reads texts that each follow `last`, whose predecessors `state` holds.
+    private func read(_ texts: [[Int]], after last: Int?, from state: SequenceState) throws(PithError) -> [[Double]] {
+        let width = model.configuration.vocabularySize
+        // The row of a token predicts the next; without anything before it the first is as likely as any.
+        let inputs = texts.map { (last.map { [$0] } ?? []) + $0.dropLast() }
+        let read = inputs.indices.filter { !inputs[$0].isEmpty }
+        var result = texts.map { _ in last == nil ? [naturalLogarithm(Double(width)) / naturalLogarithm(2)] : [] }
+        guard !read.isEmpty else { return result }
+        var states = read.map { _ in state }
+        let hidden = try model.hiddenStates(read.map { inputs[$0] }, states: &states)
+        var row = 0
+        for index in read {
+            let targets = Array(last == nil ? texts[index][1...] : texts[index][...])
+            let logits = model.logits(of: hidden, rows: row..<row + targets.count)
+            result[index] += Self.bits(logits, targets: targets, pool: model.pool)
+            row += targets.count
+        }
+        return result
+    }
+
+    /// −log2 softmax(row)[target] for each row of logits, [targets, vocabulary].
+    static func bits(_ logits: Tensor, targets: [Int], pool: ThreadPool) -> [Double] {
+        let (width, kernels) = (logits.columns, kernels)
+        var bits = [Double](repeating: 0, count: targets.count)
+        bits.withUnsafeMutableBufferPointer { bits in
+            logits.values.withUnsafeBufferPointer { logits in
+                pool.forEachBlock(of: targets.count, grain: 8) { block in
+                    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { scratch in
+                        for row in block {
+                            let values = logits.baseAddress! + row * width
+                            let peak = kernels.maximum(values, Int64(width))
+                            let sum = kernels.exp_sum(values, peak, Int64(width), scratch.baseAddress!)
+                            let logSum = Double(peak) + naturalLogarithm(Double(sum))
+                            bits[row] = (logSum - Double(values[targets[row]])) / naturalLogarithm(2)
+                        }
+                    }
+                }
+            }
+        }
+        return bits
+    }
+}

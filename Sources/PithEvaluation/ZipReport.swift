@@ -1,0 +1,168 @@
+import PithCore
+import PithData
+
+/// A page that shows where the bits of an archive went: by part of the content, and by model.
+public struct ZipReport: Sendable {
+    private let title: String
+    private let count: Int
+    private let archiveCount: Int
+    private let modelSize: ByteCount?
+    private let segments: [SegmentSummary]
+
+    /// A page about an archive of `archiveCount` bytes with the content of `count`; `modelSize` is that of the language
+    /// model that must be there to open it.
+    public init(
+        title: String, count: Int, archiveCount: Int, modelSize: ByteCount? = nil, segments: [SegmentSummary]
+    ) {
+        self.title = title
+        self.count = count
+        self.archiveCount = archiveCount
+        self.modelSize = modelSize
+        self.segments = segments
+    }
+
+    /// The page.
+    public var html: String {
+        PageStyle.page(
+            title: title,
+            body: """
+                <p class="lead">\(lead)</p>
+                <h2>Along the content</h2>
+                <figure>
+                \(strip)
+                <figcaption>Bits spent on each byte, from the first to the last. What repeats something earlier costs little.</figcaption>
+                </figure>
+                \(models)
+                <h2>Segments</h2>
+                <div class="scroll">
+                \(PageStyle.table(header: ["method", "content", "stored", "bits/byte"], rows: segmentRows))
+                </div>
+                """)
+    }
+
+    private var lead: String {
+        let rate = Double(archiveCount) * 8 / Double(max(1, count))
+        var text = """
+            \(ByteCount(count)) became \(ByteCount(archiveCount)): \(rate.formatted(decimals: 3)) bits for each byte, \
+            \((Double(count) / Double(max(1, archiveCount))).formatted(significant: 3)) times smaller.
+            """
+        if let modelSize {
+            let whole = Double(archiveCount + modelSize.value) * 8 / Double(max(1, count))
+            text += """
+                 To open it, a language model of \(modelSize) must be there; with that counted it would be \
+                \(whole.formatted(decimals: 3)) bits for each byte.
+                """
+        }
+        return text
+    }
+
+    private var segmentRows: [[String]] {
+        segments.map { segment in
+            [
+                segment.spec, "\(ByteCount(segment.count))", "\(ByteCount(segment.storedCount))",
+                (Double(segment.storedCount) * 8 / Double(max(1, segment.count))).formatted(decimals: 3),
+            ]
+        }
+    }
+
+    // MARK: Along the content
+
+    /// Where regions end in the content, and bits for each of their bytes.
+    private var regions: [(start: Double, end: Double, rate: Double)] {
+        var (result, start) = ([(start: Double, end: Double, rate: Double)](), 0.0)
+        for segment in segments where segment.count > 0 {
+            let bits = segment.trace?.regionBits ?? []
+            if bits.isEmpty {
+                let rate = Double(segment.storedCount) * 8 / Double(segment.count)
+                result.append((start, start + Double(segment.count), rate))
+            } else {
+                let size = Double(segment.trace?.regionSize ?? 1)
+                for (index, spent) in bits.enumerated() {
+                    let begin = Double(index) * size
+                    let end = min(Double(segment.count), begin + size)
+                    guard end > begin else { continue }
+                    result.append((start + begin, start + end, spent / (end - begin)))
+                }
+            }
+            start += Double(segment.count)
+        }
+        return result
+    }
+
+    private var strip: String {
+        let (width, height, left, bottom, top) = (880.0, 260.0, 48.0, 36.0, 12.0)
+        let regions = regions
+        let limit = max(1, (regions.map(\.rate).max() ?? 8).rounded(.up))
+        let total = max(1, regions.last?.end ?? 1)
+        func x(_ offset: Double) -> Double { left + offset / total * (width - left - 8) }
+        func y(_ rate: Double) -> Double { height - bottom - rate / limit * (height - bottom - top) }
+        var parts: [String] = []
+        for rate in stride(from: 0, through: limit, by: limit > 4 ? 2 : 1) {
+            let at = y(rate).formatted(decimals: 1)
+            parts.append("<line class=\"grid\" x1=\"\(left)\" x2=\"\(width - 8)\" y1=\"\(at)\" y2=\"\(at)\"/>")
+            parts.append(
+                "<text class=\"tick\" x=\"\(left - 8)\" y=\"\(at)\" dy=\"4\" text-anchor=\"end\">\(Int(rate))</text>")
+        }
+        var path = "M \(x(0).formatted(decimals: 1)) \(y(0).formatted(decimals: 1))"
+        for region in regions {
+            let level = y(region.rate).formatted(decimals: 1)
+            path +=
+                " L \(x(region.start).formatted(decimals: 1)) \(level) L \(x(region.end).formatted(decimals: 1)) \(level)"
+        }
+        path += " L \(x(total).formatted(decimals: 1)) \(y(0).formatted(decimals: 1)) Z"
+        parts.append("<path class=\"c0\" d=\"\(path)\"/>")
+        for share in [0.0, 0.25, 0.5, 0.75, 1] {
+            let anchor = share == 0 ? "start" : share == 1 ? "end" : "middle"
+            parts.append(
+                """
+                <text class="tick" x="\(x(share * total).formatted(decimals: 1))" y="\(height - bottom + 20)" \
+                text-anchor="\(anchor)">\(ByteCount(Int(share * total)))</text>
+                """)
+        }
+        return """
+            <svg viewBox="0 0 \(width) \(height)" role="img" aria-label="Bits for each byte along the content">
+            \(parts.joined(separator: "\n"))
+            </svg>
+            """
+    }
+
+    // MARK: By model
+
+    /// For each model the bits for each byte that it would have spent alone, over the segments that have it.
+    private var modelRates: [(name: String, rate: Double)] {
+        var (names, bits, counts) = ([String](), [String: Double](), [String: Int]())
+        for segment in segments {
+            for (name, spent) in segment.trace?.modelBits ?? [] {
+                if bits[name] == nil { names.append(name) }
+                bits[name, default: 0] += spent
+                counts[name, default: 0] += segment.count
+            }
+        }
+        return names.map { ($0, bits[$0, default: 0] / Double(max(1, counts[$0, default: 0]))) }
+    }
+
+    private var models: String {
+        let rates = modelRates
+        guard !rates.isEmpty else { return "" }
+        let (rowHeight, left, width) = (26.0, 200.0, 880.0)
+        let limit = max(1, rates.map(\.rate).max() ?? 8)
+        let bars = rates.enumerated().map { index, model in
+            let y = Double(index) * rowHeight
+            let length = (min(model.rate, limit) / limit * (width - left - 70)).formatted(decimals: 1)
+            return """
+                <text class="label" x="\(left - 10)" y="\(y + 17)" text-anchor="end">\(model.name.escapedForHTML)</text>
+                <rect class="c\(index == rates.count - 1 ? 0 : 2)" x="\(left)" y="\(y + 4)" width="\(length)" height="18" rx="2"/>
+                <text class="tick" x="\(left + (Double(length) ?? 0) + 8)" y="\(y + 17)">\(model.rate.formatted(decimals: 2))</text>
+                """
+        }
+        return """
+            <h2>What each model would have spent alone</h2>
+            <figure>
+            <svg viewBox="0 0 \(width) \(Double(rates.count) * rowHeight)" role="img" aria-label="Bits for each byte by model">
+            \(bars.joined(separator: "\n"))
+            </svg>
+            <figcaption>Bits for each byte. Mixed, the models spend less than the best of them.</figcaption>
+            </figure>
+            """
+    }
+}

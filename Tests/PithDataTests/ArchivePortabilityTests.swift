@@ -1,0 +1,40 @@
+import Pith
+import PithCore
+import PithData
+import PithTensor
+import Testing
+
+/// Archives do not depend on the instructions and threads that made them, and open with any others.
+@Suite(.serialized)
+struct ArchivePortabilityTests {
+    @Test(arguments: ZipLevel.allCases)
+    func everyPathAndThreadCountAgrees(level: ZipLevel) throws {
+        let content = ArchiveTests.text(1500) + Array("Portable bits, naïve or not: 0.5 · 2⁻⁸.\n".utf8)
+        var options = ZipOptions()
+        options.level = level
+        let before = KernelPath.current
+        defer { KernelPath.current = before }
+        var archives: [[UInt8]] = []
+        let paths = KernelPath.allCases.filter(\.isAvailable)
+        for path in paths {
+            KernelPath.current = path
+            for threads in [1, 2] { archives.append(try Zip.archive(content, options, Self.context(threads))) }
+        }
+        #expect(archives.count == 2 * paths.count)
+        #expect(archives.allSatisfy { $0 == archives[0] })
+        for path in paths {
+            KernelPath.current = path
+            for threads in [1, 2] {
+                let source = ArchiveSource(ByteRegion(copying: archives[0]))
+                var reader = try ArchiveReader(source, Self.context(threads))
+                let sink = MemorySink()
+                _ = try Unzip.write(&reader, to: sink, salvaging: false)
+                #expect(sink.bytes == content, "\(path), \(threads) threads")
+            }
+        }
+    }
+
+    private static func context(_ threads: Int) -> CodingContext {
+        CodingContext(pool: ThreadPool(threads: threads), models: .standard)
+    }
+}
