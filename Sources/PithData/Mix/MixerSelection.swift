@@ -14,7 +14,7 @@ struct MixerSelection {
     private var sentenceClass = 0
 
     init(_ settings: MixSettings) {
-        isText = settings.content.hasWords
+        isText = settings.content == .text
         width = settings.content == .text ? 0 : settings.width
         sets = [8, 256 * 3, 256 * 8, 256, 16 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 1024, 256]
         finalSets = [256, 16 * 3, 32, 64 * 8]

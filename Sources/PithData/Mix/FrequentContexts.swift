@@ -1,0 +1,22 @@
+/// Contexts that are seen often enough for counters: the last few bytes, and the word so far.
+struct FrequentContexts {
+    private let settings: MixSettings
+
+    init(_ settings: MixSettings) { self.settings = settings }
+
+    var count: Int { 7 }
+
+    func add(_ text: TextState, _ history: History, to counters: inout ContextCounters) {
+        counters.add(0)
+        for order in 1...4 { counters.add(Hash.combine(UInt64(order), history.lastBytes(order))) }
+        if settings.content == .text {
+            counters.add(Hash.combine(text.word, history.lastBytes(1)))
+            counters.add(Hash.combine(Hash.combine(text.word, text.words.0), history.lastBytes(1)))
+        } else {
+            let row = settings.width > 0 ? settings.width : 4
+            let above = UInt64(history.byte(row))
+            counters.add(Hash.combine(above, UInt64(history.position % row)))
+            counters.add(Hash.combine(above << 8 | history.lastBytes(1), UInt64(8)))
+        }
+    }
+}
