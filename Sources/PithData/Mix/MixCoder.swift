@@ -5,12 +5,12 @@ import PithCore
 ///
 /// A payload is a byte of which the high half is the effort and the low half the content, three bytes for the width if
 /// the content is not text, and a stream of the range coder.
-enum MixCoder {
+package enum MixCoder {
     // How many bytes pass between calls of `advance`.
     private static let reportStep = 1 << 14
 
     /// Codes `input`.
-    static func encode<External: ExternalPredictor>(
+    package static func encode<External: ExternalPredictor>(
         _ input: [UInt8], _ settings: MixSettings, _ external: consuming External, _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
         let arena = Arena()
@@ -41,7 +41,7 @@ enum MixCoder {
     }
 
     /// Appends the `count` bytes of `payload` to `output`; see `DataMethod.decode`.
-    static func decode<External: ExternalPredictor>(
+    package static func decode<External: ExternalPredictor>(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8],
         _ external: consuming External, _ context: CodingContext
     ) throws(PithError) {

@@ -53,7 +53,8 @@ struct MixPredictor<External: ExternalPredictor> {
             orders.count + (isText ? words.count + layout.count : 0) + sparse.count + indirect.count + records.count
             + pictures.count + sounds.count
         bank = ContextBank(
-            count: contexts, ordered: min(orders.count, 7), slots: SlotTable(bits: size.slotBits(contexts: contexts), arena),
+            count: contexts, ordered: min(orders.count, 7),
+            slots: SlotTable(size: size.slotBytes(contexts: contexts), arena),
             tables, arena)
         frequent = FrequentContexts(settings)
         bilevel = BilevelModel(settings, countBits: size.countBits, tables, arena)
@@ -172,26 +173,31 @@ extension MixSettings {
 }
 
 /// How large tables are.
-struct MixSize {
+package struct MixSize {
     private let settings: MixSettings
+    private let count: Int
     let countBits: Int
 
-    init(_ settings: MixSettings, count: Int) {
+    /// For about `count` bytes.
+    package init(_ settings: MixSettings, count: Int) {
         self.settings = settings
+        self.count = count
         countBits = Int.bitWidth - max(count, 16).leadingZeroBitCount
     }
 
     /// Of the table of contexts, in bytes: what each context fills at most, up to a bound.
-    func slotBits(contexts: Int) -> Int {
-        let contextBits = Int.bitWidth - contexts.leadingZeroBitCount
-        return min(max(countBits + contextBits + 4, 14), settings.effort == .best ? 30 : 29)
+    package func slotBytes(contexts: Int) -> Int {
+        min(max(min(count, 1 << 30) * contexts * 20, 1 << 14), settings.effort == .best ? 1100 << 20 : 760 << 20)
     }
-    var counterBits: Int { min(max(countBits + 5, 12), 26) }
+    var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
     var matchBits: Int { min(max(countBits, 8), 22) }
-    var refinementBits: Int { min(max(countBits - 4, 8), 16) }
+    var refinementBits: Int { min(max(countBits - 2, 8), 18) }
 }
 
 extension MixSize {
     /// About how many bytes an engine takes.
-    var memory: Int { 1 << slotBits(contexts: 60) + 3 << (matchBits + 2) + 40 << 20 }
+    var memory: Int {
+        let tables = slotBytes(contexts: 64) + (1 << counterBits)
+        return tables + (3 << (matchBits + 2)) + (140 << refinementBits) + (40 << 20)
+    }
 }
