@@ -24,10 +24,8 @@ package struct BitHistory: Hashable {
             return next
         }
         next.recent = bit
-        // The count of the other kind shrinks to about its logarithm.
-        func reduced(_ count: Int) -> Int {
-            count <= 3 ? count : 3 + (Int.bitWidth - (count - 2).leadingZeroBitCount) / 2
-        }
+        // Half of what the count of the other kind has too much is dropped.
+        func reduced(_ count: Int) -> Int { count <= 2 ? count : min(count / 2 + 1, 10) }
         if bit == 1 { next.zeros = reduced(next.zeros) } else { next.ones = reduced(next.ones) }
         next.bound()
         // Fewer than four bits are left of a long history: they are told from short ones by order.

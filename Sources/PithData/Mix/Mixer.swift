@@ -21,7 +21,7 @@ struct Mixer {
         first = MixerLayer(
             inputCount: inputCount, sets: sets, initialWeight: 350, rates: (8000, 900, 400), arena)
         second = MixerLayer(
-            inputCount: sets.count, sets: finalSets, initialWeight: 1 << 14 / Int(sets.count), rates: (900, 250, 400),
+            inputCount: sets.count, sets: finalSets, initialWeight: 1 << 14 / Int(sets.count), rates: (900, 450, 400),
             arena)
         inputs = first.inputs
     }

@@ -10,19 +10,23 @@ struct MixerSelection {
     private var beforeLast = 0
     private var wordClass = 0
     private var kinds = 0
+    private var pairClass = 0
+    private var wordHash = 0
     private var columnClass = 0
     private var sentenceClass = 0
 
     init(_ settings: MixSettings) {
         isText = settings.content == .text
         width = settings.content == .text ? 0 : settings.width
-        sets = [8, 256 * 3, 256 * 8, 256, 16 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 1024, 256, 4096]
+        sets = [8, 256 * 3, 256 * 8, 256, 16 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 1024, 256, 4096, 2048, 2048]
         finalSets = [256, 16 * 3, 32, 64 * 8]
     }
 
     mutating func beginByte(_ history: History, _ text: TextState) {
         last = Int(history.byte(1))
         beforeLast = Int(history.byte(2))
+        pairClass = Int(Hash.combine(5, history.lastBytes(2)) >> 53)
+        wordHash = Int(Hash.combine(6, text.word == 0 ? text.words.0 : text.word) >> 56)
         if isText {
             wordClass = min(text.wordLength, 15) << 4 | Int(text.lengths & 15)
             kinds = Int(text.shape & 0xFFF)
@@ -60,6 +64,8 @@ struct MixerSelection {
         mixer.select(9, sentenceClass &* 16 &+ match.strength)
         mixer.select(10, expectedByte)
         mixer.select(11, kinds)
+        mixer.select(12, pairClass)
+        mixer.select(13, wordHash &* 8 &+ bit)
         mixer.selectFinal(0, partial)
         mixer.selectFinal(1, match.strength &* 3 &+ expected)
         mixer.selectFinal(2, external.rowClass)
