@@ -12,7 +12,8 @@ struct Mix: DataMethod {
                 "content", "auto", of: ["auto"] + MixSettings.Content.allCases.map(\.name),
                 "what the bytes are; auto looks at them"),
             .integer(
-                "width", 0, in: 0...MixSettings.largestWidth, "bytes in a record, a row of a picture or a frame of sound"),
+                "width", 0, in: 0...MixSettings.largestWidth,
+                "bytes in a record, a row of a picture or a frame of sound"),
         ])
 
     private let effort: MixSettings.Effort
@@ -28,7 +29,9 @@ struct Mix: DataMethod {
         }
     }
 
-    func memory(for count: Int) -> Int { MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count).memory }
+    func memory(for count: Int) -> Int {
+        MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count).memory
+    }
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
         try MixCoder.encode(input, settings(for: input), NoPredictor(), context)

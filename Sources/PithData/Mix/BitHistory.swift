@@ -3,7 +3,7 @@
 /// A history of up to four bits is kept whole. Longer ones are two counts and the last bit; the larger count is bounded
 /// the lower the larger the smaller one is, and a bit of the other kind makes a large count small, since what was seen
 /// last tells most. States are numbered in the order in which they are reached from the empty history.
-struct BitHistory: Hashable {
+package struct BitHistory: Hashable {
     private var zeros = 0
     private var ones = 0
     /// The last bits, the newest lowest: all of them while there are four at most, then one.
@@ -24,12 +24,14 @@ struct BitHistory: Hashable {
             return next
         }
         next.recent = bit
-        // The count of the other kind shrinks to about its logarithm.
-        func reduced(_ count: Int) -> Int { count <= 3 ? count : 3 + (Int.bitWidth - (count - 2).leadingZeroBitCount) / 2 }
+        // Half of what the count of the other kind has too much is dropped.
+        func reduced(_ count: Int) -> Int { count <= 2 ? count : min(count / 2 + 1, 10) }
         if bit == 1 { next.zeros = reduced(next.zeros) } else { next.ones = reduced(next.ones) }
         next.bound()
         // Fewer than four bits are left of a long history: they are told from short ones by order.
-        if next.total <= Self.exactLength { next.recent = bit == 1 ? (1 << next.ones) - 1 : ((1 << next.ones) - 1) << next.zeros }
+        if next.total <= Self.exactLength {
+            next.recent = bit == 1 ? (1 << next.ones) - 1 : ((1 << next.ones) - 1) << next.zeros
+        }
         return next
     }
 
@@ -59,10 +61,10 @@ struct BitHistory: Hashable {
     }()
 
     /// How many there are.
-    static var count: Int { all.count }
+    package static var count: Int { all.count }
 
     /// [512]: the state after a bit, at 2 · state + bit.
-    static let successors: [UInt8] = {
+    package static let successors: [UInt8] = {
         let numbers = Dictionary(uniqueKeysWithValues: zip(all, 0...))
         var table = [UInt8](repeating: 0, count: 512)
         for (state, history) in all.enumerated() {
@@ -75,10 +77,11 @@ struct BitHistory: Hashable {
     static let priorities: [UInt8] = all.map { UInt8(min($0.total, 255)) } + padding(0)
 
     /// [256]: 1 where only ones were seen, −1 where only zeros, else 0.
-    static let directions: [Int8] = all.map { $0.total == 0 ? 0 : $0.zeros == 0 ? 1 : $0.ones == 0 ? -1 : 0 } + padding(0)
+    static let directions: [Int8] =
+        all.map { $0.total == 0 ? 0 : $0.zeros == 0 ? 1 : $0.ones == 0 ? -1 : 0 } + padding(0)
 
     /// [256]: the probability of a one of 2²² before anything is known of the state.
-    static let probabilities: [UInt32] =
+    package static let probabilities: [UInt32] =
         all.map { history in
             // A prior of 0.4 bits of each kind.
             UInt32((history.ones * 10 + 4) << 22 / (history.total * 10 + 8))

@@ -1,10 +1,10 @@
 /// Looks at bytes to see what they are.
-enum ContentDetection {
+package enum ContentDetection {
     // Bytes that are looked at.
     private static let sampleSize = 1 << 20
 
     /// Text or binary; of binary data the length of records.
-    static func settings(for input: [UInt8], effort: MixSettings.Effort) -> MixSettings {
+    package static func settings(for input: [UInt8], effort: MixSettings.Effort) -> MixSettings {
         let sample = input.prefix(sampleSize)
         if isText(sample) { return MixSettings(effort: effort, content: .text, width: 0) }
         let width = recordLength(Array(sample))

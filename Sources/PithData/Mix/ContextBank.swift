@@ -33,7 +33,7 @@ struct ContextBank {
     private let ordered: Int
 
     private static let runClasses = 16 * 8
-    private static let stateLimit: UInt32 = 255
+    private static let stateLimit: UInt32 = 1023
     private static let runLimit: UInt32 = 511
 
     /// A bank of `count` contexts, of which the first `ordered` are told from others by `known`.
@@ -149,7 +149,8 @@ struct ContextBank {
             let run = Int(usedRun[context])
             if run >= 0 {
                 let isRight: UInt32 = UInt32(run & 1) == bit ? 1 : 0
-                runEstimates[run &>> 1] = Estimate.updated(runEstimates[run &>> 1], isRight, limit: Self.runLimit, tables)
+                runEstimates[run &>> 1] = Estimate.updated(
+                    runEstimates[run &>> 1], isRight, limit: Self.runLimit, tables)
             }
         }
         node = node &<< 1 | Int(bit)
@@ -178,21 +179,23 @@ struct SlotTable {
     private static let slotsInLine = 3
 
     private let lines: UnsafeMutablePointer<UInt8>
-    private let shift: UInt64
+    private let lineCount: UInt64
     private let priorities: UnsafeMutablePointer<UInt8>
     /// A slot that belongs to none: for contexts before the first byte.
     let scratch: UnsafeMutablePointer<UInt8>
 
-    /// A table of 2^`bits` bytes.
-    init(bits: Int, _ arena: Arena) {
-        lines = arena.allocate(1 << bits)
-        shift = UInt64(64 - (bits - 6))
+    /// A table of about `size` bytes.
+    init(size: Int, _ arena: Arena) {
+        lineCount = UInt64(max(size / Self.lineSize, 1))
+        lines = arena.allocate(Int(lineCount) * Self.lineSize)
         priorities = arena.copy(BitHistory.priorities)
         scratch = arena.allocate(Self.lineSize)
     }
 
     @inline(__always)
-    private func line(_ hash: UInt64) -> UnsafeMutablePointer<UInt8> { lines + Int(hash &>> shift) &* Self.lineSize }
+    private func line(_ hash: UInt64) -> UnsafeMutablePointer<UInt8> {
+        lines + Int(((hash &>> 32) &* lineCount) &>> 32) &* Self.lineSize
+    }
 
     /// Asks for the line of a hash before it is read.
     @inline(__always)

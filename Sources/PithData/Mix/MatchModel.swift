@@ -78,7 +78,8 @@ struct MatchModel {
         guard candidate > 0, history.position - candidate < history.mask - 64 else { return }
         var found = 0
         while found < candidate && found < 400
-            && history.ring[(candidate - 1 - found) & history.mask] == UInt8(truncatingIfNeeded: history.byte(found + 1))
+            && history.ring[(candidate - 1 - found) & history.mask]
+                == UInt8(truncatingIfNeeded: history.byte(found + 1))
         { found += 1 }
         guard found >= minimum, found > length else { return }
         (pointer, length, misses) = (candidate, found, 0)

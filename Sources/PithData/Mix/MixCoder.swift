@@ -3,39 +3,45 @@ import PithCore
 
 /// The engine as a coder of runs of bytes: `Mix` and methods with a language model call it.
 ///
-/// A payload is a byte for content and effort, two bits and six, four bytes for the width where the content has one, and a stream of the range
-/// coder.
-enum MixCoder {
+/// A payload is a byte of which the high half is the effort and the low half the content, three bytes for the width if
+/// the content is not text, and a stream of the range coder.
+package enum MixCoder {
     // How many bytes pass between calls of `advance`.
     private static let reportStep = 1 << 14
 
     /// Codes `input`.
-    static func encode<External: ExternalPredictor>(
+    package static func encode<External: ExternalPredictor>(
         _ input: [UInt8], _ settings: MixSettings, _ external: consuming External, _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
         var predictor = MixPredictor(settings, count: input.count, external, arena)
+        if let trace = context.trace { predictor.begin(trace, arena) }
         var encoder = RangeEncoder()
         for (index, byte) in input.enumerated() {
             for shift in (0..<8).reversed() {
                 let bit = UInt32(byte) >> UInt32(shift) & 1
-                encoder.encode(bit == 1, probability: predictor.predict())
+                let probability = predictor.predict()
+                encoder.encode(bit == 1, probability: probability)
+                predictor.trace?.update(bit, probability: probability)
                 _ = try predictor.update(bit)
             }
             while let probability = predictor.predictFlag() {
                 let flag = predictor.flagToEncode
                 encoder.encode(flag, probability: probability)
+                predictor.trace?.updateFlag(flag, probability: probability)
                 try predictor.updateFlag(flag)
             }
+            predictor.trace?.finishByte()
             if (index + 1) % reportStep == 0 { context.advance(reportStep) }
         }
+        predictor.trace?.flush()
         context.advance(input.count % reportStep)
         return header(settings) + encoder.finish()
     }
 
     /// Appends the `count` bytes of `payload` to `output`; see `DataMethod.decode`.
-    static func decode<External: ExternalPredictor>(
+    package static func decode<External: ExternalPredictor>(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8],
         _ external: consuming External, _ context: CodingContext
     ) throws(PithError) {

@@ -9,6 +9,10 @@ struct MixPredictor<External: ExternalPredictor> {
     private let tables: MixTables
     private var mixer: Mixer
     private var bank: ContextBank
+    private var counters: ContextCounters
+    private let frequent: FrequentContexts
+    private var bilevel: BilevelModel
+    private let bilevelStart: Int
     private var text: TextState
     private var matches: MatchModels
     private let orders: OrderContexts
@@ -23,6 +27,8 @@ struct MixPredictor<External: ExternalPredictor> {
     private var selection: MixerSelection
     private var flags: FlagModel
     private var externalInput = ExternalInput()
+    /// Notes where bits go, if anyone asked.
+    var trace: MixTrace?
     private let bankStart: Int
 
     /// A predictor for about `count` bytes.
@@ -42,17 +48,22 @@ struct MixPredictor<External: ExternalPredictor> {
         records = RecordContexts(settings)
         pictures = PictureContexts(settings)
         sounds = SoundContexts(settings)
-        let isText = settings.content.hasWords
+        let isText = settings.hasWords
         let contexts =
             orders.count + (isText ? words.count + layout.count : 0) + sparse.count + indirect.count + records.count
             + pictures.count + sounds.count
         bank = ContextBank(
-            count: contexts, ordered: min(orders.count, 7), slots: SlotTable(bits: size.slotBits(contexts: contexts), arena),
+            count: contexts, ordered: min(orders.count, 7),
+            slots: SlotTable(size: size.slotBytes(contexts: contexts), arena),
             tables, arena)
-        bankStart = 1 + ExternalInput.count + MatchModels.inputCount
+        frequent = FrequentContexts(settings)
+        bilevel = BilevelModel(settings, countBits: size.countBits, tables, arena)
+        counters = ContextCounters(count: frequent.count, bits: size.counterBits, tables, arena)
+        bankStart = 1 + ExternalInput.count + MatchModels.inputCount + frequent.count * ContextCounters.inputsPerContext
+        bilevelStart = bankStart + contexts * ContextBank.inputsPerContext
         selection = MixerSelection(settings)
         mixer = Mixer(
-            inputCount: bankStart + contexts * ContextBank.inputsPerContext, sets: selection.sets,
+            inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
             finalSets: selection.finalSets, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
         flags = FlagModel(tables, arena)
@@ -65,7 +76,10 @@ struct MixPredictor<External: ExternalPredictor> {
         inputs[0] = 256
         externalInput.predict(external.prediction, tables, into: inputs + 1)
         matches.predict(history, into: inputs + 1 + ExternalInput.count)
+        counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
         bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
+        if settings.content == .image1 { bilevel.predict(history, into: inputs + bilevelStart) }
+        trace?.predict(inputs, history)
         selection.select(history, text, matches, bank.known, externalInput, &mixer)
         return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput))
     }
@@ -76,6 +90,8 @@ struct MixPredictor<External: ExternalPredictor> {
         refinements.update(bit)
         matches.update(bit)
         bank.update(bit)
+        counters.update(bit)
+        if settings.content == .image1 { bilevel.update(bit) }
         external.update(bit == 1)
         let isWhole = history.append(bit)
         if isWhole {
@@ -86,14 +102,40 @@ struct MixPredictor<External: ExternalPredictor> {
             beginByte()
         } else if history.bitIndex == 4 {
             bank.beginSecondHalf(history.partial)
+            counters.beginSecondHalf(history.partial)
         }
         return isWhole
     }
 
+    /// The mixer's inputs by family of models.
+    private var families: [MixTrace.Family] {
+        var (start, result) = (1, [MixTrace.Family]())
+        func add(_ name: String, _ count: Int) {
+            result.append(MixTrace.Family(name: name, inputs: start..<start + count))
+            start += count
+        }
+        add("external", ExternalInput.count)
+        add("match", MatchModels.inputCount)
+        add("counters", frequent.count * ContextCounters.inputsPerContext)
+        let hasWords = settings.hasWords
+        let contexts = [
+            ("orders", orders.count), ("words", hasWords ? words.count : 0), ("layout", hasWords ? layout.count : 0),
+            ("sparse", sparse.count), ("indirect", indirect.count), ("records", records.count),
+            ("picture", pictures.count), ("sound", sounds.count),
+        ]
+        for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }
+        add("bilevel", BilevelModel.inputCount(settings))
+        return result
+    }
+
+    /// Begins to note where bits go.
+    mutating func begin(_ trace: CodingTrace, _ arena: Arena) { self.trace = MixTrace(trace, families, tables, arena) }
+
     /// The contexts of the next byte.
     private mutating func beginByte() {
+        frequent.add(text, history, to: &counters)
         orders.add(history, to: &bank)
-        if settings.content.hasWords {
+        if settings.hasWords {
             words.add(text, history, to: &bank)
             layout.add(text, history, to: &bank)
         }
@@ -102,6 +144,7 @@ struct MixPredictor<External: ExternalPredictor> {
         records.add(history, to: &bank)
         pictures.add(history, to: &bank)
         sounds.add(history, to: &bank)
+        if settings.content == .image1 { bilevel.beginByte(history) }
         matches.beginByte(history)
         bank.beginByte()
         selection.beginByte(history, text)
@@ -124,31 +167,37 @@ struct MixPredictor<External: ExternalPredictor> {
     }
 }
 
-extension MixSettings.Content {
-    /// Whether contexts of words make sense.
-    var hasWords: Bool { self == .text }
+extension MixSettings {
+    /// Whether contexts of words make sense: programs have words in them.
+    var hasWords: Bool { content == .text || content == .binary && effort == .best }
 }
 
 /// How large tables are.
-struct MixSize {
+package struct MixSize {
     private let settings: MixSettings
-    private let countBits: Int
+    private let count: Int
+    let countBits: Int
 
-    init(_ settings: MixSettings, count: Int) {
+    /// For about `count` bytes.
+    package init(_ settings: MixSettings, count: Int) {
         self.settings = settings
+        self.count = count
         countBits = Int.bitWidth - max(count, 16).leadingZeroBitCount
     }
 
     /// Of the table of contexts, in bytes: what each context fills at most, up to a bound.
-    func slotBits(contexts: Int) -> Int {
-        let contextBits = Int.bitWidth - contexts.leadingZeroBitCount
-        return min(max(countBits + contextBits + 4, 14), settings.effort == .best ? 30 : 29)
+    package func slotBytes(contexts: Int) -> Int {
+        min(max(min(count, 1 << 30) * contexts * 20, 1 << 14), settings.effort == .best ? 1100 << 20 : 760 << 20)
     }
+    var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
     var matchBits: Int { min(max(countBits, 8), 22) }
-    var refinementBits: Int { min(max(countBits - 4, 8), 16) }
+    var refinementBits: Int { min(max(countBits - 2, 8), 18) }
 }
 
 extension MixSize {
     /// About how many bytes an engine takes.
-    var memory: Int { 1 << slotBits(contexts: 60) + 3 << (matchBits + 2) + 40 << 20 }
+    var memory: Int {
+        let tables = slotBytes(contexts: 64) + (1 << counterBits)
+        return tables + (3 << (matchBits + 2)) + (140 << refinementBits) + (40 << 20)
+    }
 }

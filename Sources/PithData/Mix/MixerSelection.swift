@@ -10,27 +10,34 @@ struct MixerSelection {
     private var beforeLast = 0
     private var wordClass = 0
     private var kinds = 0
+    private var pairClass = 0
+    private var wordHash = 0
     private var columnClass = 0
     private var sentenceClass = 0
 
     init(_ settings: MixSettings) {
-        isText = settings.content.hasWords
+        isText = settings.content == .text
         width = settings.content == .text ? 0 : settings.width
-        sets = [8, 256 * 3, 256 * 8, 256, 16 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 1024, 256]
+        sets = [8, 256 * 3, 256 * 8, 256, 16 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 1024, 256, 4096, 2048, 2048]
         finalSets = [256, 16 * 3, 32, 64 * 8]
     }
 
     mutating func beginByte(_ history: History, _ text: TextState) {
         last = Int(history.byte(1))
         beforeLast = Int(history.byte(2))
+        pairClass = Int(Hash.combine(5, history.lastBytes(2)) >> 53)
+        wordHash = Int(Hash.combine(6, text.word == 0 ? text.words.0 : text.word) >> 56)
         if isText {
             wordClass = min(text.wordLength, 15) << 4 | Int(text.lengths & 15)
             kinds = Int(text.shape & 0xFFF)
             columnClass = min(text.column, 127)
-            sentenceClass = min(text.sentenceLength, 15) << 2 | min(Int(text.open & 255 == 0 ? 0 : 1) + (text.capitals & 1 == 1 ? 2 : 0), 3)
+            sentenceClass =
+                min(text.sentenceLength, 15) << 2
+                | min(Int(text.open & 255 == 0 ? 0 : 1) + (text.capitals & 1 == 1 ? 2 : 0), 3)
         } else {
             wordClass = Int(history.byte(3))
-            kinds = (last >> 5) << 9 | (beforeLast >> 5) << 6 | Int(history.byte(3) >> 5) << 3 | Int(history.byte(4) >> 5)
+            kinds =
+                (last >> 5) << 9 | (beforeLast >> 5) << 6 | Int(history.byte(3) >> 5) << 3 | Int(history.byte(4) >> 5)
             columnClass = width > 0 ? min(history.position % width, 127) : Int(history.byte(4) >> 1)
             sentenceClass = width > 0 ? Int(history.byte(width) >> 2) : history.position & 3
         }
@@ -51,11 +58,14 @@ struct MixerSelection {
         mixer.select(3, beforeLast)
         mixer.select(4, match.strength &* 8 &+ bit)
         mixer.select(5, (known &* 8 &+ bit) &* 3 &+ expected)
-        mixer.select(6, isText ? wordClass &* 8 &+ bit : wordClass &* 8 &+ bit)
+        mixer.select(6, wordClass &* 8 &+ bit)
         mixer.select(7, columnClass &* 8 &+ bit)
         mixer.select(8, external.rowClass &* 9 &+ (external.rowClass == 0 ? 0 : bit))
         mixer.select(9, sentenceClass &* 16 &+ match.strength)
         mixer.select(10, expectedByte)
+        mixer.select(11, kinds)
+        mixer.select(12, pairClass)
+        mixer.select(13, wordHash &* 8 &+ bit)
         mixer.selectFinal(0, partial)
         mixer.selectFinal(1, match.strength &* 3 &+ expected)
         mixer.selectFinal(2, external.rowClass)

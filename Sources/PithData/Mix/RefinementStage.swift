@@ -40,7 +40,9 @@ struct RefinementStage {
         let d = orderThree.refine(stretched, place(history.lastBytes(3), low))
         let e = match.refine(stretched, ((best.expectation ?? 0) * 16 + best.strength) * 3 + best.bit)
         let f = outside.refine(stretched, external.rowClass * 33 + Int((external.stretched + 2048) >> 7))
-        let sum = 4 &* mixed &+ 2 &* a &+ 2 &* b &+ 2 &* c &+ 2 &* d &+ 2 &* e &+ 2 &* f
+        // The stage of the external predictor says nothing without one.
+        let outer = external.rowClass > 0 ? f : mixed
+        let sum = 4 &* mixed &+ a &+ 4 &* b &+ 2 &* c &+ 2 &* d &+ e &+ 2 &* outer
         return min(max(sum >> 4, 1), 65535)
     }
 

@@ -10,7 +10,8 @@ struct SparseContexts {
             0xFF_0000, 0xFF00_0000, 0xFF_00FF, 0xFFFF_0000, 0xF0F0_F0F0, 0xFF00_FF00, 0xFF_0000_0000,
         ]
         let moreBinary: [UInt64] = [
-            0xFF00_00FF, 0xFFFF_00FF, 0xFF00_0000_00FF, 0xFF_FFFF_0000, 0xE0E0_E0E0_E0E0, 0xF8F8_F8, 0xF0_F0FF, 0xFFFF_0000_0000,
+            0xFF00_00FF, 0xFFFF_00FF, 0xFF00_0000_00FF, 0xFF_FFFF_0000, 0xE0E0_E0E0_E0E0, 0xF8F8_F8, 0xF0_F0FF,
+            0xFFFF_0000_0000,
         ]
         switch settings.content {
         case .text: masks = settings.effort == .best ? text + more : text
