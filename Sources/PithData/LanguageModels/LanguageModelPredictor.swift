@@ -99,16 +99,14 @@ struct LanguageModelPredictor: ExternalPredictor {
 
     /// How likely it is that the token is in a part of the places.
     private func prediction(of part: Range<Int>) -> ExternalPrediction {
-        let all = distribution.weight(places)
-        let share = distribution.weight(part) << 16 / all
-        return ExternalPrediction(
-            probability: UInt32(min(max(share, 1), 65535)), confidence: confidence(all))
+        let share = distribution.weight(part) << 16 / distribution.weight(places)
+        let probability = UInt32(min(max(share, 1), 65535))
+        return ExternalPrediction(probability: probability, confidence: confidence(probability))
     }
 
-    /// By how unlikely the known part of the token was, in steps of a bit, and by how much of it is known.
-    private func confidence(_ weight: UInt64) -> Int {
-        let total = distribution.weight(0..<ordered.symbols.count)
-        let surprise = weight.leadingZeroBitCount - total.leadingZeroBitCount
-        return min(surprise, 7) * 4 + min(depth, 3)
+    /// By how much of the token is known, and how often the less likely answer is halved.
+    private func confidence(_ probability: UInt32) -> Int {
+        let halvings = min(probability, 65536 - probability).leadingZeroBitCount - 16
+        return min(depth, 3) * 8 + min(halvings, 7)
     }
 }
