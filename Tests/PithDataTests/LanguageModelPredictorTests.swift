@@ -1,11 +1,10 @@
 import Pith
 import PithCoding
 import PithCore
+import PithData
 import PithTensor
 import PithTestSupport
 import Testing
-
-@testable import PithData
 
 /// A language model as a predictor of bits.
 struct LanguageModelPredictorTests {

@@ -1,16 +1,16 @@
 import PithCore
 
 /// What a predictor from outside of the engine says of one bit.
-struct ExternalPrediction {
+package struct ExternalPrediction {
     /// The probability that the bit is one, of 2¹⁶, in 1..<2¹⁶; 0 when the predictor has nothing to say.
-    var probability: UInt32
+    package var probability: UInt32
     /// A class in 0..<`classes` of how sure the predictor is, of its own choice: weights are learnt for each.
-    var confidence: Int
+    package var confidence: Int
 
     /// How many classes of confidence there are.
-    static let classes = 32
+    package static let classes = 32
     /// Nothing to say.
-    static let none = ExternalPrediction(probability: 0, confidence: 0)
+    package static let none = ExternalPrediction(probability: 0, confidence: 0)
 }
 
 /// A predictor that is mixed with the engine's own models, such as a language model.
@@ -19,7 +19,7 @@ struct ExternalPrediction {
 /// `finishByte`. Then, as long as `flag` says something, it codes a flag and calls `updateFlag`. Flags are decisions of
 /// the predictor's own that no byte holds: that its token ends here. Encoder and decoder make the same calls in the same
 /// order, and all answers must depend on these calls alone; only `flagToEncode` is for the encoder.
-protocol ExternalPredictor {
+package protocol ExternalPredictor {
     /// Of the next bit of the byte. Asked once for each bit.
     var prediction: ExternalPrediction { mutating get }
     /// The bit was this.
@@ -37,9 +37,9 @@ protocol ExternalPredictor {
 
 extension ExternalPredictor {
     /// Most predictors have no flags.
-    var flag: ExternalPrediction { .none }
-    var flagToEncode: Bool { false }
-    mutating func updateFlag(_ bit: Bool) {}
+    package var flag: ExternalPrediction { .none }
+    package var flagToEncode: Bool { false }
+    package mutating func updateFlag(_ bit: Bool) {}
 }
 
 /// No predictor from outside.
