@@ -4,7 +4,10 @@ import PithCore
 public enum DataCatalogue {
     /// The methods, in the order of help texts. A new method is a file in `Methods/` and a line here.
     public static let all: [any DataMethod.Type] = [
-        Stored.self, LanguageModelCoding.self, LLMZip.self,
+        Stored.self,
+        Mix.self,
+        LanguageModelCoding.self,
+        LLMZip.self,
     ]
 
     /// The method of a spec of one stage.

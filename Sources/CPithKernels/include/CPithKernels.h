@@ -252,6 +252,7 @@ const pith_kernels *pith_kernels_of(pith_path path);
 #endif
 
 #include "CPithPrefetch.h"
+#include "CPithMixKernels.h"
 #include "CPithTrainingKernels.h"
 
 #endif

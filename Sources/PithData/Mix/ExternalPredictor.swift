@@ -7,6 +7,11 @@ package struct ExternalPrediction {
     /// A class in 0..<`classes` of how sure the predictor is, of its own choice: weights are learnt for each.
     package var confidence: Int
 
+    /// A prediction.
+    package init(probability: UInt32, confidence: Int) {
+        (self.probability, self.confidence) = (probability, confidence)
+    }
+
     /// How many classes of confidence there are.
     package static let classes = 32
     /// Nothing to say.
@@ -38,13 +43,20 @@ package protocol ExternalPredictor {
 extension ExternalPredictor {
     /// Most predictors have no flags.
     package var flag: ExternalPrediction { .none }
+    /// Never asked without flags.
     package var flagToEncode: Bool { false }
+    /// Never called without flags.
     package mutating func updateFlag(_ bit: Bool) {}
 }
 
 /// No predictor from outside.
-struct NoPredictor: ExternalPredictor {
-    var prediction: ExternalPrediction { .none }
-    mutating func update(_ bit: Bool) {}
-    mutating func finishByte(_ byte: UInt8) {}
+package struct NoPredictor: ExternalPredictor {
+    /// The one there is.
+    package init() {}
+    /// Nothing.
+    package var prediction: ExternalPrediction { .none }
+    /// Learns nothing.
+    package mutating func update(_ bit: Bool) {}
+    /// Learns nothing.
+    package mutating func finishByte(_ byte: UInt8) {}
 }

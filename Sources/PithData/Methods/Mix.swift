@@ -1,0 +1,50 @@
+import PithCore
+
+/// Many models of what comes next, mixed bit by bit: slow and strong.
+struct Mix: DataMethod {
+    static let entry = MethodEntry(
+        identifier: "mix",
+        paper: Paper("Adaptive Weighing of Context Models for Lossless Data Compression", 2005),
+        summary: "many context models mixed bit by bit: slow and strong",
+        options: [
+            .choice("effort", "default", of: MixSettings.Effort.allCases.map(\.rawValue), "how many models"),
+            .choice(
+                "content", "auto", of: ["auto"] + MixSettings.Content.allCases.map(\.name),
+                "what the bytes are; auto looks at them"),
+            .integer(
+                "width", 0, in: 0...MixSettings.largestWidth,
+                "bytes in a record, a row of a picture or a frame of sound"),
+        ])
+
+    private let effort: MixSettings.Effort
+    private let content: MixSettings.Content?
+    private let width: Int
+
+    init(_ options: OptionValues) throws(PithError) {
+        effort = MixSettings.Effort(rawValue: options.text("effort"))!
+        content = MixSettings.Content.allCases.first { $0.name == options.text("content") }
+        width = options.integer("width")
+        if let content, width == 0, [.image1, .image8, .image24].contains(content) {
+            throw .usage("the width of \(content.name) is missing", remedy: "width=BYTES in a row")
+        }
+    }
+
+    func memory(for count: Int) -> Int {
+        MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count).memory
+    }
+
+    func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
+        try MixCoder.encode(input, settings(for: input), NoPredictor(), context)
+    }
+
+    func decode(
+        _ payload: CodedPayload, count: Int, into output: inout [UInt8], _ context: CodingContext
+    ) throws(PithError) {
+        try MixCoder.decode(payload, count: count, into: &output, NoPredictor(), context)
+    }
+
+    private func settings(for input: [UInt8]) -> MixSettings {
+        guard let content else { return ContentDetection.settings(for: input, effort: effort) }
+        return MixSettings(effort: effort, content: content, width: width)
+    }
+}

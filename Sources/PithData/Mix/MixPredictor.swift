@@ -1,0 +1,203 @@
+import PithCoding
+import PithCore
+
+/// Predicts the bits of a run of bytes: all models, the mixer and the stages behind it.
+struct MixPredictor<External: ExternalPredictor> {
+    private(set) var history: History
+    private(set) var external: External
+    private let settings: MixSettings
+    private let tables: MixTables
+    private var mixer: Mixer
+    private var bank: ContextBank
+    private var counters: ContextCounters
+    private let frequent: FrequentContexts
+    private var bilevel: BilevelModel
+    private let bilevelStart: Int
+    private var text: TextState
+    private var matches: MatchModels
+    private let orders: OrderContexts
+    private let words: WordContexts
+    private let layout: LayoutContexts
+    private let sparse: SparseContexts
+    private let indirect: IndirectContexts
+    private let records: RecordContexts
+    private let pictures: PictureContexts
+    private let sounds: SoundContexts
+    private var refinements: RefinementStage
+    private var selection: MixerSelection
+    private var flags: FlagModel
+    private var externalInput = ExternalInput()
+    /// Notes where bits go, if anyone asked.
+    var trace: MixTrace?
+    private let bankStart: Int
+
+    /// A predictor for about `count` bytes.
+    init(_ settings: MixSettings, count: Int, _ external: consuming External, _ arena: Arena) {
+        let (tables, size) = (MixTables(arena), MixSize(settings, count: count))
+        self.settings = settings
+        self.tables = tables
+        self.external = external
+        history = History(size: count, arena)
+        text = TextState(arena)
+        matches = MatchModels(settings, bits: size.matchBits, tables, arena)
+        orders = OrderContexts(settings)
+        words = WordContexts(settings)
+        layout = LayoutContexts(settings)
+        sparse = SparseContexts(settings)
+        indirect = IndirectContexts(settings, arena)
+        records = RecordContexts(settings)
+        pictures = PictureContexts(settings)
+        sounds = SoundContexts(settings)
+        let isText = settings.hasWords
+        let contexts =
+            orders.count + (isText ? words.count + layout.count : 0) + sparse.count + indirect.count + records.count
+            + pictures.count + sounds.count
+        bank = ContextBank(
+            count: contexts, ordered: min(orders.count, 7),
+            slots: SlotTable(size: size.slotBytes(contexts: contexts), arena),
+            tables, arena)
+        frequent = FrequentContexts(settings)
+        bilevel = BilevelModel(settings, countBits: size.countBits, tables, arena)
+        counters = ContextCounters(count: frequent.count, bits: size.counterBits, tables, arena)
+        bankStart = 1 + ExternalInput.count + MatchModels.inputCount + frequent.count * ContextCounters.inputsPerContext
+        bilevelStart = bankStart + contexts * ContextBank.inputsPerContext
+        selection = MixerSelection(settings)
+        mixer = Mixer(
+            inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
+            finalSets: selection.finalSets, tables, arena)
+        refinements = RefinementStage(bits: size.refinementBits, tables, arena)
+        flags = FlagModel(tables, arena)
+        beginByte()
+    }
+
+    /// The probability that the next bit is one, of 2¹⁶, in 1..<2¹⁶.
+    mutating func predict() -> UInt32 {
+        let inputs = mixer.inputs
+        inputs[0] = 256
+        externalInput.predict(external.prediction, tables, into: inputs + 1)
+        matches.predict(history, into: inputs + 1 + ExternalInput.count)
+        counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
+        bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
+        if settings.content == .image1 { bilevel.predict(history, into: inputs + bilevelStart) }
+        trace?.predict(inputs, history)
+        selection.select(history, text, matches, bank.known, externalInput, &mixer)
+        return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput))
+    }
+
+    /// Learns the bit that was predicted; true at the end of a byte.
+    mutating func update(_ bit: UInt32) throws(PithError) -> Bool {
+        mixer.update(bit)
+        refinements.update(bit)
+        matches.update(bit)
+        bank.update(bit)
+        counters.update(bit)
+        if settings.content == .image1 { bilevel.update(bit) }
+        external.update(bit == 1)
+        let isWhole = history.append(bit)
+        if isWhole {
+            let byte = history.finishByte()
+            bank.finishByte(byte)
+            text.read(history)
+            try external.finishByte(byte)
+            beginByte()
+        } else if history.bitIndex == 4 {
+            bank.beginSecondHalf(history.partial)
+            counters.beginSecondHalf(history.partial)
+        }
+        return isWhole
+    }
+
+    /// The mixer's inputs by family of models.
+    private var families: [MixTrace.Family] {
+        var (start, result) = (1, [MixTrace.Family]())
+        func add(_ name: String, _ count: Int) {
+            result.append(MixTrace.Family(name: name, inputs: start..<start + count))
+            start += count
+        }
+        add("external", ExternalInput.count)
+        add("match", MatchModels.inputCount)
+        add("counters", frequent.count * ContextCounters.inputsPerContext)
+        let hasWords = settings.hasWords
+        let contexts = [
+            ("orders", orders.count), ("words", hasWords ? words.count : 0), ("layout", hasWords ? layout.count : 0),
+            ("sparse", sparse.count), ("indirect", indirect.count), ("records", records.count),
+            ("picture", pictures.count), ("sound", sounds.count),
+        ]
+        for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }
+        add("bilevel", BilevelModel.inputCount(settings))
+        return result
+    }
+
+    /// Begins to note where bits go.
+    mutating func begin(_ trace: CodingTrace, _ arena: Arena) { self.trace = MixTrace(trace, families, tables, arena) }
+
+    /// The contexts of the next byte.
+    private mutating func beginByte() {
+        frequent.add(text, history, to: &counters)
+        orders.add(history, to: &bank)
+        if settings.hasWords {
+            words.add(text, history, to: &bank)
+            layout.add(text, history, to: &bank)
+        }
+        sparse.add(history, to: &bank)
+        indirect.add(history, to: &bank)
+        records.add(history, to: &bank)
+        pictures.add(history, to: &bank)
+        sounds.add(history, to: &bank)
+        if settings.content == .image1 { bilevel.beginByte(history) }
+        matches.beginByte(history)
+        bank.beginByte()
+        selection.beginByte(history, text)
+    }
+
+    /// The probability of the flag that is due, of 2¹⁶; nil if none is.
+    mutating func predictFlag() -> UInt32? {
+        let prediction = external.flag
+        guard prediction.probability > 0 else { return nil }
+        return flags.predict(prediction, history, matches)
+    }
+
+    /// What the flag is; for the encoder.
+    var flagToEncode: Bool { mutating get { external.flagToEncode } }
+
+    /// Learns a flag.
+    mutating func updateFlag(_ bit: Bool) throws(PithError) {
+        flags.update(bit ? 1 : 0)
+        try external.updateFlag(bit)
+    }
+}
+
+extension MixSettings {
+    /// Whether contexts of words make sense: programs have words in them.
+    var hasWords: Bool { content == .text || content == .binary && effort == .best }
+}
+
+/// How large tables are.
+package struct MixSize {
+    private let settings: MixSettings
+    private let count: Int
+    let countBits: Int
+
+    /// For about `count` bytes.
+    package init(_ settings: MixSettings, count: Int) {
+        self.settings = settings
+        self.count = count
+        countBits = Int.bitWidth - max(count, 16).leadingZeroBitCount
+    }
+
+    /// Of the table of contexts, in bytes: what each context fills at most, up to a bound.
+    package func slotBytes(contexts: Int) -> Int {
+        min(max(min(count, 1 << 30) * contexts * 20, 1 << 14), settings.effort == .best ? 1100 << 20 : 760 << 20)
+    }
+    var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
+    var matchBits: Int { min(max(countBits, 8), 22) }
+    var refinementBits: Int { min(max(countBits - 2, 8), 18) }
+}
+
+extension MixSize {
+    /// About how many bytes an engine takes.
+    var memory: Int {
+        let tables = slotBytes(contexts: 64) + (1 << counterBits)
+        return tables + (3 << (matchBits + 2)) + (140 << refinementBits) + (40 << 20)
+    }
+}

@@ -1,0 +1,30 @@
+/// What the engine is set up for.
+package struct MixSettings {
+    /// How many models are mixed.
+    package enum Effort: String, CaseIterable {
+        case `default`, best
+    }
+
+    /// What the bytes are, and with it which contexts are used.
+    package enum Content: UInt8, CaseIterable {
+        case text, binary, image1, image8, image24, audio16
+
+        /// The word in specs.
+        package var name: String { "\(self)" }
+    }
+
+    /// How many models.
+    package var effort: Effort
+    /// What the bytes are.
+    package var content: Content
+    /// Bytes in a record, a row of a picture or a frame of sound; 0 if there are none.
+    package var width: Int
+
+    /// Settings.
+    package init(effort: Effort, content: Content, width: Int) {
+        (self.effort, self.content, self.width) = (effort, content, width)
+    }
+
+    /// The largest width that can be said.
+    package static let largestWidth = 1 << 20
+}
