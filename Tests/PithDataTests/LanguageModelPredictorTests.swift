@@ -71,6 +71,19 @@ struct LanguageModelPredictorTests {
         #expect(abs(Double(bits.count) / Double(tokens.count) - 1) < 0.005)
     }
 
+    /// The mixture is better than either of its parts.
+    @Test func mixturesWithAModelAreSmaller() throws {
+        let text = try LanguageModelCodingTests.guide(4000)
+        func size(_ spec: String) throws -> Int {
+            let coded = try LanguageModelCodingTests.method(spec).encode(text, LanguageModelCodingTests.context)
+            #expect(try LanguageModelCodingTests.opened(coded, spec, count: text.count) == text)
+            return coded.count
+        }
+        let both = try size("mix:model=nano")
+        #expect(try both < size("mix"))
+        #expect(try both < size("lm"))
+    }
+
     @Test func damageEndsInErrors() throws {
         let coding = try Self.model(GoldenModels.path("multi-query-tied"))
         var random = SeededGenerator(seed: 9)
