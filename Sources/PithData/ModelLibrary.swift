@@ -8,7 +8,8 @@ public struct CodingModel: Sendable {
     public var model: LanguageModel
     /// Its tokens.
     public var tokenizer: Tokenizer
-    /// The first eight bytes of a SHA-256 over the configuration, tokenizer and weight files.
+    /// The first eight bytes of a SHA-256 over the configuration, tokenizer and weight files; `LanguageModelFingerprint`
+    /// says how.
     public var fingerprint: UInt64
     /// The bytes of those files: what must be there beside an archive.
     public var size: ByteCount

@@ -7,7 +7,7 @@ import PithTensor
 /// Tokens lie in the order of their bytes: those that begin with the bits that are known make a range, whose two parts
 /// say how likely the next bit is. Where a token may end and others go on, a flag says which. So the bits and flags of
 /// a token together cost what the model gives for the token.
-struct LanguageModelPredictor: ExternalPredictor {
+package struct LanguageModelPredictor: ExternalPredictor {
     private let ordered: OrderedSymbols
     private let source: any TokenSource
     private var distribution: TokenDistribution
@@ -24,7 +24,7 @@ struct LanguageModelPredictor: ExternalPredictor {
     private var mayEnd = false
 
     /// A predictor for the encoder of `input`.
-    init(encoding input: [UInt8], with coding: CodingModel, window: Int = 1024) throws(PithError) {
+    package init(encoding input: [UInt8], with coding: CodingModel, window: Int = 1024) throws(PithError) {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
         let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
@@ -32,7 +32,7 @@ struct LanguageModelPredictor: ExternalPredictor {
     }
 
     /// A predictor for a decoder.
-    init(decodingWith coding: CodingModel, window: Int = 1024) throws(PithError) {
+    package init(decodingWith coding: CodingModel, window: Int = 1024) throws(PithError) {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
         let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
@@ -55,7 +55,7 @@ struct LanguageModelPredictor: ExternalPredictor {
 
     // MARK: Bits
 
-    var prediction: ExternalPrediction {
+    package var prediction: ExternalPrediction {
         mutating get {
             guard !places.isEmpty else { return .none }
             // The lowest byte that begins with the known bits and a one.
@@ -66,12 +66,12 @@ struct LanguageModelPredictor: ExternalPredictor {
         }
     }
 
-    mutating func update(_ bit: Bool) {
+    package mutating func update(_ bit: Bool) {
         places = bit ? middle..<places.upperBound : places.lowerBound..<middle
         bits = bits << 1 | (bit ? 1 : 0)
     }
 
-    mutating func finishByte(_ byte: UInt8) throws(PithError) {
+    package mutating func finishByte(_ byte: UInt8) throws(PithError) {
         guard !places.isEmpty else { throw .invalidStream("bytes that no token begins with") }
         (depth, bits) = (depth + 1, 1)
         mayEnd = ordered.byteCount(places.lowerBound) == depth
@@ -80,13 +80,13 @@ struct LanguageModelPredictor: ExternalPredictor {
 
     // MARK: Flags
 
-    var flag: ExternalPrediction {
+    package var flag: ExternalPrediction {
         mayEnd ? prediction(of: places.lowerBound..<places.lowerBound + 1) : .none
     }
 
-    var flagToEncode: Bool { source.byteCount == depth }
+    package var flagToEncode: Bool { source.byteCount == depth }
 
-    mutating func updateFlag(_ bit: Bool) throws(PithError) {
+    package mutating func updateFlag(_ bit: Bool) throws(PithError) {
         if bit {
             try beginToken(after: ordered.symbols[places.lowerBound])
         } else {
@@ -99,16 +99,14 @@ struct LanguageModelPredictor: ExternalPredictor {
 
     /// How likely it is that the token is in a part of the places.
     private func prediction(of part: Range<Int>) -> ExternalPrediction {
-        let all = distribution.weight(places)
-        let share = distribution.weight(part) << 16 / all
-        return ExternalPrediction(
-            probability: UInt32(min(max(share, 1), 65535)), confidence: confidence(all))
+        let share = distribution.weight(part) << 16 / distribution.weight(places)
+        let probability = UInt32(min(max(share, 1), 65535))
+        return ExternalPrediction(probability: probability, confidence: confidence(probability))
     }
 
-    /// By how unlikely the known part of the token was, in steps of a bit, and by how much of it is known.
-    private func confidence(_ weight: UInt64) -> Int {
-        let total = distribution.weight(0..<ordered.symbols.count)
-        let surprise = weight.leadingZeroBitCount - total.leadingZeroBitCount
-        return min(surprise, 7) * 4 + min(depth, 3)
+    /// By how much of the token is known, and how often the less likely answer is halved.
+    private func confidence(_ probability: UInt32) -> Int {
+        let halvings = min(probability, 65536 - probability).leadingZeroBitCount - 16
+        return min(depth, 3) * 8 + min(halvings, 7)
     }
 }

@@ -39,8 +39,9 @@ struct SlidingContext {
         pending = [beginToken]
     }
 
-    /// How many tokens can be predicted before the window moves; moves it if it is full.
-    mutating func room(_ model: LanguageModel) -> Int {
+    /// Moves the window if it is full; how many tokens can be predicted before it moves again.
+    @discardableResult
+    mutating func makeRoom(_ model: LanguageModel) -> Int {
         if state.position + pending.count > window.length {
             state = model.makeState()
             pending = [beginToken] + history.suffix(window.overlap)

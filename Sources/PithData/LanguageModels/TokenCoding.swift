@@ -79,7 +79,7 @@ extension TokenCoding {
                 ? input[start..<end].map { alphabet.byteSymbols[Int($0)] } : alphabet.symbols(of: input[start..<end])
             var (rest, offset) = (symbols[...], start)
             while !rest.isEmpty {
-                let block = rest.prefix(sliding.room(model))
+                let block = rest.prefix(sliding.makeRoom(model))
                 let hidden = try predictor.hiddenStates(predicting: block.map(alphabet.token), &sliding)
                 for row in stride(from: 0, to: block.count, by: Self.rowsTogether) {
                     let rows = row..<min(row + Self.rowsTogether, block.count)
@@ -165,7 +165,7 @@ extension TokenCoding {
         var running = Array(streams.indices)
         var contexts = running.map { _ in makeContext() }
         while !running.isEmpty {
-            for index in contexts.indices { _ = contexts[index].room(model) }
+            for index in contexts.indices { contexts[index].makeRoom(model) }
             let logits = try predictor.nextLogits(&contexts)
             step(&streams, running, &contexts, logits, context)
             let kept = running.indices.filter { !streams[running[$0]].isDone }

@@ -66,7 +66,7 @@ final class KnownTokens: TokenSource {
 
     /// Reads as many symbols as find room in the model's window.
     private func readBlock() throws(PithError) {
-        let block = symbols[index...].prefix(context.room(predictor.model))
+        let block = symbols[index...].prefix(context.makeRoom(predictor.model))
         hidden = try predictor.hiddenStates(predicting: block.map(alphabet.token), &context)
         firstHidden = index
         (logits, firstRow) = (Tensor(rows: 0, columns: 0), index)
@@ -89,7 +89,7 @@ final class UnknownTokens: TokenSource {
 
     func advance(after last: Int?, _ distribution: inout TokenDistribution) throws(PithError) -> Bool {
         if let last { contexts[0].append(alphabet.token(of: last)) }
-        _ = contexts[0].room(predictor.model)
+        contexts[0].makeRoom(predictor.model)
         try distribution.fill(try predictor.nextLogits(&contexts), row: 0, ordered)
         return true
     }

@@ -14,16 +14,21 @@ struct Mix: DataMethod {
             .integer(
                 "width", 0, in: 0...MixSettings.largestWidth,
                 "bytes in a record, a row of a picture or a frame of sound"),
+            .text(
+                "model", "none", form: "none, a built-in model or a folder",
+                "a language model whose predictions are mixed in: stronger on text, and much slower"),
         ])
 
     private let effort: MixSettings.Effort
     private let content: MixSettings.Content?
     private let width: Int
+    let modelName: String?
 
     init(_ options: OptionValues) throws(PithError) {
         effort = MixSettings.Effort(rawValue: options.text("effort"))!
         content = MixSettings.Content.allCases.first { $0.name == options.text("content") }
         width = options.integer("width")
+        modelName = options.text("model") == "none" ? nil : options.text("model")
         if let content, width == 0, [.image1, .image8, .image24].contains(content) {
             throw .usage("the width of \(content.name) is missing", remedy: "width=BYTES in a row")
         }
@@ -34,13 +39,22 @@ struct Mix: DataMethod {
     }
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
-        try MixCoder.encode(input, settings(for: input), NoPredictor(), context)
+        let settings = settings(for: input)
+        guard let modelName else { return try MixCoder.encode(input, settings, NoPredictor(), context) }
+        let coding = try context.models.open(modelName, pool: context.pool)
+        return try MixCoder.encode(
+            input, settings, try LanguageModelPredictor(encoding: input, with: coding), context)
     }
 
     func decode(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8], _ context: CodingContext
     ) throws(PithError) {
-        try MixCoder.decode(payload, count: count, into: &output, NoPredictor(), context)
+        guard let modelName else {
+            return try MixCoder.decode(payload, count: count, into: &output, NoPredictor(), context)
+        }
+        let coding = try context.models.open(modelName, pool: context.pool)
+        try MixCoder.decode(
+            payload, count: count, into: &output, try LanguageModelPredictor(decodingWith: coding), context)
     }
 
     private func settings(for input: [UInt8]) -> MixSettings {
