@@ -14,6 +14,12 @@ public enum BuiltIn {
     /// Pith's guide: the text that is measured on where none is given. No built-in model was trained on it.
     public static var guidePath: String? { resourceFolder?.appendingPathComponent("text/guide.md").path }
 
+    /// The text of a number that compressors learn before other text; nil if there is none. It never changes: archives
+    /// depend on it.
+    public static func primerPath(_ number: Int) -> String? {
+        resourceFolder?.appendingPathComponent("primer/\(number).txt").path
+    }
+
     /// Beside the program first, so that both can be moved together; then where the package was built.
     private static let resourceFolder: URL? = {
         let name = "pith_PithBuiltIn"

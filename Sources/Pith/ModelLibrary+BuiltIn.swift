@@ -1,3 +1,4 @@
+import PithBuiltIn
 import PithCore
 import PithData
 import PithModels
@@ -8,13 +9,22 @@ extension ModelLibrary {
     /// Opens model folders by path and built-in models by name, each once.
     public static let standard: ModelLibrary = {
         let opened = OpenedModels()
-        return ModelLibrary { (name, pool) throws(PithError) in try opened.open(name, pool: pool) }
+        return ModelLibrary(
+            { (name, pool) throws(PithError) in try opened.open(name, pool: pool) }, primer: readPrimer)
     }()
+
+    @Sendable private static func readPrimer(_ number: Int) throws(PithError) -> [UInt8] {
+        guard let path = BuiltIn.primerPath(number) else {
+            throw .fault("the primer \(number) was not installed with the program")
+        }
+        return try Files.bytes(path)
+    }
 
     /// The same, with the model of `folder` in the place of all others if one is given.
     public static func standard(override folder: String?) -> ModelLibrary {
         guard let folder else { return standard }
-        return ModelLibrary { (_, pool) throws(PithError) in try standard.open(folder, pool: pool) }
+        return ModelLibrary(
+            { (_, pool) throws(PithError) in try standard.open(folder, pool: pool) }, primer: readPrimer)
     }
 }
 

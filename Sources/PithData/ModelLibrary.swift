@@ -23,20 +23,28 @@ public struct CodingModel: Sendable {
     }
 }
 
-/// Opens language models by name or folder.
+/// Opens language models by name or folder, and the texts that other models learn first.
 public struct ModelLibrary: Sendable {
     private let opening: @Sendable (String, ThreadPool) throws(PithError) -> CodingModel
+    private let readingPrimer: @Sendable (Int) throws(PithError) -> [UInt8]
 
-    /// A library that opens models with `opening`.
-    public init(_ opening: @escaping @Sendable (String, ThreadPool) throws(PithError) -> CodingModel) {
+    /// A library that opens models with `opening` and reads primers with `primer`.
+    public init(
+        _ opening: @escaping @Sendable (String, ThreadPool) throws(PithError) -> CodingModel,
+        primer: @escaping @Sendable (Int) throws(PithError) -> [UInt8]
+    ) {
         self.opening = opening
+        readingPrimer = primer
     }
 
-    /// No models.
-    public static let none = ModelLibrary { (name, _) throws(PithError) in
-        throw .data("the language model '\(name)' is not at hand")
-    }
+    /// No models, and no primers.
+    public static let none = ModelLibrary(
+        { (name, _) throws(PithError) in throw .data("the language model '\(name)' is not at hand") },
+        primer: { (number) throws(PithError) in throw .data("the primer \(number) is not at hand") })
 
     /// The model of a name.
     public func open(_ name: String, pool: ThreadPool) throws(PithError) -> CodingModel { try opening(name, pool) }
+
+    /// The text of a number, which never changes.
+    public func primer(_ number: Int) throws(PithError) -> [UInt8] { try readingPrimer(number) }
 }

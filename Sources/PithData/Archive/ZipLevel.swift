@@ -30,7 +30,9 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .samples(let channels):
             options = ["effort": rawValue, "content": "audio16", "width": "\(2 * channels)"]
         case .text, .table:
-            if self == .best { options = ["effort": rawValue, "model": model] }
+            options =
+                self == .best
+                ? ["effort": rawValue, "model": model, "primer": "1"] : ["effort": rawValue, "primer": "1"]
         default: break
         }
         return Spec("mix", options)

@@ -17,18 +17,21 @@ struct Mix: DataMethod {
             .text(
                 "model", "none", form: "none, a built-in model or a folder",
                 "a language model whose predictions are mixed in: stronger on text, and much slower"),
+            .integer("primer", 0, in: 0...1, "the built-in text that is learnt before other text is; 0 for none"),
         ])
 
     private let effort: MixSettings.Effort
     private let content: MixSettings.Content?
     private let width: Int
     let modelName: String?
+    private let primer: Int
 
     init(_ options: OptionValues) throws(PithError) {
         effort = MixSettings.Effort(rawValue: options.text("effort"))!
         content = MixSettings.Content.allCases.first { $0.name == options.text("content") }
         width = options.integer("width")
         modelName = options.text("model") == "none" ? nil : options.text("model")
+        primer = options.integer("primer")
         if let content, width == 0, [.image1, .image8, .image24].contains(content) {
             throw .usage("the width of \(content.name) is missing", remedy: "width=BYTES in a row")
         }
@@ -38,23 +41,40 @@ struct Mix: DataMethod {
         MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count).memory
     }
 
+    /// That of the language model and of the primer.
+    func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {
+        let primer = try primerText(context)
+        let model = try modelName.map { (name) throws(PithError) in
+            try context.models.open(name, pool: context.pool).fingerprint
+        }
+        return primer.isEmpty ? model : (model ?? 0) ^ XXHash64.hash(primer)
+    }
+
+    private func primerText(_ context: CodingContext) throws(PithError) -> [UInt8] {
+        primer == 0 ? [] : try context.models.primer(primer)
+    }
+
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
-        let settings = settings(for: input)
-        guard let modelName else { return try MixCoder.encode(input, settings, NoPredictor(), context) }
+        let (settings, primer) = (settings(for: input), try primerText(context))
+        guard let modelName else {
+            return try MixCoder.encode(input, settings, NoPredictor(), primer: primer, context)
+        }
         let coding = try context.models.open(modelName, pool: context.pool)
         return try MixCoder.encode(
-            input, settings, try LanguageModelPredictor(encoding: input, with: coding), context)
+            input, settings, try LanguageModelPredictor(encoding: input, with: coding), primer: primer, context)
     }
 
     func decode(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8], _ context: CodingContext
     ) throws(PithError) {
+        let primer = try primerText(context)
         guard let modelName else {
-            return try MixCoder.decode(payload, count: count, into: &output, NoPredictor(), context)
+            return try MixCoder.decode(payload, count: count, into: &output, NoPredictor(), primer: primer, context)
         }
         let coding = try context.models.open(modelName, pool: context.pool)
         try MixCoder.decode(
-            payload, count: count, into: &output, try LanguageModelPredictor(decodingWith: coding), context)
+            payload, count: count, into: &output, try LanguageModelPredictor(decodingWith: coding), primer: primer,
+            context)
     }
 
     private func settings(for input: [UInt8]) -> MixSettings {

@@ -30,6 +30,7 @@ struct MixPredictor<External: ExternalPredictor> {
     /// Notes where bits go, if anyone asked.
     var trace: MixTrace?
     private let bankStart: Int
+    private var isPriming = false
 
     /// A predictor for about `count` bytes.
     init(_ settings: MixSettings, count: Int, _ external: consuming External, _ arena: Arena) {
@@ -74,7 +75,7 @@ struct MixPredictor<External: ExternalPredictor> {
     mutating func predict() -> UInt32 {
         let inputs = mixer.inputs
         inputs[0] = 256
-        externalInput.predict(external.prediction, tables, into: inputs + 1)
+        externalInput.predict(isPriming ? .none : external.prediction, tables, into: inputs + 1)
         matches.predict(history, into: inputs + 1 + ExternalInput.count)
         counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
         bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
@@ -92,13 +93,13 @@ struct MixPredictor<External: ExternalPredictor> {
         bank.update(bit)
         counters.update(bit)
         if settings.content == .image1 { bilevel.update(bit) }
-        external.update(bit == 1)
+        if !isPriming { external.update(bit == 1) }
         let isWhole = history.append(bit)
         if isWhole {
             let byte = history.finishByte()
             bank.finishByte(byte)
             text.read(history)
-            try external.finishByte(byte)
+            if !isPriming { try external.finishByte(byte) }
             beginByte()
         } else if history.bitIndex == 4 {
             bank.beginSecondHalf(history.partial)
@@ -130,6 +131,18 @@ struct MixPredictor<External: ExternalPredictor> {
 
     /// Begins to note where bits go.
     mutating func begin(_ trace: CodingTrace, _ arena: Arena) { self.trace = MixTrace(trace, families, tables, arena) }
+
+    /// Learns some bytes before the first that is coded. The predictor from outside is not told of them.
+    mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
+        isPriming = true
+        defer { isPriming = false }
+        for byte in bytes {
+            for shift in (0..<8).reversed() {
+                _ = predict()
+                _ = try update(UInt32(byte) >> UInt32(shift) & 1)
+            }
+        }
+    }
 
     /// The contexts of the next byte.
     private mutating func beginByte() {
