@@ -59,7 +59,8 @@ var targets: [Target] = [
 
     // The built-in model, the umbrella and the command line.
     .target(
-        name: "PithBuiltIn", path: "Models", exclude: ["recipe"], resources: [.copy("nano"), .copy("primer"), .copy("text")],
+        name: "PithBuiltIn", path: "Models", exclude: ["recipe"],
+        resources: [.copy("nano"), .copy("primer"), .copy("text")],
         swiftSettings: swiftSettings),
     room(
         "Pith", models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining", "PithBuiltIn"]),

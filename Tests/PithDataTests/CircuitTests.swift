@@ -5,8 +5,8 @@ import PithTensor
 import PithTestSupport
 import Testing
 
-@testable import PithCoding
-@testable import PithData
+import PithCoding
+import PithData
 
 /// Probabilistic circuits: what is exact, what a code costs, and what the structure finds.
 struct CircuitTests {

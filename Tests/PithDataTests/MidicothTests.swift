@@ -2,7 +2,7 @@ import Foundation
 import PithCore
 import Testing
 
-@testable import PithData
+import PithData
 
 /// Micro-diffusion: what its parts learn, and what each is worth.
 struct MidicothTests {

@@ -5,7 +5,7 @@ import PithTensor
 import PithTestSupport
 import Testing
 
-@testable import PithData
+import PithData
 
 /// Tables: the same bytes again from any text, and what latent classes are worth.
 struct TableTests {

@@ -5,17 +5,17 @@ import PithCore
 ///
 /// Nodes are numbered in the order of coding, depth first: a node's subtree is the run of nodes behind it, so what is
 /// known of a node changes only by its own value and by whole subtrees of its children.
-struct ChowLiuTree: Sendable, Equatable {
+package struct ChowLiuTree: Sendable, Equatable {
     /// The variable (place in the record) of each node.
-    let variables: [Int]
+    package let variables: [Int]
     /// The node above each node; −1 for the first.
-    let parents: [Int]
+    package let parents: [Int]
 
     /// Nodes, which are as many as variables.
-    var count: Int { variables.count }
+    package var count: Int { variables.count }
 
     /// A tree in which the variable v hangs below `above[v]`, and one, the root, below itself; nil if that is none.
-    init?(above: [Int]) {
+    package init?(above: [Int]) {
         let roots = above.indices.filter { above[$0] == $0 }
         guard roots.count == 1 else { return nil }
         var children = [[Int]](repeating: [], count: above.count)
@@ -34,7 +34,7 @@ struct ChowLiuTree: Sendable, Equatable {
     }
 
     /// The maximum spanning tree of pairwise mutual information (Prim), measured on a sample of the records.
-    init(learning records: Records, _ pool: ThreadPool) {
+    package init(learning records: Records, _ pool: ThreadPool) {
         let sample = BinnedSample(records)
         let width = records.width
         var above = [Int](repeating: 0, count: width)
@@ -64,7 +64,7 @@ struct ChowLiuTree: Sendable, Equatable {
     }
 
     /// Writes how far to the side each variable's parent lies.
-    func encode(to encoder: inout RangeEncoder) {
+    package func encode(to encoder: inout RangeEncoder) {
         var above = variables
         for (node, parent) in parents.enumerated() { above[variables[node]] = variables[max(0, parent)] }
         var model = AdaptiveFrequencies(symbolCount: count, increment: 32)
@@ -74,7 +74,7 @@ struct ChowLiuTree: Sendable, Equatable {
     }
 
     /// Reads a tree of `count` nodes.
-    init(count: Int, from decoder: inout RangeDecoder) throws(PithError) {
+    package init(count: Int, from decoder: inout RangeDecoder) throws(PithError) {
         var (model, above) = (AdaptiveFrequencies(symbolCount: count, increment: 32), [Int]())
         for variable in 0..<count { above.append((variable + (try model.decode(from: &decoder))) % count) }
         guard let tree = Self(above: above) else { throw .invalidStream("the variables form no tree") }

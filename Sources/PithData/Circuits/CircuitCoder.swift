@@ -3,7 +3,7 @@ import PithCore
 
 extension HiddenChowLiuTree {
     /// Codes records with the model as it is; the bits of each record, by the model, are given to `note` if there is one.
-    func encode(_ records: Records, to encoder: inout RangeEncoder, note: ((Double) -> Void)? = nil) {
+    package func encode(_ records: Records, to encoder: inout RangeEncoder, note: ((Double) -> Void)? = nil) {
         let work = workspace()
         records.bytes.withUnsafeBufferPointer { bytes in
             for record in 0..<records.count {
@@ -19,7 +19,7 @@ extension HiddenChowLiuTree {
     }
 
     /// Appends `count` records to `output`, each when it is whole.
-    func decode(count: Int, from decoder: inout RangeDecoder, into output: inout [UInt8]) throws(PithError) {
+    package func decode(count: Int, from decoder: inout RangeDecoder, into output: inout [UInt8]) throws(PithError) {
         let work = workspace()
         var record = [UInt8](repeating: 0, count: tree.count)
         for _ in 0..<count {

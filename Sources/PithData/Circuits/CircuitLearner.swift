@@ -6,9 +6,9 @@ import PithTensor
 /// A batch's expected counts are added to those of the batches before, whose weight fades over as many records as the
 /// population has; after each batch the parameters become the smoothed ratios of counts. The same learner trains a
 /// model that is stored and one that encoder and decoder learn side by side.
-struct CircuitLearner {
+package struct CircuitLearner {
     /// The model with the newest parameters.
-    private(set) var model: HiddenChowLiuTree
+    package private(set) var model: HiddenChowLiuTree
     /// Expected counts: of states, [groups]; of pairs of states and of decisions, like the model's parameters.
     private var stateCounts: [StateVector]
     private var pairCounts: [StateVector]
@@ -25,7 +25,7 @@ struct CircuitLearner {
     private var batch: ExpectationBatch
 
     /// Counts that stand for what is not known yet.
-    struct Smoothing {
+    package struct Smoothing {
         /// Of an even distribution over a node's states.
         var transitions: Float = 0.2
         /// Of a node's own distribution in that of each state.
@@ -35,10 +35,10 @@ struct CircuitLearner {
     }
 
     /// Records that are learnt together at most.
-    static let batchLimit = 64
+    package static let batchLimit = 64
 
     /// A learner that begins with `model`, with random parameters that make its states differ.
-    init(_ model: HiddenChowLiuTree, seed: UInt64, smoothing: Smoothing = Smoothing()) {
+    package init(_ model: HiddenChowLiuTree, seed: UInt64, smoothing: Smoothing = Smoothing()) {
         self.model = model
         self.smoothing = smoothing
         let (nodes, groups) = (model.tree.count, model.groups)
@@ -52,7 +52,7 @@ struct CircuitLearner {
     }
 
     /// Notes how often the values of new records occur: what the distributions of states are smoothed with.
-    mutating func note(_ records: Records) {
+    package mutating func note(_ records: Records) {
         let (tree, values) = (model.tree, model.values)
         for record in 0..<records.count {
             for node in 0..<tree.count {
@@ -67,7 +67,7 @@ struct CircuitLearner {
     }
 
     /// One step of EM on at most `batchLimit` records out of a population of `population`.
-    mutating func learn(_ records: Records, population: Int, _ pool: ThreadPool) {
+    package mutating func learn(_ records: Records, population: Int, _ pool: ThreadPool) {
         guard records.count > 0 else { return }
         batch.expect(model, records, pool)
         let weight = weight
@@ -82,7 +82,7 @@ struct CircuitLearner {
     }
 
     /// How often a state decided either way about its value, as expected in the population.
-    func usage(_ node: Int, _ decision: Int, state: Int) -> (low: Float, high: Float) {
+    package func usage(_ node: Int, _ decision: Int, state: Int) -> (low: Float, high: Float) {
         let place = 2 * (node * model.values.nodeCount + decision) * model.groups + state >> 3
         let scale = totalWeight > 0 ? population / totalWeight : 0
         return (scale * decisionCounts[place][state & 7], scale * decisionCounts[place + model.groups][state & 7])
@@ -297,7 +297,7 @@ final class ExpectationBatch: @unchecked Sendable {
 
 extension HiddenChowLiuTree {
     /// Learns all records `epochs` times, after a first time, in small batches that run through the records in order.
-    static func train(
+    package static func train(
         _ model: HiddenChowLiuTree, on records: Records, epochs: Int, seed: UInt64, _ pool: ThreadPool
     ) -> CircuitLearner {
         var learner = CircuitLearner(model, seed: seed)
@@ -312,7 +312,7 @@ extension HiddenChowLiuTree {
     }
 
     /// Parameters at random, so that states can become different.
-    mutating func randomize(seed: UInt64) {
+    package mutating func randomize(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         func vector() -> StateVector {
             var result = StateVector.zero
@@ -336,7 +336,7 @@ extension HiddenChowLiuTree {
     }
 
     /// Makes `exchanged` follow `transitions`.
-    mutating func exchange() {
+    package mutating func exchange() {
         for node in 0..<tree.count {
             let base = node * transitionSize
             for parent in 0..<states {

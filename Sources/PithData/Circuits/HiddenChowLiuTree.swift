@@ -5,32 +5,32 @@ import PithCore
 ///
 /// As a circuit every hidden node is a layer of sum units, one for each state, over products of its value's
 /// distribution and its children's sums.
-struct HiddenChowLiuTree: Sendable, Equatable {
+package struct HiddenChowLiuTree: Sendable, Equatable {
     /// The tree of the hidden nodes.
-    let tree: ChowLiuTree
+    package let tree: ChowLiuTree
     /// The decisions that a value is made of.
-    let values: ValueTree
+    package let values: ValueTree
     /// States of a hidden node in vectors of 8.
-    let groups: Int
+    package let groups: Int
 
     /// The distribution of the first node's state, [groups].
-    var prior: [StateVector]
+    package var prior: [StateVector]
     /// p(state of a node | state of its parent), [nodes, parent's states, groups]; nothing of use for the first node.
-    var transitions: [StateVector]
+    package var transitions: [StateVector]
     /// The same with the two sides exchanged, [nodes, states, parent's groups].
-    var exchanged: [StateVector]
+    package var exchanged: [StateVector]
     /// p(the upper side | state) for the decisions about a node's value, [nodes, decisions, groups].
-    var emissions: [StateVector]
+    package var emissions: [StateVector]
 
     /// States of a hidden node.
-    var states: Int { 8 * groups }
+    package var states: Int { 8 * groups }
     /// Vectors of a node in `transitions`.
-    var transitionSize: Int { states * groups }
+    package var transitionSize: Int { states * groups }
     /// Vectors of a node in `emissions`.
-    var emissionSize: Int { values.nodeCount * groups }
+    package var emissionSize: Int { values.nodeCount * groups }
 
     /// A tree whose distributions are all even.
-    init(tree: ChowLiuTree, values: ValueTree, groups: Int) {
+    package init(tree: ChowLiuTree, values: ValueTree, groups: Int) {
         (self.tree, self.values, self.groups) = (tree, values, groups)
         let even = StateVector(repeating: 1 / Float(8 * groups))
         prior = [StateVector](repeating: even, count: groups)
@@ -41,10 +41,10 @@ struct HiddenChowLiuTree: Sendable, Equatable {
     }
 
     /// Parameters of a model at most.
-    static let parameterLimit = 1 << 24
+    package static let parameterLimit = 1 << 24
 
     /// Refuses models that would take too much memory.
-    static func checkSize(width: Int, _ values: ValueTree, groups: Int) throws(PithError) {
+    package static func checkSize(width: Int, _ values: ValueTree, groups: Int) throws(PithError) {
         let parameters = width * 8 * groups * (8 * groups + values.nodeCount)
         guard parameters <= parameterLimit else {
             throw .usage(
@@ -53,12 +53,12 @@ struct HiddenChowLiuTree: Sendable, Equatable {
     }
 
     /// About the bytes of a tree's parameters and of what learning them needs.
-    static func memory(width: Int, symbols: Int, states: Int) -> Int {
+    package static func memory(width: Int, symbols: Int, states: Int) -> Int {
         width * states * 4 * (4 * states + 4 * symbols)
     }
 
     /// Room for one pass.
-    func workspace() -> CircuitWorkspace { CircuitWorkspace(size: tree.count * groups) }
+    package func workspace() -> CircuitWorkspace { CircuitWorkspace(size: tree.count * groups) }
 
     /// Goes over one record in the order of coding and asks or tells `port` each decision with its probability.
     ///
@@ -67,7 +67,7 @@ struct HiddenChowLiuTree: Sendable, Equatable {
     /// so between these nothing else changes what is known of the node. A record costs 2 · D · states² multiplications
     /// and those of its decisions: linear in D, as much as evaluating its likelihood and once more.
     @inline(__always)
-    func visit<Port: DecisionPort>(
+    package func visit<Port: DecisionPort>(
         _ work: CircuitWorkspace, _ port: inout Port
     ) throws(Port.Failure) {
         let (evidence, belief, message) = (work.evidence, work.belief, work.message)
@@ -168,7 +168,7 @@ struct HiddenChowLiuTree: Sendable, Equatable {
 }
 
 /// What a pass over a record does with its decisions: tell them, ask them, or take note.
-protocol DecisionPort {
+package protocol DecisionPort {
     associatedtype Failure: Error
     /// The decisions that follow are about the value of `variable`.
     mutating func begin(_ variable: Int)

@@ -3,7 +3,7 @@
 /// All that decides bits is addition, subtraction, multiplication and division of floats in one fixed order: IEEE 754
 /// leaves no freedom in these, and Swift neither reorders nor contracts them, so every machine gets the same bits.
 /// There is no library function, no fused multiplication and no dependence on threads.
-typealias StateVector = SIMD8<Float>
+package typealias StateVector = SIMD8<Float>
 
 extension StateVector {
     /// The sum of the eight, in a fixed tree.
@@ -16,17 +16,17 @@ extension StateVector {
 }
 
 /// Room for the vectors of one pass over a record, [nodes · groups] each.
-final class CircuitWorkspace {
+package final class CircuitWorkspace {
     private let storage: UnsafeMutablePointer<StateVector>
     /// p(everything coded below and at a node | its state), up to a factor.
-    let evidence: UnsafeMutablePointer<StateVector>
+    package let evidence: UnsafeMutablePointer<StateVector>
     /// p(state of a node | everything coded).
-    let belief: UnsafeMutablePointer<StateVector>
+    package let belief: UnsafeMutablePointer<StateVector>
     /// p(everything coded below and at a node | state of its parent), up to a factor.
-    let message: UnsafeMutablePointer<StateVector>
+    package let message: UnsafeMutablePointer<StateVector>
 
     /// Room for `size` vectors of each kind.
-    init(size: Int) {
+    package init(size: Int) {
         storage = .allocate(capacity: 3 * size)
         storage.initialize(repeating: .zero, count: 3 * size)
         (evidence, belief, message) = (storage, storage + size, storage + 2 * size)

@@ -1,32 +1,32 @@
 import PithCore
 
 /// A run of bytes seen as records of the same width.
-struct Records: Sendable {
+package struct Records: Sendable {
     /// The bytes of all records, one record behind the other.
-    let bytes: ArraySlice<UInt8>
+    package let bytes: ArraySlice<UInt8>
     /// Bytes a record.
-    let width: Int
+    package let width: Int
 
     /// Records, the last of which may be cut off: it is left out.
-    init(_ bytes: ArraySlice<UInt8>, width: Int) {
+    package init(_ bytes: ArraySlice<UInt8>, width: Int) {
         self.bytes = bytes.prefix(bytes.count / width * width)
         self.width = width
     }
 
     /// The number of records.
-    var count: Int { bytes.count / width }
+    package var count: Int { bytes.count / width }
 
     /// The byte `variable` of a record.
-    func value(_ record: Int, _ variable: Int) -> UInt8 { bytes[bytes.startIndex + record * width + variable] }
+    package func value(_ record: Int, _ variable: Int) -> UInt8 { bytes[bytes.startIndex + record * width + variable] }
 
     /// Some of the records.
-    subscript(range: Range<Int>) -> Records {
+    package subscript(range: Range<Int>) -> Records {
         let start = bytes.startIndex
         return Records(bytes[start + range.lowerBound * width..<start + range.upperBound * width], width: width)
     }
 
     /// How often each byte value occurs, [256].
-    var valueCounts: [Int] {
+    package var valueCounts: [Int] {
         var counts = [Int](repeating: 0, count: 256)
         for byte in bytes { counts[Int(byte)] += 1 }
         return counts
@@ -34,22 +34,22 @@ struct Records: Sendable {
 }
 
 /// Where the records of a file begin and how wide they are.
-struct RecordShape: Sendable, Equatable {
+package struct RecordShape: Sendable, Equatable {
     /// Bytes before the first record.
-    var headerSize: Int
+    package var headerSize: Int
     /// Bytes a record.
-    var width: Int
+    package var width: Int
 
     /// The widths that are looked for and permitted.
-    static let widths = 2...4096
+    package static let widths = 2...4096
 
     /// Records of a known width.
-    init(headerSize: Int, width: Int) {
+    package init(headerSize: Int, width: Int) {
         (self.headerSize, self.width) = (headerSize, width)
     }
 
     /// Finds the shape: that of an IDX file of bytes (MNIST), or the distance at which bytes are most often the same.
-    init?(of input: [UInt8]) {
+    package init?(of input: [UInt8]) {
         if let shape = Self(idx: input) ?? Self(repetitionIn: input) { self = shape } else { return nil }
     }
 

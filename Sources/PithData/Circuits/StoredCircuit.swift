@@ -5,9 +5,9 @@ import PithCore
 ///
 /// Decisions are kept as stretched probabilities in steps of half a nat, and only those of states that differ enough
 /// from their node to pay; transitions as logarithms in steps of half a bit.
-struct StoredCircuit: Sendable {
+package struct StoredCircuit: Sendable {
     /// The model of the rounded parameters: what encoder and decoder use.
-    private(set) var model: HiddenChowLiuTree
+    package private(set) var model: HiddenChowLiuTree
     /// Steps of the nodes' own decisions, [nodes, decisions], and of each state, [nodes, decisions, states].
     private var nodeSteps: [Int8]
     private var stateSteps: [Int8]
@@ -21,7 +21,7 @@ struct StoredCircuit: Sendable {
     private static let longest = 31
 
     /// Rounds what was learnt.
-    init(_ learner: CircuitLearner) {
+    package init(_ learner: CircuitLearner) {
         model = learner.model
         let (nodes, decisions, states) = (model.tree.count, model.values.nodeCount, model.states)
         nodeSteps = []
@@ -77,7 +77,7 @@ struct StoredCircuit: Sendable {
     }
 
     /// Writes the whole numbers.
-    func encode(to encoder: inout RangeEncoder) {
+    package func encode(to encoder: inout RangeEncoder) {
         var coder = ParameterModels()
         let states = model.states
         for (place, own) in nodeSteps.enumerated() {
@@ -94,7 +94,7 @@ struct StoredCircuit: Sendable {
     }
 
     /// Reads what `encode` wrote.
-    init(tree: ChowLiuTree, values: ValueTree, groups: Int, from decoder: inout RangeDecoder) throws(PithError) {
+    package init(tree: ChowLiuTree, values: ValueTree, groups: Int, from decoder: inout RangeDecoder) throws(PithError) {
         model = HiddenChowLiuTree(tree: tree, values: values, groups: groups)
         var coder = ParameterModels()
         let states = model.states
@@ -122,7 +122,7 @@ struct StoredCircuit: Sendable {
 
 extension StoredCircuit {
     /// The whole model as bytes: values, tree and parameters.
-    func save() -> [UInt8] {
+    package func save() -> [UInt8] {
         var encoder = RangeEncoder()
         encoder.encode(bits: UInt32(model.tree.count), count: 13)
         encoder.encode(bits: UInt32(model.groups), count: 4)
@@ -133,7 +133,7 @@ extension StoredCircuit {
     }
 
     /// Reads what `save` wrote.
-    static func load(_ bytes: [UInt8]) throws(PithError) -> StoredCircuit {
+    package static func load(_ bytes: [UInt8]) throws(PithError) -> StoredCircuit {
         var decoder = try RangeDecoder(bytes)
         let (width, groups) = (Int(try decoder.decode(bits: 13)), Int(try decoder.decode(bits: 4)))
         guard RecordShape.widths.contains(width), (1...8).contains(groups) else {

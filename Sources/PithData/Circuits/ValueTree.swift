@@ -5,22 +5,22 @@ import PithCore
 ///
 /// Each split leaves about the same number of occurrences on both sides and keeps the order of values, so a frequent
 /// value takes few decisions, and values that are near each other share most of theirs.
-struct ValueTree: Sendable, Equatable {
+package struct ValueTree: Sendable, Equatable {
     /// The values that occur, ascending.
-    let symbols: [UInt8]
+    package let symbols: [UInt8]
     /// For inner node n the first symbol index of its upper side, by which it can be written down.
     private let splits: [Int]
     /// Where decisions lead, [2 · nodes]: an inner node, or −1 − value.
-    let children: [Int]
+    package let children: [Int]
     /// The decisions of value v, node · 2 + bit, are `steps[stepStarts[v]..<stepStarts[v + 1]]`; none for other values.
-    let steps: [UInt16]
-    let stepStarts: [Int]
+    package let steps: [UInt16]
+    package let stepStarts: [Int]
 
     /// Inner nodes.
-    var nodeCount: Int { max(0, symbols.count - 1) }
+    package var nodeCount: Int { max(0, symbols.count - 1) }
 
     /// A tree for values that occur so often, [256].
-    init(counts: [Int]) {
+    package init(counts: [Int]) {
         let symbols = (0..<256).filter { counts[$0] > 0 }
         var sums = [0]
         for symbol in symbols { sums.append(sums[sums.count - 1] + counts[symbol]) }
@@ -64,7 +64,7 @@ struct ValueTree: Sendable, Equatable {
     }
 
     /// Writes the values and the splits.
-    func encode(to encoder: inout RangeEncoder) {
+    package func encode(to encoder: inout RangeEncoder) {
         for value in 0..<256 { encoder.encode(symbols.contains(UInt8(value)), probability: 1 << 15) }
         var known = splits.makeIterator()
         _ = Self(symbols: symbols) { range in
@@ -76,7 +76,7 @@ struct ValueTree: Sendable, Equatable {
     }
 
     /// Reads what `encode` wrote.
-    init(from decoder: inout RangeDecoder) throws(PithError) {
+    package init(from decoder: inout RangeDecoder) throws(PithError) {
         var symbols: [UInt8] = []
         for value in 0..<256 where try decoder.decode(probability: 1 << 15) { symbols.append(UInt8(value)) }
         guard !symbols.isEmpty else { throw .invalidStream("a tree of no values") }

@@ -2,23 +2,23 @@
 ///
 /// Each λ is the mean share that the model had in the bytes that came, λ · q / (λ · q + (1 − λ) · p) for each: the
 /// on-line form of expectation maximisation. Nothing but counting, and whole numbers alone.
-struct BlendWeights {
+package struct BlendWeights {
     // λ with 22 bits, and how many bytes moved it with 10.
     private var cells: [UInt32]
     private static let countLimit: UInt32 = 400
     private static let bound: Int64 = 1 << 8
 
     /// Weights that begin at `initial` of 2¹⁶.
-    init(initial: [UInt32]) { cells = initial.map { min(max($0, 64), 65472) << 16 | 6 } }
+    package init(initial: [UInt32]) { cells = initial.map { min(max($0, 64), 65472) << 16 | 6 } }
 
     /// The λ of a class, of 2¹⁶; below 2¹⁶.
     @inline(__always)
-    subscript(cell: Int) -> UInt64 { UInt64(cells[cell] &>> 16) }
+    package subscript(cell: Int) -> UInt64 { UInt64(cells[cell] &>> 16) }
 
     /// Learns from a byte that had the share `upper` of 2³² in the model and `lower` in what stands below. Gives what
     /// it had in the blend.
     @inline(__always)
-    mutating func learn(_ cell: Int, upper: UInt64, lower: UInt64) -> UInt64 {
+    package mutating func learn(_ cell: Int, upper: UInt64, lower: UInt64) -> UInt64 {
         let (state, weight) = (cells[cell], self[cell])
         let above = weight &* upper
         let blended = max(1, (above &+ (65536 &- weight) &* lower) &>> 16)

@@ -2,28 +2,28 @@
 ///
 /// A context's followers are a linked list, the latest new one first. Memory grows with what is seen; when a limit is
 /// reached everything is forgotten and learnt anew, on both sides alike.
-struct ContextCounts {
+package struct ContextCounts {
     /// A context and its followers.
-    struct Context {
-        var check: UInt32
-        var first: UInt32
+    package struct Context {
+        package var check: UInt32
+        package var first: UInt32
         /// The sum of the followers' counts.
-        var total: UInt16 = 0
+        package var total: UInt16 = 0
         /// The number of followers.
-        var distinct: UInt16 = 0
+        package var distinct: UInt16 = 0
     }
 
     /// A byte that followed a context.
-    struct Follower {
+    package struct Follower {
         var next: UInt32
         var symbol: UInt8
         var count: UInt8
     }
 
     /// No follower, or no context.
-    static let none = UInt32.max
+    package static let none = UInt32.max
 
-    private(set) var contexts: [Context] = []
+    package private(set) var contexts: [Context] = []
     private(set) var followers: [Follower] = []
     // Open addressing: the number of a context, or `none`. At most half of them are used.
     private var slots = [UInt32](repeating: none, count: 1 << 10)
@@ -32,16 +32,16 @@ struct ContextCounts {
     private let contextLimit: Int
 
     /// Counts of at most `contextLimit` contexts.
-    init(contextLimit: Int = 1 << 22) { self.contextLimit = contextLimit }
+    package init(contextLimit: Int = 1 << 22) { self.contextLimit = contextLimit }
 
     /// About how many bytes are needed after `bytes` bytes with `kinds` contexts for each.
-    static func memory(for bytes: Int, kinds: Int, contextLimit: Int = 1 << 22) -> Int {
+    package static func memory(for bytes: Int, kinds: Int, contextLimit: Int = 1 << 22) -> Int {
         min(bytes * kinds, 2 * contextLimit) * (MemoryLayout<Context>.stride + MemoryLayout<Follower>.stride + 8)
     }
 
     /// The number of the context with a hash, or `none`.
     @inline(__always)
-    func find(_ hash: UInt64) -> UInt32 {
+    package func find(_ hash: UInt64) -> UInt32 {
         let (mask, check) = (slots.count &- 1, UInt32(truncatingIfNeeded: hash))
         var slot = Int(truncatingIfNeeded: hash &>> 32) & mask
         while true {
@@ -53,7 +53,7 @@ struct ContextCounts {
 
     /// Counts `symbol` in the context with `hash`, whose number is `found`; a new one if that is `none`.
     @inline(__always)
-    mutating func learn(_ symbol: UInt8, in found: UInt32, hash: UInt64) {
+    package mutating func learn(_ symbol: UInt8, in found: UInt32, hash: UInt64) {
         let context = Int(found == Self.none ? insert(hash) : found)
         let first = contexts[context].first
         var place = first
@@ -72,7 +72,7 @@ struct ContextCounts {
 
     /// The count of `symbol` in a context.
     @inline(__always)
-    func count(of symbol: UInt8, in context: UInt32) -> UInt32 {
+    package func count(of symbol: UInt8, in context: UInt32) -> UInt32 {
         var place = contexts[Int(context)].first
         while place != Self.none {
             if followers[Int(place)].symbol == symbol { return UInt32(followers[Int(place)].count) }
@@ -82,7 +82,7 @@ struct ContextCounts {
     }
 
     /// Forgets everything if there is hardly room for more.
-    mutating func forgetIfFull() {
+    package mutating func forgetIfFull() {
         guard contexts.count >= contextLimit || followers.count >= 2 * contextLimit else { return }
         contexts.removeAll(keepingCapacity: true)
         followers.removeAll(keepingCapacity: true)

@@ -6,9 +6,9 @@ import PithCoding
 /// the noise's variance times the score: E[θ | p̂] = p̂ + δ. Each step estimates δ = E[bit] − E[p̂] over the bits that
 /// fell into the same cell, adds it, and hands what noise is left to the next step, whose cells are finer. A δ that
 /// does not stand out from its own error, δ² · n < 4 · E[(bit − p̂)²], is shrunk in proportion.
-struct TweedieDenoiser {
+package struct TweedieDenoiser {
     /// What is known of a bit: its node in the byte's tree and the evidence behind the prediction.
-    struct Evidence {
+    package struct Evidence {
         /// 1…255, the highest bit first.
         var node: Int
         /// 0…8: the longest known context.
@@ -19,10 +19,19 @@ struct TweedieDenoiser {
         var match: Int
         /// The byte before.
         var last: Int
+
+        /// What is known of a bit.
+        package init(node: Int, order: Int, confidence: Int, match: Int, last: Int) {
+            self.node = node
+            self.order = order
+            self.confidence = confidence
+            self.match = match
+            self.last = last
+        }
     }
 
     /// Probabilities have 22 bits.
-    static let one: Int32 = 1 << 22
+    package static let one: Int32 = 1 << 22
     private static let bins = 24
     private static let binWidth = 2 * Logistic.limit / Int32(bins - 1) + 1
 
@@ -48,7 +57,7 @@ struct TweedieDenoiser {
     private static let strictness: Int64 = 4
 
     /// A denoiser of `steps` steps, at most 3.
-    init(steps: Int) {
+    package init(steps: Int) {
         tables = Array(repeating: [], count: steps)
         rows = (0..<steps).map { [Int32](repeating: -1, count: Self.contexts[$0]) }
         places = Array(repeating: 0, count: steps)
@@ -73,13 +82,13 @@ struct TweedieDenoiser {
     }
 
     /// About how many bytes are needed for `count` bytes of input.
-    static func memory(for count: Int) -> Int {
+    package static func memory(for count: Int) -> Int {
         let all = contexts.reduce(0, +)
         return 4 * all + min(all, 3 * 8 * min(count, all)) * bins * MemoryLayout<Cell>.stride
     }
 
     /// The probability of 1, of 2²², after all steps.
-    mutating func denoise(_ probability: Int32, _ evidence: Evidence) -> Int32 {
+    package mutating func denoise(_ probability: Int32, _ evidence: Evidence) -> Int32 {
         var p = probability
         for step in tables.indices {
             inputs[step] = p
@@ -95,7 +104,7 @@ struct TweedieDenoiser {
     }
 
     /// Learns the bit: what each step should have added.
-    mutating func update(_ bit: Bool) {
+    package mutating func update(_ bit: Bool) {
         for step in tables.indices {
             let error = (bit ? Self.one : 0) - inputs[step]
             Self.learn(error, &tables[step][places[step]])

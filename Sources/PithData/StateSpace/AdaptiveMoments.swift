@@ -1,5 +1,5 @@
 /// Adam: each parameter moves against its mean gradient, by a step that its gradient's spread does not change.
-struct AdaptiveMoments {
+package struct AdaptiveMoments {
     private let mean: FloatStore
     private let square: FloatStore
     private let rate: Float
@@ -8,12 +8,12 @@ struct AdaptiveMoments {
     private var (meanPower, squarePower): (Float, Float) = (1, 1)
 
     /// Moments of `count` parameters, which move by about `rate` a step.
-    init(count: Int, rate: Float) {
+    package init(count: Int, rate: Float) {
         (mean, square, self.rate) = (FloatStore((count + 15) / 16 * 16), FloatStore((count + 15) / 16 * 16), rate)
     }
 
     /// Moves `parameters` by `gradient`, cut to a length of `limit`, and sets it to 0.
-    mutating func step(
+    package mutating func step(
         _ parameters: UnsafeMutablePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, limit: Float, slow: Float
     ) {
         let length = dot(gradient, gradient, mean.count).squareRoot()

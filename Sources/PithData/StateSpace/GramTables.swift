@@ -5,9 +5,9 @@ import PithCoding
 ///
 /// A byte counted c times in a context gains λ · ln(1 + c / α). λ belongs to the context's length and how much is known
 /// of it, and learns on line from the slope of the bits spent.
-struct GramTables {
+package struct GramTables {
     /// How many bytes of context the tables have: 2- to 8-, 16- and 32-grams.
-    static let lengths = [1, 2, 3, 4, 5, 6, 7, 15, 31]
+    package static let lengths = [1, 2, 3, 4, 5, 6, 7, 15, 31]
     private static let (often, many) = (10, 6)
 
     private var counts = ContextCounts()
@@ -30,17 +30,17 @@ struct GramTables {
     /// A context that was followed by one byte alone, so often, needs no other model.
     private static let certainty = 16
 
-    init() {
+    package init() {
         weights = Array(repeating: Self.firstWeight, count: Self.lengths.count * Self.often * Self.many)
         spreads = Array(repeating: 1, count: weights.count)
         setHashes()
     }
 
     /// Whether the longest context was always followed by one byte: then it speaks alone.
-    private(set) var foresees = false
+    package private(set) var foresees = false
 
     /// Looks the contexts up.
-    mutating func lookUp() {
+    package mutating func lookUp() {
         var above: UInt16 = 0
         foresees = false
         for kind in Self.lengths.indices.reversed() {
@@ -61,7 +61,7 @@ struct GramTables {
     }
 
     /// Adds all biases, times `scale`, to `logits`.
-    func add(to logits: UnsafeMutablePointer<Float>, scale: Float) {
+    package func add(to logits: UnsafeMutablePointer<Float>, scale: Float) {
         for kind in found.indices where speaks[kind] {
             let weight = weights[cells[kind]] * scale
             var place = counts.contexts[Int(found[kind])].first
@@ -74,7 +74,7 @@ struct GramTables {
     }
 
     /// Learns: `slopes` of [256] holds what was predicted, less 1 for the byte that came; `scale` as it was added.
-    mutating func update(_ byte: UInt8, slopes: UnsafeMutablePointer<Float>, scale: Float) {
+    package mutating func update(_ byte: UInt8, slopes: UnsafeMutablePointer<Float>, scale: Float) {
         for kind in found.indices where speaks[kind] {
             var (slope, place) = (Float(0), counts.contexts[Int(found[kind])].first)
             while place != ContextCounts.none {

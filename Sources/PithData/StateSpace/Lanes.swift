@@ -1,6 +1,6 @@
 /// Sixteen numbers side by side. Sums run over these lanes in a fixed order, with separate multiplications and
 /// additions: the same bits on every machine.
-typealias Lanes = SIMD16<Float>
+package typealias Lanes = SIMD16<Float>
 
 extension UnsafeMutablePointer<Float> {
     /// The sixteen numbers from `place` on.
@@ -24,7 +24,7 @@ extension UnsafeMutablePointer<Float> {
 
 /// The sum of sixteen numbers, by halves.
 @inline(__always)
-func laneSum(_ values: Lanes) -> Float {
+package func laneSum(_ values: Lanes) -> Float {
     let eight = values.lowHalf + values.highHalf
     let four = eight.lowHalf + eight.highHalf
     let two = four.lowHalf + four.highHalf
@@ -75,7 +75,7 @@ func addOuter(
 
 /// e^x to about 2 units in the last place, for |x| cut at 87.
 @inline(__always)
-func exponential(_ x: Lanes) -> Lanes {
+package func exponential(_ x: Lanes) -> Lanes {
     // e^x = 2^n · e^r with |r| ≤ ln 2 / 2. Adding 1.5 · 2²³ rounds to a whole number, which then stands in the low bits.
     let cut = pointwiseMin(pointwiseMax(x, Lanes(repeating: -87)), Lanes(repeating: 87))
     let magic = Lanes(repeating: 12_582_912)
@@ -94,11 +94,11 @@ func exponential(_ x: Lanes) -> Lanes {
 
 /// 1 / (1 + e^−x).
 @inline(__always)
-func sigmoid(_ x: Lanes) -> Lanes { 1 / (1 + exponential(-x)) }
+package func sigmoid(_ x: Lanes) -> Lanes { 1 / (1 + exponential(-x)) }
 
 /// ln(1 + e^x).
 @inline(__always)
-func softplus(_ x: Lanes) -> Lanes {
+package func softplus(_ x: Lanes) -> Lanes {
     let zero = Lanes()
     let positive = pointwiseMax(x, zero)
     let u = exponential(x - positive - positive)
@@ -113,7 +113,7 @@ func softplus(_ x: Lanes) -> Lanes {
 }
 
 /// ln x for a positive normal number.
-func logarithm(_ x: Float) -> Float {
+package func logarithm(_ x: Float) -> Float {
     // x = 2^n · m with m in [√½, √2), and ln m = 2 artanh((m − 1) / (m + 1)).
     let bits = x.bitPattern
     var n = Int32(bits >> 23) - 127
@@ -132,11 +132,11 @@ func logarithm(_ x: Float) -> Float {
 }
 
 /// Numbers of [count], zero at first, that end with their owner.
-final class FloatStore {
-    let floats: UnsafeMutablePointer<Float>
-    let count: Int
+package final class FloatStore {
+    package let floats: UnsafeMutablePointer<Float>
+    package let count: Int
 
-    init(_ count: Int) {
+    package init(_ count: Int) {
         self.count = count
         floats = .allocate(capacity: max(16, count))
         floats.initialize(repeating: 0, count: max(16, count))

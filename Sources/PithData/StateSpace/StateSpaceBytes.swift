@@ -1,17 +1,17 @@
 /// The state-space model alone as shares of the next byte, in whole numbers: a model for mixtures of other engines.
-struct StateSpaceBytes {
+package struct StateSpaceBytes {
     /// The share of each byte in about 2²⁴; none is 0, and together they are at most 2²⁴ + 256.
-    private(set) var distribution = [UInt32](repeating: 1 << 16, count: 256)
+    package private(set) var distribution = [UInt32](repeating: 1 << 16, count: 256)
     private var network: StateSpacePredictor
 
     /// A model that has seen nothing, about to predict a first byte.
-    init(_ configuration: StateSpacePredictor.Configuration) {
+    package init(_ configuration: StateSpacePredictor.Configuration) {
         network = StateSpacePredictor(configuration)
         predict(after: 0)
     }
 
     /// Learns the byte that came, and predicts the next.
-    mutating func update(_ byte: UInt8) {
+    package mutating func update(_ byte: UInt8) {
         network.learn(byte)
         predict(after: byte)
     }

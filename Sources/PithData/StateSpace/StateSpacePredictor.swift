@@ -3,30 +3,38 @@
 /// Bytes are embedded, pass the layers, and give logits of the next byte. After each block of bytes the model goes back
 /// over the block, truncated there, and takes a step of Adam; the state is carried on. All of it is Floats in a fixed
 /// order of operations, so encoder and decoder agree on all machines.
-struct StateSpacePredictor {
+package struct StateSpacePredictor {
     /// What can be chosen.
-    struct Configuration {
+    package struct Configuration {
         var shape: StateSpaceShape
         var learningRate: Float
         var seed: UInt64
         /// Bytes between steps of Adam, a multiple of 4: how far the way back goes.
         var blockLength = 8
 
+        /// A predictor of a shape, with weights drawn from the seed.
+        package init(shape: StateSpaceShape, learningRate: Float, seed: UInt64, blockLength: Int = 8) {
+            self.shape = shape
+            self.learningRate = learningRate
+            self.seed = seed
+            self.blockLength = blockLength
+        }
+
         /// About how many bytes the values of a block need.
         var memoryOfBlocks: Int { 4 * blockLength * (shape.layers * shape.inner * (2 * shape.states + 10) + 1024) }
     }
 
     /// ln of unnormalised probabilities of the next byte, of [256].
-    var logits: UnsafeMutablePointer<Float> { logitStore.floats }
+    package var logits: UnsafeMutablePointer<Float> { logitStore.floats }
     /// Probabilities of the next byte, of [256].
-    var probabilities: UnsafeMutablePointer<Float> { probabilityStore.floats + step * shape.symbols }
+    package var probabilities: UnsafeMutablePointer<Float> { probabilityStore.floats + step * shape.symbols }
     /// The entropy of these, in nats.
     private(set) var entropy: Float = 0
 
     private let shape: StateSpaceShape
     private let configuration: Configuration
-    let parameters: FloatStore
-    let gradient: FloatStore
+    package let parameters: FloatStore
+    package let gradient: FloatStore
     private var moments: AdaptiveMoments
     private let blocks: [StateSpaceBlock]
     // The stream before each layer and behind the last: [layers + 1, blockLength, width].
@@ -43,7 +51,7 @@ struct StateSpacePredictor {
     private var updates: Float = 0
 
     /// A model that has seen nothing; `parameters` are seeded ones if none are given.
-    init(_ configuration: Configuration, parameters given: FloatStore? = nil) {
+    package init(_ configuration: Configuration, parameters given: FloatStore? = nil) {
         let (shape, length) = (configuration.shape, configuration.blockLength)
         precondition(length % 4 == 0 && shape.width % 16 == 0, "blocks of \(length), width \(shape.width)")
         (self.configuration, self.shape) = (configuration, shape)
@@ -62,7 +70,7 @@ struct StateSpacePredictor {
     }
 
     /// Learns that `byte` was what the last prediction was about.
-    mutating func learn(_ byte: UInt8) {
+    package mutating func learn(_ byte: UInt8) {
         observe(byte)
         guard step == configuration.blockLength else { return }
         goBack()
@@ -72,13 +80,13 @@ struct StateSpacePredictor {
     }
 
     /// The probabilities of the last prediction become the slope of its loss by its logits.
-    mutating func observe(_ byte: UInt8) {
+    package mutating func observe(_ byte: UInt8) {
         probabilities[Int(byte)] -= 1
         step += 1
     }
 
     /// Runs the model one step on: predicts the byte behind `byte`. A prediction must be learnt from before the next.
-    mutating func predict(after byte: UInt8) {
+    package mutating func predict(after byte: UInt8) {
         let (width, length) = (shape.width, configuration.blockLength)
         inputs[step] = byte
         let first = streams.floats + step * width
@@ -97,7 +105,7 @@ struct StateSpacePredictor {
     }
 
     /// Back over the block: adds the gradient of its loss, in nats.
-    func goBack() {
+    package func goBack() {
         let (width, length) = (shape.width, configuration.blockLength)
         for t in 0..<length {
             let slope = probabilityStore.floats + t * shape.symbols

@@ -2,51 +2,58 @@ import PithCoding
 import PithTensor
 
 /// The sizes of a state-space model over bytes, and where each of its parameters lies.
-struct StateSpaceShape {
+package struct StateSpaceShape {
     /// The width of the residual stream, a multiple of 16.
-    var width: Int
+    package var width: Int
     /// The number of layers.
-    var layers: Int
+    package var layers: Int
+
+    /// A model of `layers` layers of a width.
+    package init(width: Int, layers: Int) {
+        self.width = width
+        self.layers = layers
+    }
+
     /// Channels inside of a layer.
-    var inner: Int { 2 * width }
+    package var inner: Int { 2 * width }
     /// States of each channel.
-    let states = 16
+    package let states = 16
     /// Taps of the convolution.
-    let taps = 4
+    package let taps = 4
     /// Symbols.
-    let symbols = 256
+    package let symbols = 256
 
     /// Where the parameters of a layer lie.
-    struct Layer {
+    package struct Layer {
         /// [width]
-        var norm: Int
+        package var norm: Int
         /// [width, 2 · inner]: what goes into the convolution, and the gate.
-        var input: Int
+        package var input: Int
         /// [taps, inner], the latest first, and [inner].
-        var convolution: Int
-        var convolutionBias: Int
+        package var convolution: Int
+        package var convolutionBias: Int
         /// [inner, 2 · states]: B and C.
-        var selection: Int
+        package var selection: Int
         /// [inner]: the step before it is spread over the channels by [inner], and [inner].
-        var step: Int
-        var stepScale: Int
-        var stepBias: Int
+        package var step: Int
+        package var stepScale: Int
+        package var stepBias: Int
         /// [states, inner]: ln(−A).
-        var decay: Int
+        package var decay: Int
         /// [inner]: D.
-        var skip: Int
+        package var skip: Int
         /// [inner, width]
-        var output: Int
+        package var output: Int
     }
 
     /// [symbols, width]
-    var embedding: Int { 0 }
+    package var embedding: Int { 0 }
     /// [width, symbols]
-    var head: Int { symbols * width }
+    package var head: Int { symbols * width }
     /// [width]
-    var finalNorm: Int { 2 * symbols * width }
+    package var finalNorm: Int { 2 * symbols * width }
     /// Where layer `index` lies.
-    func layer(_ index: Int) -> Layer {
+    package func layer(_ index: Int) -> Layer {
         let norm = finalNorm + width + index * layerSize
         let input = norm + width
         let convolution = input + 2 * width * inner
@@ -62,10 +69,10 @@ struct StateSpaceShape {
     }
     private var layerSize: Int { width + 3 * width * inner + inner * (taps + 1 + 2 * states + 3 + states + 1) }
     /// The number of parameters.
-    var parameterCount: Int { finalNorm + width + layers * layerSize }
+    package var parameterCount: Int { finalNorm + width + layers * layerSize }
 
     /// Seeded first parameters.
-    func initialParameters(seed: UInt64) -> FloatStore {
+    package func initialParameters(seed: UInt64) -> FloatStore {
         let store = FloatStore(parameterCount)
         var random = SeededGenerator(seed: seed)
         func fill(_ place: Int, _ count: Int, within range: Float, around middle: Float = 0) {

@@ -2,14 +2,14 @@ import PithCoding
 import PithCore
 
 /// Cells that are numbers written in one way: a sign, and digits with a fixed number of them behind the point.
-struct NumberForm: Equatable {
+package struct NumberForm: Equatable {
     /// Digits behind the point; 0 is no point.
-    var decimals: Int
+    package var decimals: Int
     /// Digits of every number, zeros in front included; 0 is as few as possible.
-    var digits: Int
+    package var digits: Int
 
     /// The form in which all of `cells` that are not empty are written; nil if there is none.
-    init?(_ cells: [[UInt8]]) {
+    package init?(_ cells: [[UInt8]]) {
         guard let sample = cells.first(where: { !$0.isEmpty }) else { return nil }
         let point = sample.firstIndex(of: 46)
         decimals = point.map { sample.count - 1 - $0 } ?? 0
@@ -20,10 +20,10 @@ struct NumberForm: Equatable {
         guard digits < 18, cells.allSatisfy({ $0.isEmpty || value($0) != nil }) else { return nil }
     }
 
-    init(decimals: Int, digits: Int) { (self.decimals, self.digits) = (decimals, digits) }
+    package init(decimals: Int, digits: Int) { (self.decimals, self.digits) = (decimals, digits) }
 
     /// The number that a cell is, without its point; nil if it is not written as `text` would write it.
-    func value(_ cell: [UInt8]) -> Int? {
+    package func value(_ cell: [UInt8]) -> Int? {
         guard !cell.isEmpty, cell.count < 19 else { return nil }
         var result = 0
         for byte in cell where byte != 46 && byte != 45 {
@@ -35,7 +35,7 @@ struct NumberForm: Equatable {
     }
 
     /// A number as it is written.
-    func text(_ value: Int) -> [UInt8] {
+    package func text(_ value: Int) -> [UInt8] {
         var (reversed, rest) = ([UInt8](), value.magnitude)
         while rest > 0 || reversed.count <= decimals || reversed.count < digits {
             reversed.append(48 + UInt8(rest % 10))

@@ -4,11 +4,11 @@ import PithCore
 ///
 /// Cells keep their quotes and everything in them. The first line, and lines with another number of
 /// cells, are kept as they are.
-struct TableText: Equatable {
+package struct TableText: Equatable {
     /// What separates cells, and how rows end.
-    struct Form: Equatable {
+    package struct Form: Equatable {
         /// The byte between cells.
-        var delimiter: UInt8
+        package var delimiter: UInt8
         /// Whether lines end with a carriage return and a line feed.
         var returns: Bool
         /// Whether delimiters and line ends within quotes belong to a cell.
@@ -21,28 +21,28 @@ struct TableText: Equatable {
     }
 
     /// Separators that are looked for.
-    static let delimiters = [UInt8](",\t;|".utf8)
+    package static let delimiters = [UInt8](",\t;|".utf8)
 
-    var form: Form
+    package var form: Form
     /// The cells by column, [columns, rows], without irregular lines.
-    var columns: [[[UInt8]]]
+    package var columns: [[[UInt8]]]
     /// Lines that have another number of cells: how many rows stand before each, and its bytes.
-    var irregular: [(row: Int, bytes: [UInt8])]
+    package var irregular: [(row: Int, bytes: [UInt8])]
 
     /// Regular rows.
-    var rowCount: Int { columns.first?.count ?? 0 }
+    package var rowCount: Int { columns.first?.count ?? 0 }
 
-    static func == (left: Self, right: Self) -> Bool {
+    package static func == (left: Self, right: Self) -> Bool {
         left.form == right.form && left.columns == right.columns
             && left.irregular.elementsEqual(right.irregular) { $0.row == $1.row && $0.bytes == $1.bytes }
     }
 
-    init(form: Form, columns: [[[UInt8]]], irregular: [(row: Int, bytes: [UInt8])]) {
+    package init(form: Form, columns: [[[UInt8]]], irregular: [(row: Int, bytes: [UInt8])]) {
         (self.form, self.columns, self.irregular) = (form, columns, irregular)
     }
 
     /// Finds the form under which nearly all lines have the same number of cells; nil if there is none.
-    init?(_ input: [UInt8]) {
+    package init?(_ input: [UInt8]) {
         var best: (form: Form, columns: Int, score: Int)?
         let sample = Array(input.prefix(1 << 16))
         let lineFeeds = sample.count { $0 == 10 }
@@ -71,9 +71,9 @@ struct TableText: Equatable {
     }
 
     /// With fewer rows nothing is learnt.
-    static let leastRows = 4
+    package static let leastRows = 4
     /// More columns than that are no table.
-    static let widest = 4096
+    package static let widest = 4096
 
     private init?(_ input: [UInt8], _ form: Form, width: Int) {
         guard width <= Self.widest else { return nil }
@@ -92,7 +92,7 @@ struct TableText: Equatable {
     }
 
     /// The text.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var (result, exceptions) = ([UInt8](), irregular[...])
         let end = form.lineEnd
         func addIrregular(before row: Int) {
