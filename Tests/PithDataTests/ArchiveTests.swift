@@ -7,7 +7,7 @@ import PithTestSupport
 import Testing
 
 struct ArchiveTests {
-    static let context = CodingContext(pool: ThreadPool(threads: 2))
+    static let context = CodingContext(pool: ThreadPool(threads: 2), models: .standard)
 
     static func text(_ count: Int, seed: UInt64 = 3) -> [UInt8] {
         var random = SeededGenerator(seed: seed)
@@ -69,25 +69,37 @@ struct ArchiveTests {
         try TestData.withTemporaryFolder { folder in
             // Text, then noise: two segments, of which the first is damaged near its end.
             let (first, second) = (Self.text(900_000), Self.noise(50_000))
-            try AtomicFile.write(first, to: joinPath(folder, "a.txt"))
-            try AtomicFile.write(second, to: joinPath(folder, "b.bin"))
+            try AtomicFile.write(first, to: joinPath(folder, "a.md"))
+            try AtomicFile.write(second, to: joinPath(folder, "b.raw"))
             let sink = MemorySink()
             var options = ZipOptions()
             options.level = .fast
-            let input = try ArchiveInput(paths: [joinPath(folder, "a.txt"), joinPath(folder, "b.bin")])
+            let input = try ArchiveInput(paths: [joinPath(folder, "a.md"), joinPath(folder, "b.raw")])
             let segments = try Zip.write(input, to: sink, options, Self.context)
             #expect(segments.count == 3)
             var damaged = sink.bytes
             damaged[segments[0].storedCount + segments[1].storedCount * 3 / 4] ^= 16
             var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: damaged)), Self.context)
             let losses = try Unzip.extract(&reader, into: joinPath(folder, "out"), salvaging: true)
-            #expect(losses.map(\.path) == ["a.txt"])
-            let saved = try Files.bytes(joinPath(folder, "out/a.txt.damaged"))
+            #expect(losses.map(\.path) == ["a.md"])
+            let saved = try Files.bytes(joinPath(folder, "out/a.md.damaged"))
             let right = saved.count - losses[0].count
             #expect(right > first.count / 8)
             #expect(saved.prefix(right) == first.prefix(right))
-            #expect(try Files.bytes(joinPath(folder, "out/b.bin")) == second)
+            #expect(try Files.bytes(joinPath(folder, "out/b.raw")) == second)
         }
+    }
+
+    @Test func wrongBytesOfWhatIsStoredAreNoticed() throws {
+        let noise = Self.noise(5000)
+        var archive = try Self.archive(noise)
+        archive[3000] ^= 4
+        #expect(throws: PithError.self) { try Self.open(archive) }
+        var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: archive)), Self.context)
+        let sink = MemorySink()
+        let losses = try Unzip.write(&reader, to: sink, salvaging: true)
+        #expect(losses.map(\.count) == [0])
+        #expect(zip(sink.bytes, noise).count { $0 != $1 } == 1)
     }
 
     @Test func foldersComeBack() throws {

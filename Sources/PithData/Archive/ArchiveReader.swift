@@ -7,6 +7,8 @@ public struct ArchiveReader {
     public enum Piece {
         /// Content, in order.
         case content([UInt8])
+        /// Content of which some bytes are wrong, nobody knows which.
+        case damaged([UInt8], PithError)
         /// So many bytes of content that are lost, and why.
         case lost(Int, PithError)
     }
@@ -28,6 +30,7 @@ public struct ArchiveReader {
     private let memoryLimit: Int
     private var end = ArchiveEnd()
     private var next: SegmentHeader?
+    private var isAtEnd = false
     /// The files of the archive; nil if it holds one run of bytes without a name.
     public private(set) var directory: ArchiveDirectory?
 
@@ -67,6 +70,7 @@ public struct ArchiveReader {
         let tag = try source.take(1)[0]
         if tag == ArchiveFormat.Tag.end {
             try end.check(&source)
+            isAtEnd = true
             return nil
         }
         let kind = tag & ~ArchiveFormat.Tag.model
@@ -98,8 +102,7 @@ public struct ArchiveReader {
             next = nil
             return header
         }
-        // A directory alone is followed by the end mark; so is everything else.
-        return try readHeader()
+        return isAtEnd ? nil : try readHeader()
     }
 
     /// Decodes everything and passes it on in order. Where something is damaged, what can be saved comes first, then
@@ -108,20 +111,20 @@ public struct ArchiveReader {
     /// Throws where the archive's own structure is damaged: nothing behind that can be found.
     public mutating func readContent(_ body: (Piece) throws(PithError) -> Void) throws(PithError) {
         do throws(PithError) {
-            var (isAtEnd, failure) = (false, PithError?.none)
-            while !isAtEnd {
+            var (isDone, failure) = (false, PithError?.none)
+            while !isDone {
                 var wave: [(header: SegmentHeader, payload: Payload)] = []
                 do throws(PithError) {
                     while wave.count < sideBySide(wave.map(\.header)) {
                         guard let header = try takeHeader() else {
-                            isAtEnd = true
+                            isDone = true
                             break
                         }
                         wave.append((header, try readPayload(header)))
                     }
                 } catch {
                     // First what was read before.
-                    (isAtEnd, failure) = (true, error)
+                    (isDone, failure) = (true, error)
                 }
                 for piece in try decode(wave) { try body(piece) }
             }
@@ -203,6 +206,7 @@ public struct ArchiveReader {
             let reason =
                 part.payload.damage ?? result?.failure
                 ?? .data("some of the bytes are wrong: their checksum differs", remedy: "the archive is damaged")
+            if saved.count == part.header.count { return [.damaged(saved, reason)] }
             return [.content(saved), .lost(part.header.count - saved.count, reason)]
         }
     }

@@ -65,11 +65,12 @@ struct Extraction {
         utimes(path, times)
     }
 
-    /// Takes the next bytes of content.
-    mutating func write(_ bytes: [UInt8]) throws(PithError) {
+    /// Takes the next bytes of content; with a reason, some of them are wrong.
+    mutating func write(_ bytes: [UInt8], damagedBy reason: PithError? = nil) throws(PithError) {
         var rest = bytes[...]
         while !rest.isEmpty {
             guard index < entries.count else { throw .data("the content is longer than its files") }
+            if let reason { lose(0, reason) }
             let part = rest.prefix(left)
             if entries[index].kind == .link { target += part } else { try file?.write(Array(part)) }
             rest = rest.dropFirst(part.count)

@@ -7,7 +7,7 @@ public enum Unzip {
     public struct Loss: Sendable, Equatable {
         /// The path in the archive; empty if it has none.
         public var path: String
-        /// Bytes that are missing.
+        /// Bytes that are missing; 0 if some are wrong and nobody knows which.
         public var count: Int
         /// Why.
         public var reason: PithError
@@ -22,6 +22,10 @@ public enum Unzip {
             try reader.readContent { (piece) throws(PithError) in
                 switch piece {
                 case .content(let bytes): try sink.write(bytes)
+                case .damaged(let bytes, let reason):
+                    guard salvaging else { throw reason }
+                    try sink.write(bytes)
+                    losses.append(Loss(path: "", count: 0, reason: reason))
                 case .lost(let count, let reason):
                     guard salvaging else { throw reason }
                     losses.append(Loss(path: "", count: count, reason: reason))
@@ -37,7 +41,10 @@ public enum Unzip {
     /// Decodes everything and keeps nothing.
     public static func test(_ reader: inout ArchiveReader) throws(PithError) {
         try reader.readContent { (piece) throws(PithError) in
-            if case .lost(_, let reason) = piece { throw reason }
+            switch piece {
+            case .content: break
+            case .damaged(_, let reason), .lost(_, let reason): throw reason
+            }
         }
     }
 
@@ -54,6 +61,9 @@ public enum Unzip {
             try reader.readContent { (piece) throws(PithError) in
                 switch piece {
                 case .content(let bytes): try extraction.write(bytes)
+                case .damaged(let bytes, let reason):
+                    guard salvaging else { throw reason }
+                    try extraction.write(bytes, damagedBy: reason)
                 case .lost(let count, let reason):
                     guard salvaging else { throw reason }
                     try extraction.skip(count, reason)
