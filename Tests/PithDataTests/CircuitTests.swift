@@ -1,12 +1,11 @@
 import Foundation
 import Pith
+import PithCoding
 import PithCore
+import PithData
 import PithTensor
 import PithTestSupport
 import Testing
-
-import PithCoding
-import PithData
 
 /// Probabilistic circuits: what is exact, what a code costs, and what the structure finds.
 struct CircuitTests {

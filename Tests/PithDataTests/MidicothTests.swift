@@ -1,8 +1,7 @@
 import Foundation
 import PithCore
-import Testing
-
 import PithData
+import Testing
 
 /// Micro-diffusion: what its parts learn, and what each is worth.
 struct MidicothTests {

@@ -1,9 +1,8 @@
 import Foundation
 import PithCore
+import PithData
 import PithTensor
 import Testing
-
-import PithData
 
 /// The state-space model that learns what it codes.
 struct StateSMixTests {

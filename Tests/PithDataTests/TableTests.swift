@@ -1,11 +1,10 @@
 import Foundation
 import Pith
 import PithCore
+import PithData
 import PithTensor
 import PithTestSupport
 import Testing
-
-import PithData
 
 /// Tables: the same bytes again from any text, and what latent classes are worth.
 struct TableTests {

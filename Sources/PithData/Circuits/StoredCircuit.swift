@@ -94,7 +94,8 @@ package struct StoredCircuit: Sendable {
     }
 
     /// Reads what `encode` wrote.
-    package init(tree: ChowLiuTree, values: ValueTree, groups: Int, from decoder: inout RangeDecoder) throws(PithError) {
+    package init(tree: ChowLiuTree, values: ValueTree, groups: Int, from decoder: inout RangeDecoder) throws(PithError)
+    {
         model = HiddenChowLiuTree(tree: tree, values: values, groups: groups)
         var coder = ParameterModels()
         let states = model.states
