@@ -4,7 +4,7 @@ struct FrequentContexts {
 
     init(_ settings: MixSettings) { self.settings = settings }
 
-    var count: Int { 7 + (isText ? 4 : 0) }
+    var count: Int { 7 + (isText ? 6 : 0) }
 
     private var isText: Bool { settings.content == .text }
 
@@ -18,6 +18,10 @@ struct FrequentContexts {
             let current = text.word != 0 ? text.word : text.gap
             counters.add(Hash.combine(Hash.combine(current, text.words.0), text.words.1))
             counters.add(Hash.combine(Hash.combine(current, text.words.1), UInt64(5)))
+            // Where lines end: behind how many characters, and behind what.
+            let column = Hash.combine(9, UInt64(text.column))
+            counters.add(Hash.combine(column, text.shape & 15))
+            counters.add(Hash.combine(column, UInt64(text.wordLength) + 16))
         } else {
             let row = settings.width > 0 ? settings.width : 4
             let above = UInt64(history.byte(row))

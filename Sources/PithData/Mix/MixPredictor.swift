@@ -200,7 +200,7 @@ package struct MixSize {
 
     /// Of the table of contexts, in bytes: what each context fills at most, up to a bound.
     package func slotBytes(contexts: Int) -> Int {
-        min(max(min(count, 1 << 30) * contexts * 20, 1 << 14), settings.effort == .best ? 1100 << 20 : 760 << 20)
+        min(max(min(count, 1 << 30) * contexts * 20, 1 << 14), settings.effort == .best ? 1100 << 20 : 730 << 20)
     }
     var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
     var matchBits: Int { min(max(countBits, 8), 22) }

@@ -14,12 +14,21 @@ struct MixerSelection {
     private var wordHash = 0
     private var columnClass = 0
     private var sentenceClass = 0
+    private var views = TextViews()
+    // Where the sets begin that text and other data have for themselves.
+    private let ownStart: Int
+
+    private static let viewBits = 12
 
     init(_ settings: MixSettings) {
         isText = settings.content == .text
         width = settings.content == .text ? 0 : settings.width
-        sets = [8, 256 * 3, 256 * 8, 256, 16 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 1024, 256, 4096, 2048, 2048]
-        finalSets = [256, 16 * 3, 32, 64 * 8]
+        let common = [8, 256 * 3, 256 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 4096, 2048]
+        let own =
+            isText ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count) : [256, 16 * 8, 1024, 256, 2048]
+        sets = common + own
+        ownStart = common.count
+        finalSets = [256, 16 * 3, 32, 64 * 8, 128]
     }
 
     mutating func beginByte(_ history: History, _ text: TextState) {
@@ -31,9 +40,7 @@ struct MixerSelection {
             wordClass = min(text.wordLength, 15) << 4 | Int(text.lengths & 15)
             kinds = Int(text.shape & 0xFFF)
             columnClass = min(text.column, 127)
-            sentenceClass =
-                min(text.sentenceLength, 15) << 2
-                | min(Int(text.open & 255 == 0 ? 0 : 1) + (text.capitals & 1 == 1 ? 2 : 0), 3)
+            views = TextViews(text, history)
         } else {
             wordClass = Int(history.byte(3))
             kinds =
@@ -51,24 +58,71 @@ struct MixerSelection {
         let (partial, bit) = (history.partial, history.bitIndex)
         let match = matches.best
         let expected = match.bit
-        let expectedByte = match.expectation ?? 0
         mixer.select(0, bit)
         mixer.select(1, partial &* 3 &+ expected)
         mixer.select(2, last &* 8 &+ bit)
-        mixer.select(3, beforeLast)
-        mixer.select(4, match.strength &* 8 &+ bit)
-        mixer.select(5, (known &* 8 &+ bit) &* 3 &+ expected)
-        mixer.select(6, wordClass &* 8 &+ bit)
-        mixer.select(7, columnClass &* 8 &+ bit)
-        mixer.select(8, external.rowClass &* 9 &+ (external.rowClass == 0 ? 0 : bit))
-        mixer.select(9, sentenceClass &* 16 &+ match.strength)
-        mixer.select(10, expectedByte)
-        mixer.select(11, kinds)
-        mixer.select(12, pairClass)
-        mixer.select(13, wordHash &* 8 &+ bit)
+        mixer.select(3, (known &* 8 &+ bit) &* 3 &+ expected)
+        mixer.select(4, wordClass &* 8 &+ bit)
+        mixer.select(5, columnClass &* 8 &+ bit)
+        mixer.select(6, external.rowClass &* 9 &+ (external.rowClass == 0 ? 0 : bit))
+        mixer.select(7, kinds)
+        mixer.select(8, pairClass)
+        if isText { selectViews(partial, &mixer) } else { selectOthers(match, bit, &mixer) }
         mixer.selectFinal(0, partial)
         mixer.selectFinal(1, match.strength &* 3 &+ expected)
         mixer.selectFinal(2, external.rowClass)
         mixer.selectFinal(3, (kinds & 63) &* 8 &+ bit)
+        mixer.selectFinal(4, columnClass)
+    }
+
+    @inline(__always)
+    private func selectViews(_ partial: Int, _ mixer: inout Mixer) {
+        func row(_ view: UInt64) -> Int {
+            Int(Hash.combine(view, UInt64(partial)) &>> UInt64(64 &- Self.viewBits))
+        }
+        mixer.select(ownStart, row(views.kinds))
+        mixer.select(ownStart &+ 1, row(views.shape))
+        mixer.select(ownStart &+ 2, row(views.pair))
+        mixer.select(ownStart &+ 3, row(views.letter))
+        mixer.select(ownStart &+ 4, row(views.runs))
+        mixer.select(ownStart &+ 5, row(views.column))
+    }
+
+    @inline(__always)
+    private func selectOthers(_ match: MatchModel, _ bit: Int, _ mixer: inout Mixer) {
+        mixer.select(ownStart, beforeLast)
+        mixer.select(ownStart &+ 1, match.strength &* 8 &+ bit)
+        mixer.select(ownStart &+ 2, sentenceClass &* 16 &+ match.strength)
+        mixer.select(ownStart &+ 3, match.expectation ?? 0)
+        mixer.select(ownStart &+ 4, wordHash &* 8 &+ bit)
+    }
+}
+
+/// Views of a place in text: with the bits of the byte that are known, each selects a row of weights.
+private struct TextViews {
+    static let count = 6
+
+    /// Kinds of the last two characters, and of the last five.
+    private(set) var kinds: UInt64 = 0
+    private(set) var shape: UInt64 = 0
+    /// The last byte and the group of the one before.
+    private(set) var pair: UInt64 = 0
+    /// The first letter while a word is short, and its length.
+    private(set) var letter: UInt64 = 0
+    /// Kinds of the last four runs.
+    private(set) var runs: UInt64 = 0
+    /// Where in the line: in text with lines of one length it tells where they end.
+    private(set) var column: UInt64 = 0
+
+    init() {}
+
+    init(_ text: TextState, _ history: History) {
+        let length = UInt64(text.wordLength)
+        kinds = Hash.combine(1, text.shape & 0xFF)
+        shape = Hash.combine(2, text.shape & 0xF_FFFF)
+        pair = Hash.combine(3, history.lastBytes(2) & 0xE0FF)
+        letter = Hash.combine(length < 4 ? UInt64(text.firstLetter) : 0, min(length, 6))
+        runs = Hash.combine(4, text.runs & 0xFFFF)
+        column = Hash.combine(5, UInt64(min(text.column, 255)))
     }
 }

@@ -4,6 +4,8 @@ struct TextState {
     private(set) var word: UInt64 = 0
     /// The words before it, the last first.
     private(set) var words: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
+    /// The first letter of the word, or of the one before between words.
+    private(set) var firstLetter: UInt32 = 0
     /// Letters of the word so far.
     private(set) var wordLength = 0
     /// What stands between the last word and the place, or the word and the one before it.
@@ -88,6 +90,7 @@ struct TextState {
         switch kind {
         case .lower, .upper, .high:
             if word == 0 {
+                firstLetter = byte
                 capitals = capitals << 1 | (kind == .upper ? 1 : 0)
                 sentenceLength += 1
             }
