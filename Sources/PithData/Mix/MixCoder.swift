@@ -13,8 +13,8 @@ package enum MixCoder {
     private static func predictor<External: ExternalPredictor>(
         _ settings: MixSettings, count: Int, _ external: consuming External, _ primer: [UInt8], _ arena: Arena
     ) throws(PithError) -> MixPredictor<External> {
-        let learnt: ArraySlice<UInt8> =
-            settings.content == .text ? primer.suffix(count < primer.count ? 16 * count : primer.count) : []
+        let limit = min(settings.effort.primerLimit, count < primer.count ? 16 * count : primer.count)
+        let learnt = settings.content == .text ? primer[(primer.count - limit)...] : []
         var predictor = MixPredictor(settings, count: count + learnt.count, external, arena)
         try predictor.prime(learnt)
         return predictor

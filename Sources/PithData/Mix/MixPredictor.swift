@@ -67,7 +67,7 @@ struct MixPredictor<External: ExternalPredictor> {
             inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
             finalSets: selection.finalSets, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
-        flags = FlagModel(tables, arena)
+        flags = FlagModel(bits: External.self == NoPredictor.self ? 1 : size.flagBits, tables, arena)
         beginByte()
     }
 
@@ -200,10 +200,11 @@ package struct MixSize {
 
     /// Of the table of contexts, in bytes: what each context fills at most, up to a bound.
     package func slotBytes(contexts: Int) -> Int {
-        min(max(min(count, 1 << 30) * contexts * 20, 1 << 14), settings.effort == .best ? 1100 << 20 : 730 << 20)
+        min(max(min(count, 1 << 30) * contexts * 20, 1 << 14), settings.effort == .best ? 1100 << 20 : 384 << 20)
     }
     var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
     var matchBits: Int { min(max(countBits, 8), 22) }
+    var flagBits: Int { min(max(countBits, 10), 18) }
     var refinementBits: Int { min(max(countBits - 2, 8), 18) }
 }
 

@@ -3,6 +3,9 @@ package struct MixSettings {
     /// How many models are mixed.
     package enum Effort: String, CaseIterable {
         case `default`, best
+
+        /// Bytes of a primer that are learnt at most: its end is the better part, and learning takes time.
+        var primerLimit: Int { self == .best ? .max : 82_000 }
     }
 
     /// What the bytes are, and with it which contexts are used.
