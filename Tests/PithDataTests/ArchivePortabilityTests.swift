@@ -36,6 +36,13 @@ struct ArchivePortabilityTests {
         }
     }
 
+    /// A text of less than the primer's size, but more than a sixteenth of it, learns all of it and not more.
+    @Test func middlingTextsComeBack() throws {
+        let content = ArchiveTests.text(20_000)
+        let archive = try Zip.archive(content, ZipOptions(), Self.context(2))
+        #expect(try ArchiveTests.open(archive) == content)
+    }
+
     private static func context(_ threads: Int) -> CodingContext {
         CodingContext(pool: ThreadPool(threads: threads), models: .standard)
     }
