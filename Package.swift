@@ -66,7 +66,10 @@ var targets: [Target] = [
         "Pith", models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining", "PithBuiltIn"]),
     .executableTarget(
         name: "pith-cli",
-        dependencies: ["Pith", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        dependencies: (models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining", "Pith"]).map
+        {
+            .init(stringLiteral: $0)
+        } + [.product(name: "ArgumentParser", package: "swift-argument-parser")],
         swiftSettings: swiftSettings),
 
     .target(
