@@ -151,7 +151,7 @@ public struct ZipReport: Sendable {
             let length = (min(model.rate, limit) / limit * (width - left - 70)).formatted(decimals: 1)
             return """
                 <text class="label" x="\(left - 10)" y="\(y + 17)" text-anchor="end">\(model.name.escapedForHTML)</text>
-                <rect class="c\(index == rates.count - 1 ? 0 : 2)" x="\(left)" y="\(y + 4)" width="\(length)" height="18" rx="2"/>
+                <rect class="c2" x="\(left)" y="\(y + 4)" width="\(length)" height="18" rx="2"/>
                 <text class="tick" x="\(left + (Double(length) ?? 0) + 8)" y="\(y + 17)">\(model.rate.formatted(decimals: 2))</text>
                 """
         }
