@@ -39,7 +39,9 @@ struct ArchivePortabilityTests {
     /// A text of less than the primer's size, but more than a sixteenth of it, learns all of it and not more.
     @Test func middlingTextsComeBack() throws {
         let content = ArchiveTests.text(20_000)
-        let archive = try Zip.archive(content, ZipOptions(), Self.context(2))
+        var options = ZipOptions()
+        options.method = try Spec(parsing: "mix:effort=best,primer=1")
+        let archive = try Zip.archive(content, options, Self.context(2))
         #expect(try ArchiveTests.open(archive) == content)
     }
 
