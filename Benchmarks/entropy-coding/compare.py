@@ -2,11 +2,13 @@
 
     swift build -c release --package-path Benchmarks/entropy-coding
     pip install numpy constriction zstandard zipnn
-    python3 Benchmarks/entropy-coding/compare.py [WEIGHTS.safetensors ...]
+    python3 Benchmarks/entropy-coding/compare.py [--weights-only] [WEIGHTS.safetensors ...]
 
 Weights are rounded to BF16; without any, normal ones are made up. Figures are the share of the size that is left and
-10^9 bytes of input per second of processor time, in and out: the best of some turns.
+10^9 bytes of input per second of processor time, in and out: the best of some turns; for weights also by how much the
+size is above the entropy of the exponents and 8 bits a weight.
 """
+import argparse
 import json
 import os
 import struct
@@ -21,6 +23,8 @@ import numpy
 warnings.filterwarnings("ignore")
 BENCH = os.path.join(os.path.dirname(__file__), ".build", "release", "coding-bench")
 PIECE = 1 << 21
+# The share of the size that the entropy leaves, where rows are compared with it.
+bound = None
 
 
 def weights(path):
@@ -65,7 +69,8 @@ def measure(name, data, encode, decode, same, turns=5):
 
 
 def row(name, share, inside, outside):
-    print(f"  {name:28} {float(share):8.4f} {float(inside):8.3f} {float(outside):8.3f}", flush=True)
+    above = f" {100 * (float(share) / bound - 1):+7.2f} %" if bound else ""
+    print(f"  {name:28} {float(share):8.4f}{above} {float(inside):8.3f} {float(outside):8.3f}", flush=True)
 
 
 def pith(*arguments):
@@ -129,26 +134,33 @@ def floats_of_zipnn(words):
         lambda decoded, piece: bytes(decoded) == piece, turns=15)
 
 
-def compare(name, words):
+def compare(name, words, weights_only):
+    global bound
     exponents = (words >> 7 & 255).astype(numpy.uint8)
     bits = entropy(exponents)
     print(f"{name}: {len(words)} BF16 weights, exponents of {bits:.4f} bits")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "data")
-        print(f"  exponents; the entropy is a share of {bits / 8:.4f}")
-        exponents.tofile(path)
-        pith("symbols", path)
-        symbols_of_zstd(exponents)
-        symbols_of_constriction(exponents)
-        print(f"  weights; the entropy of the exponents leaves {(8 + bits) / 16:.4f}")
+        if not weights_only:
+            bound = None
+            print(f"  exponents; the entropy is a share of {bits / 8:.4f}")
+            exponents.tofile(path)
+            pith("symbols", path)
+            symbols_of_zstd(exponents)
+            symbols_of_constriction(exponents)
+        bound = (8 + bits) / 16
+        print(f"  weights; the entropy of the exponents leaves {bound:.4f}")
         words.tofile(path)
         pith("floats", "BF16", path)
         floats_of_zipnn(words)
 
 
-if len(sys.argv) > 1:
-    for path in sys.argv[1:]:
-        compare(os.path.basename(path), weights(path))
-else:
+parser = argparse.ArgumentParser()
+parser.add_argument("files", nargs="*")
+parser.add_argument("--weights-only", action="store_true", help="leave out the coders of single symbols")
+options = parser.parse_args()
+for path in options.files:
+    compare(os.path.basename(path), weights(path), options.weights_only)
+if not options.files:
     normal = numpy.random.default_rng(1).normal(size=8_000_000).astype(numpy.float32) * 0.02
-    compare("normal weights", rounded(normal.view(numpy.uint32)))
+    compare("normal weights", rounded(normal.view(numpy.uint32)), options.weights_only)
