@@ -71,7 +71,7 @@ public struct ArchiveDirectory: Sendable, Equatable {
         guard count <= bytes.count / 5 else { throw .truncated(at: bytes.count) }
         var kinds: [Kind] = []
         for _ in 0..<count {
-            guard let kind = Kind(rawValue: try reader.bytes(1)[0]) else {
+            guard let kind = Kind(rawValue: try reader.byte()) else {
                 throw .invalidStream("an entry is neither file, folder nor link")
             }
             kinds.append(kind)
@@ -109,28 +109,5 @@ public struct ArchiveDirectory: Sendable, Equatable {
             && path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
                 !$0.isEmpty && $0 != "." && $0 != ".."
             }
-    }
-}
-
-/// Reads numbers and texts out of bytes.
-private struct ByteReader: NumberReading {
-    private let source: [UInt8]
-    private var offset = 0
-
-    init(_ source: [UInt8]) { self.source = source }
-
-    var isAtEnd: Bool { offset == source.count }
-
-    mutating func bytes(_ count: Int) throws(PithError) -> [UInt8] {
-        guard count <= source.count - offset else { throw .truncated(at: source.count) }
-        defer { offset += count }
-        return Array(source[offset..<offset + count])
-    }
-
-    /// A text that a zero ends.
-    mutating func text() throws(PithError) -> String {
-        guard let end = source[offset...].firstIndex(of: 0) else { throw .truncated(at: source.count) }
-        defer { offset = end + 1 }
-        return String(decoding: source[offset..<end], as: UTF8.self)
     }
 }

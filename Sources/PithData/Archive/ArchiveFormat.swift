@@ -141,50 +141,10 @@ private struct HeaderReader: NumberReading {
     var source: ArchiveSource
     var read: [UInt8]
 
-    mutating func bytes(_ count: Int) throws(PithError) -> [UInt8] {
-        let bytes = try source.take(count)
-        read += bytes
-        return bytes
+    mutating func byte() throws(PithError) -> UInt8 {
+        read += try source.take(1)
+        return read[read.count - 1]
     }
-}
-
-/// Reads numbers as `[UInt8].append(number:)` writes them.
-protocol NumberReading {
-    /// The next `count` bytes; throws if there are fewer.
-    mutating func bytes(_ count: Int) throws(PithError) -> [UInt8]
-}
-
-extension NumberReading {
-    /// Seven bits a byte, the lowest first; below 2⁵⁶.
-    mutating func number() throws(PithError) -> Int {
-        var result = 0
-        for shift in stride(from: 0, to: 56, by: 7) {
-            let byte = try bytes(1)[0]
-            result |= Int(byte & 127) << shift
-            if byte < 128 { return result }
-        }
-        throw .invalidStream("a number has too many digits")
-    }
-
-    /// Eight bytes, the lowest first.
-    mutating func word() throws(PithError) -> UInt64 {
-        try bytes(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
-}
-
-extension [UInt8] {
-    /// Appends a number in groups of seven bits, the lowest first.
-    mutating func append(number: Int) {
-        var rest = UInt64(number)
-        while rest >= 128 {
-            append(UInt8(rest & 127) | 128)
-            rest >>= 7
-        }
-        append(UInt8(rest))
-    }
-
-    /// Appends eight bytes, the lowest first.
-    mutating func append(word: UInt64) { Swift.withUnsafeBytes(of: word.littleEndian) { self += $0 } }
 }
 
 extension UInt32 {

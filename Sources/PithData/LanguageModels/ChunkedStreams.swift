@@ -1,8 +1,6 @@
 import PithCore
 
 /// Several streams one after the other: the lengths of all but the last, then the streams.
-///
-/// Lengths are written seven bits a byte, the lowest first; the highest bit says that more follow.
 enum ChunkedStreams {
     /// The parts of `count` bytes that are coded by themselves: equal shares, at most `number`.
     static func ranges(of count: Int, _ number: Int) -> [Range<Int>] {
@@ -13,34 +11,18 @@ enum ChunkedStreams {
     /// The streams as one.
     static func joined(_ streams: [[UInt8]]) -> [UInt8] {
         var result: [UInt8] = []
-        for stream in streams.dropLast() {
-            var rest = stream.count
-            while rest > 127 {
-                result.append(UInt8(rest & 127 | 128))
-                rest >>= 7
-            }
-            result.append(UInt8(rest))
-        }
+        for stream in streams.dropLast() { result.append(number: stream.count) }
         return result + streams.joined()
     }
 
     /// The streams again: of a payload that is cut those of which something is there, the last of them cut.
     static func split(_ payload: CodedPayload, into number: Int) throws(PithError) -> [CodedPayload] {
         let region = payload.region
-        var (offset, lengths) = (0, [Int]())
-        for _ in 1..<max(1, number) {
-            var (length, shift) = (0, 0)
-            while true {
-                guard offset < region.count else { throw .truncated(at: offset) }
-                guard shift < 56 else { throw .invalidStream("a length of more than 56 bits") }
-                let byte = Int(region.bytes[offset])
-                offset += 1
-                length |= (byte & 127) << shift
-                shift += 7
-                if byte < 128 { break }
-            }
-            lengths.append(length)
-        }
+        // A number has eight bytes at most.
+        var reader = ByteReader(Array(region.bytes.prefix(8 * number)))
+        var lengths: [Int] = []
+        for _ in 1..<max(1, number) { lengths.append(try reader.number()) }
+        var offset = reader.offset
         var streams: [CodedPayload] = []
         for length in lengths {
             guard length <= region.count - offset else {

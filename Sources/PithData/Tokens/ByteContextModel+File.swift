@@ -8,13 +8,13 @@ extension ByteContextModel {
     /// The bytes of the file.
     public var fileBytes: [UInt8] {
         var out = Self.mark + [UInt8(order)]
-        Self.append(UInt64(counts[0]), to: &out)
+        out.append(number: Int(counts[0]))
         for node in firstChild.indices.dropLast() {
             let children = Int(firstChild[node])..<Int(firstChild[node + 1])
-            Self.append(UInt64(children.count), to: &out)
+            out.append(number: children.count)
             for child in children {
                 out.append(bytes[child])
-                Self.append(UInt64(counts[child]), to: &out)
+                out.append(number: Int(counts[child]))
             }
         }
         return out
@@ -33,7 +33,7 @@ extension ByteContextModel {
         guard file.starts(with: Self.mark) else {
             throw .data("is no byte model", remedy: "'pith tokenize model' writes one")
         }
-        var reader = NumberReader(file[Self.mark.count...])
+        var reader = BoundedReader(file[Self.mark.count...])
         let order = Int(try reader.byte())
         guard Self.orders.contains(order) else { throw .data("has contexts of \(order) bytes") }
         var (bytes, counts): ([UInt8], [UInt32]) = ([0], [try reader.count(upTo: UInt32(Self.largestText))])
@@ -58,19 +58,10 @@ extension ByteContextModel {
         firstChild.append(UInt32(counts.count))
         self.init(order: order, bytes: bytes, counts: counts, firstChild: firstChild)
     }
-
-    private static func append(_ number: UInt64, to out: inout [UInt8]) {
-        var number = number
-        while number >= 0x80 {
-            out.append(UInt8(truncatingIfNeeded: number) | 0x80)
-            number >>= 7
-        }
-        out.append(UInt8(number))
-    }
 }
 
-/// Reads numbers of seven bits a byte.
-private struct NumberReader {
+/// Reads a model's numbers, none larger than it can be.
+private struct BoundedReader: NumberReading {
     private var rest: ArraySlice<UInt8>
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
@@ -85,14 +76,8 @@ private struct NumberReader {
     }
 
     mutating func number(upTo limit: UInt32) throws(PithError) -> UInt32 {
-        var (number, shift) = (UInt64(0), UInt64(0))
-        while shift < 35 {
-            let byte = try byte()
-            number |= UInt64(byte & 0x7F) << shift
-            shift += 7
-            guard byte & 0x80 != 0 else { break }
-        }
-        guard number <= UInt64(limit) else { throw broken("\(number) where \(limit) is the most there can be") }
+        let number = try number()
+        guard number <= Int(limit) else { throw broken("\(number) where \(limit) is the most there can be") }
         return UInt32(number)
     }
 
