@@ -8,127 +8,163 @@ struct RoundTripsCommand: ParsableCommand {
         commandName: "round-trips",
         abstract: "Puts random and adversarial content into archives, and damages them.",
         discussion: """
-            Every archive must give its content back and be at most 64 bytes longer; every damaged one must be refused. \
-            Ends with status 70 at the first that is not.
+            Every archive must give its content back and be at most 64 bytes longer; every damaged one must be refused; \
+            damaged payloads given to the methods themselves must end in an error or in other bytes. Ends with status 70 \
+            at the first that does not. All levels and methods take part; slow ones see one input in --sparing.
             """)
 
     @Option(help: "How many inputs.")
     var count = 100_000
 
-    @Option(help: "The level; one method in its place with --method.")
-    var level = "fast"
-
-    @Option(help: "One method for everything.")
-    var method: String?
+    @Option(help: "A level or a method instead of all of them; may be repeated.")
+    var coder: [String] = []
 
     @Option(help: "The longest usual input, in bytes; one in a thousand is a hundred times longer.")
     var longest = 4096
 
-    @Option(help: "Damaged archives for each input.")
+    @Option(help: "Slow coders see one input in so many, cut to a quarter of --longest.")
+    var sparing = 100
+
+    @Option(help: "Damaged archives, and damaged payloads, for each input.")
     var damaged = 2
 
     @Option(help: "The seed.")
     var seed: UInt64 = 1
 
+    @Option(help: "Ends with one input of so many million zeros, and one of so many million random bytes, at fast.")
+    var gigantic = 0
+
     func run() throws {
-        var options = ZipOptions()
-        guard let level = ZipLevel(rawValue: level) else { throw ValidationError("There is no level \(level).") }
-        options.level = level
-        options.method = try method.map { try Spec(parsing: $0) }
-        let context = CodingContext(pool: ThreadPool(), models: .standard)
-        var (content, archives, refused) = (0, 0, 0)
+        let coders = try coder.isEmpty ? ArchiveCoder.all() : coder.map { try ArchiveCoder($0, isSlow: false) }
+        var tallies = [Tally](repeating: Tally(), count: coders.count)
         var progress = PithCore.Progress("Round trips", total: count)
         for index in 0..<count {
             var random = SeededGenerator(seed: seed &+ UInt64(index))
-            let input = Adversary.content(&random, longest: index % 1000 == 999 ? 100 * longest : longest)
-            let archive = try Zip.archive(input, options, context)
-            guard try open(archive, context) == input else { throw fault("does not come back", index) }
-            guard archive.count <= input.count + 64 else {
-                throw fault("is \(archive.count - input.count) longer", index)
-            }
-            for _ in 0..<damaged {
-                let broken = Adversary.damage(archive, &random)
-                if broken == archive { continue }
+            let isLong = index % 1000 == 999
+            let input = Adversary.content(&random, longest: isLong ? 100 * longest : longest)
+            for (place, coder) in coders.enumerated() where !coder.isSlow || (index + place) % sparing == 0 {
+                let content = coder.isSlow ? Array(input.prefix(longest / 4)) : input
                 do {
-                    _ = try open(broken, context)
-                    throw fault("opens though it is damaged", index)
-                } catch let error as PithError where error.kind != .fault { refused += 1 }
+                    try coder.check(content, damaged: damaged, &random, &tallies[place])
+                } catch { throw fault("\(coder.name), input \(index) of seed \(seed): \(error)") }
             }
-            content += input.count
-            archives += archive.count
             progress.update(index + 1)
         }
         progress.finish()
-        print("\(count) inputs, \(ByteCount(content)) in \(ByteCount(archives)); \(refused) damaged archives refused")
+        for (coder, tally) in zip(coders, tallies) { print("\(coder.name): \(tally)") }
+        if gigantic > 0 { try checkGigantic() }
     }
 
-    private func open(_ archive: [UInt8], _ context: CodingContext) throws -> [UInt8] {
+    private func checkGigantic() throws {
+        let fast = try ArchiveCoder("fast", isSlow: false)
+        var random = SeededGenerator(seed: seed)
+        let size = gigantic * 1_000_000
+        var tally = Tally()
+        try fast.check([UInt8](repeating: 0, count: size), damaged: 0, &random, &tally)
+        print("\(gigantic) million zeros: \(tally)")
+        tally = Tally()
+        let noise = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        try fast.check(noise, damaged: 0, &random, &tally)
+        print("\(gigantic) million random bytes: \(tally)")
+    }
+}
+
+private func fault(_ message: String) -> PithError { .fault(message) }
+
+/// What came of the inputs of one coder.
+private struct Tally: CustomStringConvertible {
+    var (inputs, unsuitable, content, archives, refused, payloads) = (0, 0, 0, 0, 0, 0)
+
+    var description: String {
+        var text = "\(inputs) inputs, \(ByteCount(content)) in \(ByteCount(archives))"
+        if unsuitable > 0 { text += "; \(unsuitable) more were not of its kind" }
+        if refused > 0 { text += "; \(refused) damaged archives refused" }
+        if payloads > 0 { text += "; \(payloads) damaged payloads decoded without harm" }
+        return text
+    }
+}
+
+/// A level, or one method, that makes archives.
+private struct ArchiveCoder {
+    let name: String
+    let isSlow: Bool
+    private let options: ZipOptions
+    private let method: (any DataMethod)?
+    private let context = CodingContext(pool: ThreadPool(threads: 1), models: .standard)
+
+    /// All levels, and all methods with the options that change most.
+    static func all() throws -> [ArchiveCoder] {
+        let quick = ["fast", "store", "lean", "floats", "floats:type=F32", "planes", "planes:width=24"]
+        let more = [
+            "mix:content=image24,width=30", "mix:content=audio16,width=4", "mix:model=nano", "table:coder=lz",
+            "lm:symbols=bytes", "llmzip:coder=adaptive", "circuit:adaptive=false",
+        ]
+        let others = ["default", "best"] + DataCatalogue.all.map { $0.identifier }.filter { !quick.contains($0) } + more
+        return try quick.map { try ArchiveCoder($0, isSlow: false) } + others.map { try ArchiveCoder($0, isSlow: true) }
+    }
+
+    init(_ name: String, isSlow: Bool) throws {
+        (self.name, self.isSlow) = (name, isSlow)
+        var options = ZipOptions()
+        if let level = ZipLevel(rawValue: name) {
+            options.level = level
+            method = nil
+        } else {
+            let spec = try Spec(parsing: name)
+            options.method = spec
+            method = try DataCatalogue.method(for: spec)
+        }
+        self.options = options
+    }
+
+    /// Throws unless `input` comes back from its archive, and damage is noticed.
+    func check(
+        _ input: [UInt8], damaged: Int, _ random: inout SeededGenerator, _ tally: inout Tally
+    ) throws {
+        let archive: [UInt8]
+        do { archive = try Zip.archive(input, options, context) } catch let error as PithError
+        where error.kind == .usage && method != nil {
+            tally.unsuitable += 1
+            return
+        }
+        guard try open(archive) == input else { throw fault("does not come back") }
+        guard archive.count <= input.count + 64 else { throw fault("is \(archive.count - input.count) longer") }
+        for _ in 0..<damaged {
+            let broken = Adversary.damage(archive, &random)
+            if broken == archive { continue }
+            do {
+                _ = try open(broken)
+                throw fault("opens though it is damaged")
+            } catch let error as PithError where error.kind != .fault { tally.refused += 1 }
+        }
+        try checkPayloads(of: input, damaged, &random, &tally)
+        tally.inputs += 1
+        tally.content += input.count
+        tally.archives += archive.count
+    }
+
+    /// Without the checksums of an archive the damage reaches the decoders.
+    private func checkPayloads(
+        of input: [UInt8], _ damaged: Int, _ random: inout SeededGenerator, _ tally: inout Tally
+    ) throws {
+        guard let method, damaged > 0 else { return }
+        let payload = try method.encode(input, context)
+        for _ in 0..<damaged where !payload.isEmpty {
+            let broken = Adversary.damage(payload, &random)
+            var output: [UInt8] = []
+            do {
+                try method.decode(CodedPayload(broken), count: input.count, into: &output, context)
+            } catch let error as PithError where error.kind != .fault {}
+            guard output.count <= input.count else { throw fault("gives \(output.count) bytes of \(input.count)") }
+            tally.payloads += 1
+        }
+    }
+
+    private func open(_ archive: [UInt8]) throws -> [UInt8] {
         var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: archive)), context)
         let sink = MemorySink()
         _ = try Unzip.write(&reader, to: sink, salvaging: false)
         return sink.bytes
     }
-
-    private func fault(_ message: String, _ index: Int) -> PithError {
-        .fault("input \(index) of seed \(seed) \(message)")
-    }
 }
 
-/// Content that compressors stumble over, and damage.
-private enum Adversary {
-    static func content(_ random: inout SeededGenerator, longest: Int) -> [UInt8] {
-        let length = Int(random.next() % UInt64(longest + 1))
-        let size = random.next() % 3 == 0 ? length % 16 : length
-        var bytes: [UInt8] = []
-        while bytes.count < size { bytes += piece(&random, size, bytes) }
-        return Array(bytes.prefix(size))
-    }
-
-    private static func piece(_ random: inout SeededGenerator, _ size: Int, _ before: [UInt8]) -> [UInt8] {
-        let length = 1 + Int(random.next() % UInt64(size))
-        func byte() -> UInt8 { UInt8(truncatingIfNeeded: random.next()) }
-        switch random.next() % 12 {
-        case 0: return [UInt8](repeating: byte(), count: length)
-        case 1: return (0..<length).map { _ in byte() }
-        case 2: return (0..<length).map { UInt8(truncatingIfNeeded: $0) }
-        case 3:
-            let period = [byte(), byte(), byte(), byte(), byte()].prefix(1 + Int(random.next() % 5))
-            return (0..<length).map { period[$0 % period.count] }
-        case 4: return (0..<length).map { _ in random.next() % 64 == 0 ? byte() : 0 }
-        case 5:
-            let words = ["the ", "of ", "and ", "model ", "bits,", "\n", "é", "日本", "<p>", "0,1,2\n"]
-            return (0..<length / 4 + 1).flatMap { _ in Array(words[Int(random.next() % 10)].utf8) }
-        case 6:
-            // A copy from before, with an error now and then.
-            guard !before.isEmpty else { return [byte()] }
-            let start = Int(random.next() % UInt64(before.count))
-            return before[start...].prefix(length).map { random.next() % 50 == 0 ? byte() : $0 }
-        case 7:
-            // The beginnings of formats that are looked into, with nonsense behind.
-            let heads: [[UInt8]] = [
-                Array("RIFF\u{10}\u{0}\u{0}\u{0}WAVEfmt ".utf8), Array("BM".utf8), Array("P6 3 5 255\n".utf8),
-                Array("GGUF\u{3}\u{0}\u{0}\u{0}".utf8), [0, 0, 8, 3, 0, 0, 0, 1], [31, 139, 8, 0],
-                [0x50, 0x5A, 0x41, 1],
-                [48, 0, 0, 0, 0, 0, 0, 0] + Array("{\"a\":{\"dtype\":\"BF16\",\"shape\":[1],".utf8),
-            ]
-            return heads[Int(random.next() % 8)] + (0..<length).map { _ in byte() % 4 }
-        case 8: return (0..<length).map { 128 &+ UInt8(truncatingIfNeeded: $0 * $0 / 64) }
-        case 9: return (0..<length).flatMap { ["\($0),\(random.next() % 10),x\n"].flatMap { Array($0.utf8) } }
-        case 10: return (0..<length).map { _ in random.next() % 2 == 0 ? 255 : 0 }
-        default: return (0..<length).flatMap { i in [UInt8(truncatingIfNeeded: i >> 3), 0, 0, 63] }
-        }
-    }
-
-    static func damage(_ archive: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
-        var bytes = archive
-        let place = Int(random.next() % UInt64(bytes.count))
-        switch random.next() % 5 {
-        case 0: bytes[place] ^= 1 << UInt8(random.next() % 8)
-        case 1: bytes = Array(bytes.prefix(place))
-        case 2: bytes.remove(at: place)
-        case 3: bytes.insert(UInt8(truncatingIfNeeded: random.next()), at: place)
-        default: for i in place..<min(bytes.count, place + 9) { bytes[i] = UInt8(truncatingIfNeeded: random.next()) }
-        }
-        return bytes
-    }
-}
