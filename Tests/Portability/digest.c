@@ -1,6 +1,8 @@
 // Prints a digest of what each kernel path of this machine computes. The lines must agree, between paths and between
 // machines: `make portability` compares those of x86-64 with those of arm64 under an emulator.
 #include "CPithKernels.h"
+#include "CPithLeanMixer.h"
+#include "CPithMixKernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +140,52 @@ static void see_rest(const pith_kernels *k, const float *x) {
     free(y);
 }
 
+/// Any 16 bits, and now and then the least and the largest.
+static int16_t next_half(void) {
+    uint32_t bits = next();
+    return (int16_t)(bits % 16 == 0 ? 0x8000 : bits % 16 == 1 ? 0x7FFF : bits >> 8);
+}
+
+/// The mixer of `mix`: predictions and steps of learning in turn.
+static void see_mixing(const pith_mix_kernels *k) {
+    enum { COUNT = 96, SETS = 5, STEPS = 50 };
+    int16_t x[COUNT], weights[SETS * 2 * COUNT], errors[SETS];
+    int64_t rows[SETS];
+    int32_t sums[SETS];
+    for (int i = 0; i < SETS * 2 * COUNT; i++) weights[i] = next_half();
+    for (int s = 0; s < SETS; s++) rows[s] = 2 * COUNT * ((s * 3) % SETS);
+    for (int step = 0; step < STEPS; step++) {
+        for (int i = 0; i < COUNT; i++) x[i] = next_half();
+        for (int s = 0; s < SETS; s++) errors[s] = step % 3 == s % 3 ? 0 : next_half();
+        k->dot(x, COUNT, weights, rows, SETS, sums);
+        see(sums, sizeof sums);
+        k->train(x, COUNT, weights, rows, SETS, errors);
+        see(weights, sizeof weights);
+    }
+}
+
+/// The mixer of `lean`, which must compute what its reference does.
+static void see_lean_mixing(void) {
+    enum { COUNT = 24, STEPS = 50 };
+    int16_t *x = room(COUNT * sizeof(int16_t));
+    int32_t *weights = room(COUNT * sizeof(int32_t)), *plain = room(COUNT * sizeof(int32_t));
+    for (int i = 0; i < COUNT; i++) plain[i] = weights[i] = (int32_t)(next() << 1);
+    for (int step = 0; step < STEPS; step++) {
+        for (int i = 0; i < COUNT; i++) x[i] = next_half();
+        int16_t error = next_half();
+        int32_t sum = pith_lean_dot(x, weights, COUNT);
+        if (sum != pith_lean_dot_plain(x, plain, COUNT)) abort();
+        see(&sum, sizeof sum);
+        pith_lean_train(x, weights, COUNT, error);
+        pith_lean_train_plain(x, plain, COUNT, error);
+        if (memcmp(weights, plain, COUNT * sizeof(int32_t))) abort();
+        see(weights, COUNT * sizeof(int32_t));
+    }
+    free(x);
+    free(weights);
+    free(plain);
+}
+
 int main(void) {
     static const char *names[] = {"baseline", "NEON dot", "AVX2", "AVX-VNNI", "AVX-512", "AVX-512 VNNI", "AVX-512 BF16"};
     for (int path = PITH_PATH_BASELINE; path <= PITH_PATH_AVX512_BF16; path++) {
@@ -153,6 +201,8 @@ int main(void) {
         for (pith_element type = PITH_F32; type <= PITH_BF16; type++)
             for (int64_t size = 20; size <= 64; size += 44) see_attention(k, x, type, size);
         see_rest(k, x);
+        see_mixing(pith_mix_kernels_of((pith_path)path));
+        see_lean_mixing();
         free(x);
         printf("%016llx %s\n", (unsigned long long)digest, names[path]);
     }
