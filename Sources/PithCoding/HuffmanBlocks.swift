@@ -342,9 +342,9 @@ extension HuffmanBlocks {
     ) throws(PithError) {
         if readableEnd - lane.input >= 32 && writableEnd - lane.outputEnd >= 8 && lane.outputEnd > lane.output {
             finishByLooks(&lane, table, readableEnd: readableEnd)
-        } else {
-            finishBySymbols(&lane, table, readableEnd: readableEnd)
         }
+        // Looks stop where the block ends, be it that the streams behind this one are short.
+        finishBySymbols(&lane, table, readableEnd: readableEnd)
         guard lane.output == lane.outputEnd, (lane.input - lane.inputEnd) * 8 + Int(lane.taken) <= 0 else {
             throw .truncated(at: 0)
         }

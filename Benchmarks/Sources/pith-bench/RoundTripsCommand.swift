@@ -122,8 +122,8 @@ private struct ArchiveCoder {
         _ input: [UInt8], damaged: Int, _ random: inout SeededGenerator, _ tally: inout Tally
     ) throws {
         let archive: [UInt8]
-        do { archive = try Zip.archive(input, options, context) } catch let error as PithError
-        where error.kind == .usage && method != nil {
+        do throws(PithError) { archive = try Zip.archive(input, options, context) } catch {
+            guard error.kind == .usage, method != nil else { throw error }
             tally.unsuitable += 1
             return
         }
@@ -132,10 +132,13 @@ private struct ArchiveCoder {
         for _ in 0..<damaged {
             let broken = Adversary.damage(archive, &random)
             if broken == archive { continue }
-            do {
+            do throws(PithError) {
                 _ = try open(broken)
                 throw fault("opens though it is damaged")
-            } catch let error as PithError where error.kind != .fault { tally.refused += 1 }
+            } catch {
+                guard error.kind != .fault else { throw error }
+                tally.refused += 1
+            }
         }
         try checkPayloads(of: input, damaged, &random, &tally)
         tally.inputs += 1
@@ -152,15 +155,15 @@ private struct ArchiveCoder {
         for _ in 0..<damaged where !payload.isEmpty {
             let broken = Adversary.damage(payload, &random)
             var output: [UInt8] = []
-            do {
+            do throws(PithError) {
                 try method.decode(CodedPayload(broken), count: input.count, into: &output, context)
-            } catch let error as PithError where error.kind != .fault {}
+            } catch { guard error.kind != .fault else { throw error } }
             guard output.count <= input.count else { throw fault("gives \(output.count) bytes of \(input.count)") }
             tally.payloads += 1
         }
     }
 
-    private func open(_ archive: [UInt8]) throws -> [UInt8] {
+    private func open(_ archive: [UInt8]) throws(PithError) -> [UInt8] {
         var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: archive)), context)
         let sink = MemorySink()
         _ = try Unzip.write(&reader, to: sink, salvaging: false)
