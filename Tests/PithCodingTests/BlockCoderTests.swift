@@ -66,6 +66,20 @@ struct BlockCoder: Sendable, CustomTestStringConvertible {
 
 @Suite("Coders of blocks of bytes")
 struct BlockCoderTests {
+    @Test("blocks of uneven parts come back", arguments: BlockCoder.all)
+    func unevenParts(coder: BlockCoder) throws {
+        // Streams of a block then end at places far apart.
+        var random = SeededGenerator(seed: 3)
+        for length in 8..<200 {
+            let bytes = (0..<4).flatMap { _ -> [UInt8] in
+                let commonness = random.next() % 6
+                return (0..<length).map { _ in UInt8(min(12, random.next().trailingZeroBitCount << commonness)) }
+            }
+            guard let block = coder.encode(bytes) else { continue }
+            #expect(try coder.decode(block, bytes) == bytes, "\(length)")
+        }
+    }
+
     @Test("blocks come back, and take what they should", arguments: BlockCoder.all)
     func roundTrips(coder: BlockCoder) throws {
         for (name, bytes) in Samples.all {
