@@ -34,6 +34,7 @@ func tests(of name: String, _ dependencies: [String] = []) -> Target {
 // decides what to compile again.
 let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
+let rooms = models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining"]
 
 var targets: [Target] = [
     // Ground: errors, units, specs, threads, files; tensors and the kernels below them; entropy coding.
@@ -62,14 +63,12 @@ var targets: [Target] = [
         name: "PithBuiltIn", path: "Models", exclude: ["recipe"],
         resources: [.copy("nano"), .copy("primer"), .copy("text")],
         swiftSettings: swiftSettings),
-    room(
-        "Pith", models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining", "PithBuiltIn"]),
+    room("Pith", rooms + ["PithBuiltIn"]),
     .executableTarget(
         name: "pith-cli",
-        dependencies: (models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining", "Pith"]).map
-        {
-            .init(stringLiteral: $0)
-        } + [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+        dependencies: (rooms + ["Pith"]).map { .init(stringLiteral: $0) } + [
+            .product(name: "ArgumentParser", package: "swift-argument-parser")
+        ],
         swiftSettings: swiftSettings),
 
     .target(

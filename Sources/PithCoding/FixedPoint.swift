@@ -53,6 +53,11 @@ public enum FixedPoint {
         return result
     }
 
+    /// The bits that something of probability `share` / 2^`totalBits`, which is not 0, ideally takes. For figures alone.
+    public static func idealBits(of share: UInt64, totalBits: Int = 16) -> Double {
+        Double(totalBits) - Double(log2(share)) / Double(1 << fractionBits)
+    }
+
     /// The largest whole number whose square is not above `x`.
     private static func squareRoot(_ x: UInt128) -> UInt64 {
         var result: UInt128 = 0

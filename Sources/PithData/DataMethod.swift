@@ -44,6 +44,11 @@ extension DataMethod {
 
     /// That of the language model.
     public func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {
+        try modelFingerprint(context)
+    }
+
+    /// The fingerprint of the language model, if the method needs one.
+    func modelFingerprint(_ context: CodingContext) throws(PithError) -> UInt64? {
         try modelName.map { (name) throws(PithError) in
             try context.models.open(name, pool: context.pool).fingerprint
         }

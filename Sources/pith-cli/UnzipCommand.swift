@@ -49,39 +49,30 @@ struct UnzipCommand: ParsableCommand {
 
     func run() throws {
         removeUnfinishedFilesOnInterrupt()
-        let source: ArchiveSource
-        var total = 0
-        if archive == "-" {
-            source = ArchiveSource(FileHandle.standardInput)
-        } else {
-            let region = try MappedFile.open(archive)
-            source = ArchiveSource(region, name: archive)
-            if !list { total = try contentCount(region) }
-        }
-        let meter = total > 0 ? ProgressMeter("Opening", total: total, quiet: shared.quiet) : nil
+        let isPipe = archive == "-"
+        let source =
+            isPipe
+            ? ArchiveSource(FileHandle.standardInput) : ArchiveSource(try MappedFile.open(archive), name: archive)
+        let meter = ProgressMeter()
         let context = CodingContext(
             pool: shared.pool, models: .standard(override: model),
             base: try base.map { (path) throws(PithError) in try MappedFile.open(path) }
-        ) { meter?.advance($0) }
+        ) { meter.advance($0) }
         var reader = try ArchiveReader(source, context, memoryLimit: memoryLimit.value)
         if list { return try printList(&reader) }
+        // How much there is can be seen beforehand, but not in a pipe, nor if the archive is damaged.
+        var ahead = reader
+        if !isPipe, let segments = try? ahead.describe() {
+            meter.begin("Opening", total: segments.reduce(0) { $0 + $1.count }, quiet: shared.quiet)
+        }
         if test {
             try Unzip.test(&reader)
-            meter?.finish()
+            meter.finish()
             return json ? printJSON(["ok": .bool(true)]) : print("\(archive): all is well")
         }
         let losses = try reader.directory == nil ? openFile(&reader) : openFolder(&reader)
-        meter?.finish()
+        meter.finish()
         guard losses.isEmpty else { throw try failure(losses) }
-    }
-
-    /// The bytes that an archive says it holds, for the progress; zero if that is damaged.
-    private func contentCount(_ region: ByteRegion) throws -> Int {
-        let context = CodingContext(pool: shared.pool, models: .standard(override: model))
-        guard var reader = try? ArchiveReader(ArchiveSource(region), context),
-            let segments = try? reader.describe()
-        else { return 0 }
-        return segments.reduce(0) { $0 + $1.count }
     }
 
     // MARK: Opening

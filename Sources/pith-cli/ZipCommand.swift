@@ -116,12 +116,12 @@ struct ZipCommand: ParsableCommand {
 
     private func zipFiles(to target: String?, _ options: ZipOptions) throws -> Result {
         let input = try ArchiveInput(paths: inputs)
-        let meter = ProgressMeter("Compressing", total: input.count, quiet: shared.quiet)
+        let meter = ProgressMeter()
+        meter.begin("Compressing", total: input.count, quiet: shared.quiet)
         let context = try codingContext(meter)
         let start = ContinuousClock.now
-        var segments: [SegmentSummary] = []
         var sink = try CountingSink(target)
-        segments = try Zip.write(input, to: sink, options, context)
+        var segments = try Zip.write(input, to: sink, options, context)
         if !Zip.fits(sink.count, input), target != nil {
             sink = try CountingSink(target)
             segments = try Zip.writeStored(input, to: sink, context)

@@ -44,6 +44,21 @@ struct ArchiveTests {
         }
     }
 
+    @Test(arguments: ["lean", "floats:type=F64", "planes:width=4096"])
+    func longRunsComeBack(method: String) throws {
+        // They may take a millionth of their size and less.
+        let bytes = [UInt8](repeating: 0, count: 33_000_000)
+        var options = ZipOptions()
+        options.method = try Spec(parsing: method)
+        let archive = try Zip.archive(bytes, options, Self.context)
+        #expect(archive.count < 100_000)
+        #expect(try Self.open(archive) == bytes)
+    }
+
+    @Test func memoryThatIsNotThereIsAnError() {
+        #expect(throws: PithError.self) { try ZeroedMemory(byteCount: 1 << 60) }
+    }
+
     @Test func textGetsSmaller() throws {
         #expect(try Self.archive(Self.text(20_000)).count < 8000)
     }

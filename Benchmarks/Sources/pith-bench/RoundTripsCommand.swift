@@ -99,7 +99,8 @@ private struct ArchiveCoder {
             "mix:content=image24,width=30", "mix:content=audio16,width=4", "mix:model=nano", "table:coder=lz",
             "lm:symbols=bytes", "llmzip:coder=adaptive", "circuit:adaptive=false",
         ]
-        let others = ["default", "best"] + DataCatalogue.all.map { $0.identifier }.filter { !quick.contains($0) } + more
+        let others =
+            ["default", "best"] + DataCatalogue.all.map { $0.identifier }.filter { !quick.contains($0) } + more
         return try quick.map { try ArchiveCoder($0, isSlow: false) } + others.map { try ArchiveCoder($0, isSlow: true) }
     }
 
@@ -150,7 +151,7 @@ private struct ArchiveCoder {
     private func checkPayloads(
         of input: [UInt8], _ damaged: Int, _ random: inout SeededGenerator, _ tally: inout Tally
     ) throws {
-        guard let method, damaged > 0 else { return }
+        guard let method, damaged > 0, !input.isEmpty else { return }
         let payload = try method.encode(input, context)
         for _ in 0..<damaged where !payload.isEmpty {
             let broken = Adversary.damage(payload, &random)
@@ -170,4 +171,3 @@ private struct ArchiveCoder {
         return sink.bytes
     }
 }
-

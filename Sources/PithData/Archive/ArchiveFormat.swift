@@ -12,8 +12,10 @@ enum ArchiveFormat {
     static let frameSize = 1 << 15
     /// No spec is longer.
     static let longestSpec = 1024
-    /// The most bytes of content that one byte of payload may claim to hold: arithmetic coding of a sure bit costs
-    /// 2⁻¹⁶ of a byte at least.
+    /// So many bytes of content may be claimed by any payload, for runs of one byte may take nearly nothing: more than
+    /// writers put into a segment.
+    static let largestSparseSegment = 1 << 26
+    /// Beyond that, the most bytes of content that one byte of payload may claim to hold.
     static let largestExpansion = 1 << 17
 
     /// What stands at the beginning of a segment.
@@ -82,7 +84,10 @@ struct SegmentHeader: Equatable {
             hash = try header.word()
             let check = header.read.withUnsafeBytes { ArchiveFormat.check($0) }
             guard try header.bytes(4) == check.bytes else { throw .invalidStream("the head of a segment is damaged") }
-            guard (count - 1) / ArchiveFormat.largestExpansion <= payloadCount + 16 else {
+            guard
+                count <= ArchiveFormat.largestSparseSegment
+                    || (count - 1) / ArchiveFormat.largestExpansion <= payloadCount + 16
+            else {
                 throw .invalidStream("a segment of \(payloadCount) bytes claims to hold \(count)")
             }
             source = header.source

@@ -29,9 +29,7 @@ struct LeanTracingEncoder: LeanBitCoder {
     var bits = 0.0
 
     /// Bits that a bit of probability p costs, by p / 16 of 2¹².
-    private static let costs: [Double] = (0..<4096).map { p in
-        16 - Double(FixedPoint.log2(UInt64(16 * p + 8))) / 65536
-    }
+    private static let costs: [Double] = (0..<4096).map { FixedPoint.idealBits(of: 16 * $0 + 8) }
 
     @inline(__always)
     mutating func code(_ bit: Int, probability: UInt32) -> Int {
@@ -46,8 +44,8 @@ struct LeanCoder<Bits: LeanBitCoder> {
     /// Where bits go to or come from.
     var bits: Bits
 
-    init(_ profile: LeanProfile, _ bits: Bits) {
-        predictor = LeanPredictor(profile)
+    init(_ profile: LeanProfile, _ bits: Bits) throws(PithError) {
+        predictor = try LeanPredictor(profile)
         self.bits = bits
     }
 

@@ -1,4 +1,5 @@
 import CPithKernels
+import PithCore
 
 /// The predictor that coder and decoder share: it says how likely the next bit is a one, then learns the bit.
 ///
@@ -69,9 +70,9 @@ struct LeanPredictor {
     static func memory(_ profile: LeanProfile) -> Int { Sizes(profile).byteCount }
 
     /// A predictor that knows nothing yet.
-    init(_ profile: LeanProfile) {
+    init(_ profile: LeanProfile) throws(PithError) {
         let sizes = Sizes(profile)
-        arena = LeanArena(byteCount: sizes.byteCount)
+        arena = try LeanArena(byteCount: sizes.byteCount)
         slots = LeanSlots(bits: sizes.slotBits, arena: arena)
         window = LeanWindow(bits: sizes.windowBits, arena: arena)
         tables = LeanTables.copy(into: arena)

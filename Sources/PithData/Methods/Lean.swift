@@ -15,19 +15,21 @@ struct Lean: DataMethod {
     /// Bytes between reports of progress.
     private static let reportSize = 1 << 16
 
-    func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {
+    func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
         guard !input.isEmpty else { return [] }
         let profile = LeanProfile(of: input)
-        let coded = context.trace.map { code(input, profile, context, tracedBy: $0) } ?? code(input, profile, context)
-        return profile.header + coded
+        guard let trace = context.trace else { return profile.header + (try code(input, profile, context)) }
+        return profile.header + (try code(input, profile, context, tracedBy: trace))
     }
 
-    private func code(_ input: [UInt8], _ profile: LeanProfile, _ context: CodingContext) -> [UInt8] {
-        var coder = LeanCoder(profile, RangeEncoder())
+    private func code(
+        _ input: [UInt8], _ profile: LeanProfile, _ context: CodingContext
+    ) throws(PithError) -> [UInt8] {
+        var coder = try LeanCoder(profile, RangeEncoder())
         defer { withExtendedLifetime(coder) {} }  // its pointers do not keep its memory
         for start in stride(from: 0, to: input.count, by: Self.reportSize) {
             let end = min(start + Self.reportSize, input.count)
-            for offset in start..<end { _ = try? coder.code(input[offset]) }
+            for offset in start..<end { _ = try coder.code(input[offset]) }
             context.advance(end - start)
         }
         return coder.bits.finish()
@@ -35,12 +37,12 @@ struct Lean: DataMethod {
 
     private func code(
         _ input: [UInt8], _ profile: LeanProfile, _ context: CodingContext, tracedBy trace: CodingTrace
-    ) -> [UInt8] {
-        var coder = LeanCoder(profile, LeanTracingEncoder())
+    ) throws(PithError) -> [UInt8] {
+        var coder = try LeanCoder(profile, LeanTracingEncoder())
         defer { withExtendedLifetime(coder) {} }
         for start in stride(from: 0, to: input.count, by: trace.regionSize) {
             let end = min(start + trace.regionSize, input.count)
-            for offset in start..<end { _ = try? coder.code(input[offset]) }
+            for offset in start..<end { _ = try coder.code(input[offset]) }
             trace.add(bits: coder.bits.bits, at: start)
             coder.bits.bits = 0
             context.advance(end - start)
@@ -61,7 +63,7 @@ struct Lean: DataMethod {
             throw .invalidStream("the header of 'lean' is none")
         }
         let bits = try RangeDecoder(region[LeanProfile.headerSize..<region.count], isCut: payload.isCut)
-        var coder = LeanCoder(profile, bits)
+        var coder = try LeanCoder(profile, bits)
         defer { withExtendedLifetime(coder) {} }
         for start in stride(from: 0, to: count, by: Self.reportSize) {
             let end = min(start + Self.reportSize, count)

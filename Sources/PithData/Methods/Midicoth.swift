@@ -49,7 +49,7 @@ struct Midicoth: DataMethod {
                 let probability = model.probability(at: node)
                 encoder.encode(bit, probability: probability)
                 if context.trace != nil {
-                    bits += 16 - Double(FixedPoint.log2(UInt64(bit ? probability : 65536 - probability))) / 65536
+                    bits += FixedPoint.idealBits(of: UInt64(bit ? probability : 65536 - probability))
                 }
                 model.learn(bit)
                 node = 2 * node + (bit ? 1 : 0)

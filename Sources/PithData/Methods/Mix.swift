@@ -43,10 +43,7 @@ struct Mix: DataMethod {
 
     /// That of the language model and of the primer.
     func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {
-        let primer = try primerText(context)
-        let model = try modelName.map { (name) throws(PithError) in
-            try context.models.open(name, pool: context.pool).fingerprint
-        }
+        let (primer, model) = (try primerText(context), try modelFingerprint(context))
         return primer.isEmpty ? model : (model ?? 0) ^ XXHash64.hash(primer)
     }
 

@@ -50,7 +50,7 @@ struct StateSMix: DataMethod {
             table.encode(Int(byte), to: &encoder)
             if let trace = context.trace {
                 let share = UInt64(table.share(of: Int(byte)).frequency)
-                trace.add(bits: Double(table.totalBits) - Double(FixedPoint.log2(share)) / 65536, at: offset)
+                trace.add(bits: FixedPoint.idealBits(of: share, totalBits: Int(table.totalBits)), at: offset)
             }
             model.update(byte)
             if offset & 1023 == 1023 { context.advance(1024) }

@@ -1,32 +1,39 @@
-import CPithKernels
+import PithCore
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
-/// Owns the tables of an engine: plain memory, zero at first, so that tables which are never touched cost nothing.
+/// Owns the tables of an engine: zeros, so that tables which are never touched cost nothing.
 final class Arena {
-    private var blocks: [UnsafeMutableRawPointer] = []
+    private var blocks: [ZeroedMemory] = []
+    private var next: UnsafeMutableRawPointer
+    private var left: Int
+
+    /// Blocks that are added when the first is full.
+    private static let furtherBlock = 64 << 20
+
+    /// An arena for about `byteCount` bytes; throws if there is no room for so many.
+    init(expecting byteCount: Int) throws(PithError) {
+        let block = try ZeroedMemory(byteCount: byteCount)
+        (blocks, next, left) = ([block], block.start, byteCount)
+    }
 
     /// Zeros for `count` values, at the beginning of a cache line.
     func allocate<Element: BitwiseCopyable>(_ count: Int, of type: Element.Type = Element.self)
         -> UnsafeMutablePointer<Element>
     {
-        let bytes = max(1, count) * MemoryLayout<Element>.stride
-        let line = 64
-        let isLarge = bytes >= 4 * Self.pageSize
-        let alignment = isLarge ? Self.pageSize : line
-        guard let block = calloc(bytes + alignment, 1) else { fatalError("no memory for \(bytes) bytes") }
-        blocks.append(block)
-        let start = UnsafeMutableRawPointer(bitPattern: (Int(bitPattern: block) + alignment - 1) & -alignment)!
-        #if os(Linux)
-            // Hashed tables are read all over: small pages would cost a walk of the page table for each read.
-            if isLarge { madvise(start, bytes, 14) }  // MADV_HUGEPAGE
-        #endif
+        let bytes = (max(1, count) * MemoryLayout<Element>.stride + 63) & ~63
+        let isLarge = bytes >= 4 * ZeroedMemory.largePage
+        func gap() -> Int { isLarge ? -Int(bitPattern: next) & (ZeroedMemory.largePage - 1) : 0 }
+        if gap() + bytes > left {
+            let size = max(Self.furtherBlock, bytes + ZeroedMemory.largePage)
+            // What goes beyond the estimate is little.
+            guard let block = try? ZeroedMemory(byteCount: size) else {
+                preconditionFailure("no memory for \(size) bytes")
+            }
+            blocks.append(block)
+            (next, left) = (block.start, size)
+        }
+        let start = next + gap()
+        (next, left) = (start + bytes, left - gap() - bytes)
+        if isLarge { ZeroedMemory.preferLargePages(start, bytes) }
         return start.bindMemory(to: Element.self, capacity: count)
     }
 
@@ -36,9 +43,4 @@ final class Arena {
         for (index, value) in values.enumerated() { result[index] = value }
         return result
     }
-
-    deinit { for block in blocks { free(block) } }
-
-    // Of the large pages of x86-64.
-    private static let pageSize = 1 << 21
 }

@@ -9,15 +9,10 @@ package enum MixCoder {
     // How many bytes pass between calls of `advance`.
     private static let reportStep = 1 << 14
 
-    /// A predictor for `count` bytes that has learnt the end of the primer: not much more than it will code.
-    private static func predictor<External: ExternalPredictor>(
-        _ settings: MixSettings, count: Int, _ external: consuming External, _ primer: [UInt8], _ arena: Arena
-    ) throws(PithError) -> MixPredictor<External> {
+    /// The end of the primer that is learnt before `count` bytes: not much more than they are.
+    private static func learnt(_ primer: [UInt8], _ settings: MixSettings, count: Int) -> ArraySlice<UInt8> {
         let limit = min(settings.effort.primerLimit, primer.count, 16 * min(count, primer.count))
-        let learnt = settings.content == .text ? primer[(primer.count - limit)...] : []
-        var predictor = MixPredictor(settings, count: count + learnt.count, external, arena)
-        try predictor.prime(learnt)
-        return predictor
+        return settings.content == .text ? primer[(primer.count - limit)...] : []
     }
 
     /// Codes `input`; text as what comes behind `primer`.
@@ -25,9 +20,12 @@ package enum MixCoder {
         _ input: [UInt8], _ settings: MixSettings, _ external: consuming External, primer: [UInt8] = [],
         _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
-        let arena = Arena()
+        let learnt = learnt(primer, settings, count: input.count)
+        let size = input.count + learnt.count
+        let arena = try Arena(expecting: MixSize(settings, count: size).memory)
         defer { withExtendedLifetime(arena) {} }
-        var predictor = try predictor(settings, count: input.count, external, primer, arena)
+        var predictor = MixPredictor(settings, count: size, external, arena)
+        try predictor.prime(learnt)
         if let trace = context.trace { predictor.begin(trace, arena) }
         var encoder = RangeEncoder()
         for (index, byte) in input.enumerated() {
@@ -60,9 +58,12 @@ package enum MixCoder {
         let (settings, start) = try readHeader(payload.region)
         let stream = payload.region.withBytes { ByteRegion(copying: Array($0.dropFirst(start))) }
         var decoder = try RangeDecoder(stream, isCut: payload.isCut)
-        let arena = Arena()
+        let learnt = learnt(primer, settings, count: count)
+        let size = count + learnt.count
+        let arena = try Arena(expecting: MixSize(settings, count: size).memory)
         defer { withExtendedLifetime(arena) {} }
-        var predictor = try predictor(settings, count: count, external, primer, arena)
+        var predictor = MixPredictor(settings, count: size, external, arena)
+        try predictor.prime(learnt)
         for index in 0..<count {
             var isWhole = false
             while !isWhole {

@@ -31,9 +31,7 @@ struct MixTrace {
         }
         probabilities = families.map { _ in 32768 }
         modelBits = families.map { _ in 0 }
-        costs = (0...1 << Self.costBits).map {
-            Double(Self.costBits) - Double(FixedPoint.log2(UInt64(max(1, 16 * $0)))) / 65536 + 4
-        }
+        costs = (0...1 << Self.costBits).map { FixedPoint.idealBits(of: UInt64(max(1, 16 * $0))) }
     }
 
     /// Notes the inputs of the next bit.

@@ -8,9 +8,7 @@ struct CellText {
     let terminator: UInt8
 
     private var history: [UInt8] = []
-    /// Hashed contexts and the bits so far, [2^bits].
-    private var slots: [AdaptiveBit]
-    private let shift: UInt64
+    private var contexts: HashedContexts
     /// Where the last four bytes stood last, and where their repetition would go on; 0 is nowhere.
     private var places: [Int32]
     private var match = 0
@@ -20,16 +18,14 @@ struct CellText {
     private var refinement = AdaptiveProbabilityMap(contexts: 256)
     private var word: UInt64 = 0
 
-    private static let orders = 7
-
     /// A model for about `count` bytes.
     init(terminator: UInt8, expecting count: Int) {
         self.terminator = terminator
         let bits = min(max(12, Int.bitWidth - (count * 16).leadingZeroBitCount), 22)
-        slots = [AdaptiveBit](repeating: AdaptiveBit(), count: 1 << bits)
-        shift = UInt64(64 - bits)
+        let usual = AdaptiveBit.defaultLimit
+        contexts = HashedContexts(bits: bits, limits: (usual, usual, 127, 127, 127, 127, 127))
         places = [Int32](repeating: 0, count: 1 << max(8, bits - 4))
-        mixer = LogisticMixer(inputs: Self.orders + 1, sets: 256, weight: 1 << 14, rate: 6)
+        mixer = LogisticMixer(inputs: HashedContexts.count + 1, sets: 256, weight: 1 << 14, rate: 6)
     }
 
     /// Codes a cell of `column`; `budget` is how many bytes more there may be.
@@ -55,7 +51,7 @@ struct CellText {
         var recent: UInt64 = 0
         for byte in history.suffix(8) { recent = recent << 8 | UInt64(byte) }
         let columnMark = UInt64(column &+ 1) &* 0x9E37_79B9
-        let contexts = (
+        let hashes = (
             columnMark &+ UInt64(min(position, 12)), hash(1, recent & 0xFF &+ columnMark << 16),
             hash(2, recent & 0xFFFF &+ columnMark << 20), hash(3, recent & 0xFF_FFFF), hash(4, recent & 0xFFFF_FFFF),
             hash(5, recent & 0xFF_FFFF_FFFF), hash(6, word &+ columnMark)
@@ -64,34 +60,19 @@ struct CellText {
         let expected = match > 0 ? Int(history[match]) | 256 : 0
         for bitPlace in (0..<8).reversed() {
             let bit = byte >> UInt8(bitPlace) & 1 == 1
-            let mark = UInt64(node) &* 0x2545_F491_4F6C_DD1D
-            let slot = (
-                place(contexts.0, mark), place(contexts.1, mark), place(contexts.2, mark), place(contexts.3, mark),
-                place(contexts.4, mark), place(contexts.5, mark), place(contexts.6, mark)
-            )
+            let places = contexts.places(of: hashes, node: node)
             let agrees = expected != 0 && expected >> (bitPlace + 1) == node
             let expectedBit = expected >> bitPlace & 1 == 1
             let matchSlot = min(matchLength, 15) + (expectedBit ? 16 : 0)
-            mixer.setInput(0, stretched: Logistic.stretch(slots[slot.0].probability))
-            mixer.setInput(1, stretched: Logistic.stretch(slots[slot.1].probability))
-            mixer.setInput(2, stretched: Logistic.stretch(slots[slot.2].probability))
-            mixer.setInput(3, stretched: Logistic.stretch(slots[slot.3].probability))
-            mixer.setInput(4, stretched: Logistic.stretch(slots[slot.4].probability))
-            mixer.setInput(5, stretched: Logistic.stretch(slots[slot.5].probability))
-            mixer.setInput(6, stretched: Logistic.stretch(slots[slot.6].probability))
-            mixer.setInput(7, stretched: agrees ? Logistic.stretch(matchModel[matchSlot].probability) : 0)
+            contexts.predict(places, into: &mixer)
+            mixer.setInput(
+                HashedContexts.count, stretched: agrees ? Logistic.stretch(matchModel[matchSlot].probability) : 0)
             let stretched = mixer.mix(set: agrees ? 1 + min(matchLength, 15) : 0)
             let refined = refinement.refine(stretched: stretched, context: node)
             let coded = try port.code(bit, probability: min(max((Logistic.squash(stretched) + refined) / 2, 1), 65535))
             mixer.update(coded)
             refinement.update(coded)
-            slots[slot.0].update(coded)
-            slots[slot.1].update(coded)
-            slots[slot.2].update(coded, limit: 127)
-            slots[slot.3].update(coded, limit: 127)
-            slots[slot.4].update(coded, limit: 127)
-            slots[slot.5].update(coded, limit: 127)
-            slots[slot.6].update(coded, limit: 127)
+            contexts.update(places, coded)
             if agrees { matchModel[matchSlot].update(coded) }
             node = node << 1 | (coded ? 1 : 0)
         }
@@ -117,16 +98,4 @@ struct CellText {
         if match == 0 { match = Int(places[slot]) }
         places[slot] = Int32(truncatingIfNeeded: history.count)
     }
-
-    @inline(__always)
-    private func place(_ context: UInt64, _ mark: UInt64) -> Int {
-        Int(truncatingIfNeeded: ((context ^ mark) &* 0x9E37_79B9_7F4A_7C15) >> shift)
-    }
-}
-
-/// Two numbers as one that looks random.
-@inline(__always)
-func hash(_ a: UInt64, _ b: UInt64) -> UInt64 {
-    let mixed = (a &+ 0x632B_E59B_D9B4_E019) &* 0xFF51_AFD7_ED55_8CCD ^ b &* 0xC4CE_B9FE_1A85_EC53
-    return (mixed ^ mixed >> 29) &* 0x9E37_79B9_7F4A_7C15
 }

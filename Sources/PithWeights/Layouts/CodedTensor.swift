@@ -173,9 +173,7 @@ private struct CodePlanes {
     func joined(_ region: ByteRegion) -> [UInt8] {
         converted(region, from: planeBytes, to: joinedBytes) { source, target in
             forEachField { joined, joinedShift, plane, planeShift, mask in
-                let field = source.load(fromByteOffset: plane, as: UInt64.self) &>> planeShift & mask
-                let word = target.load(fromByteOffset: joined, as: UInt64.self) | field &<< joinedShift
-                target.storeBytes(of: word, toByteOffset: joined, as: UInt64.self)
+                Self.copy(mask, source + plane, planeShift, to: target + joined, joinedShift)
             }
         }
     }
@@ -184,11 +182,19 @@ private struct CodePlanes {
     func split(_ region: ByteRegion) -> [UInt8] {
         converted(region, from: joinedBytes, to: planeBytes) { source, target in
             forEachField { joined, joinedShift, plane, planeShift, mask in
-                let field = source.load(fromByteOffset: joined, as: UInt64.self) &>> joinedShift & mask
-                let word = target.load(fromByteOffset: plane, as: UInt64.self) | field &<< planeShift
-                target.storeBytes(of: word, toByteOffset: plane, as: UInt64.self)
+                Self.copy(mask, source + joined, joinedShift, to: target + plane, planeShift)
             }
         }
+    }
+
+    /// Puts the bits of `mask` that stand at `shift` of a word into zeros at `newShift` of another.
+    @inline(__always)
+    private static func copy(
+        _ mask: UInt64, _ source: UnsafeRawPointer, _ shift: UInt64, to target: UnsafeMutableRawPointer,
+        _ newShift: UInt64
+    ) {
+        let field = source.load(as: UInt64.self) &>> shift & mask
+        target.storeBytes(of: target.load(as: UInt64.self) | field &<< newShift, as: UInt64.self)
     }
 
     /// All units of a region, each made by `body` of a copy of its bytes and of zeros.
