@@ -17,6 +17,8 @@ enum ArchiveFormat {
     static let largestSparseSegment = 1 << 26
     /// Beyond that, the most bytes of content that one byte of payload may claim to hold.
     static let largestExpansion = 1 << 17
+    /// The most bytes of content of a coded segment: what methods say of their memory stays a number.
+    static let largestSegment = 1 << 40
 
     /// What stands at the beginning of a segment.
     enum Tag {
@@ -89,6 +91,9 @@ struct SegmentHeader: Equatable {
                     || (count - 1) / ArchiveFormat.largestExpansion <= payloadCount + 16
             else {
                 throw .invalidStream("a segment of \(payloadCount) bytes claims to hold \(count)")
+            }
+            guard count <= ArchiveFormat.largestSegment || spec == Stored.identifier else {
+                throw .invalidStream("a coded segment claims to hold \(count) bytes")
             }
             source = header.source
         } catch { throw error.within("byte \(place)") }
