@@ -10,12 +10,15 @@ import PithTensor
 package struct LanguageModelPredictor: ExternalPredictor {
     private let ordered: OrderedSymbols
     private let source: any TokenSource
+    // The text that is learnt before the first token, while it is.
+    private var primer: CutText?
+    private let alphabet: TokenAlphabet
     private var distribution: TokenDistribution
 
     // The places of the tokens that begin with what is known of the token; none behind the last one.
     private var places: Range<Int> = 0..<0
     /// Whole bytes known of the token.
-    private var depth = 0
+    package private(set) var depth = 0
     /// The known bits of the next byte behind a one.
     private var bits = 1
     /// Where the tokens begin whose next bit is one.
@@ -27,7 +30,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
     package init(encoding input: [UInt8], with coding: CodingModel, window: Int = 1024) throws(PithError) {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
-        let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
+        let window = try ContextWindow(length: window, overlap: 0.25, of: coding.model)
         try self.init(alphabet, ordered, KnownTokens(input, alphabet, ordered, coding.model, window))
     }
 
@@ -35,20 +38,29 @@ package struct LanguageModelPredictor: ExternalPredictor {
     package init(decodingWith coding: CodingModel, window: Int = 1024) throws(PithError) {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
-        let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
+        let window = try ContextWindow(length: window, overlap: 0.25, of: coding.model)
         try self.init(alphabet, ordered, UnknownTokens(alphabet, ordered, coding.model, window))
     }
 
     private init(
         _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ source: any TokenSource
     ) throws(PithError) {
-        (self.ordered, self.source) = (ordered, source)
+        (self.alphabet, self.ordered, self.source) = (alphabet, ordered, source)
         distribution = TokenDistribution(placeCount: ordered.symbols.count, vocabularySize: alphabet.vocabularySize)
+    }
+
+    package mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
+        primer = CutText(Array(bytes), alphabet, ordered)
+        try beginToken(after: nil)
+    }
+
+    package mutating func begin() throws(PithError) {
+        primer = nil
         try beginToken(after: nil)
     }
 
     private mutating func beginToken(after last: Int?) throws(PithError) {
-        let isThere = try source.advance(after: last, &distribution)
+        let isThere = if primer == nil { try source.advance(after: last, &distribution) } else { primer!.advance() }
         places = 0..<(isThere ? ordered.symbols.count : 0)
         (depth, bits, mayEnd) = (0, 1, false)
     }
@@ -62,7 +74,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
             let known = bits << 1 | 1
             let bound = known << (known.leadingZeroBitCount - (Int.bitWidth - 9)) & 255
             middle = ordered.split(places, depth: depth, bound: bound)
-            return prediction(of: middle..<places.upperBound)
+            return primer == nil ? prediction(of: middle..<places.upperBound) : .none
         }
     }
 
@@ -80,11 +92,19 @@ package struct LanguageModelPredictor: ExternalPredictor {
 
     // MARK: Flags
 
+    package var isFlagDue: Bool { mayEnd }
+
     package var flag: ExternalPrediction {
-        mayEnd ? prediction(of: places.lowerBound..<places.lowerBound + 1) : .none
+        mayEnd && primer == nil ? prediction(of: places.lowerBound..<places.lowerBound + 1) : .none
     }
 
-    package var flagToEncode: Bool { source.byteCount == depth }
+    package func goesOn(with byte: UInt8) -> Bool {
+        let longer = places.lowerBound + 1..<places.upperBound
+        let place = ordered.split(longer, depth: depth, bound: Int(byte))
+        return place < longer.upperBound && ordered.byte(place, at: depth) == byte
+    }
+
+    package var flagToEncode: Bool { (primer?.byteCount ?? source.byteCount) == depth }
 
     package mutating func updateFlag(_ bit: Bool) throws(PithError) {
         if bit {

@@ -30,7 +30,6 @@ struct MixPredictor<External: ExternalPredictor> {
     /// Notes where bits go, if anyone asked.
     var trace: MixTrace?
     private let bankStart: Int
-    private var isPriming = false
 
     /// A predictor for about `count` bytes.
     init(_ settings: MixSettings, count: Int, _ external: consuming External, _ arena: Arena) {
@@ -67,7 +66,7 @@ struct MixPredictor<External: ExternalPredictor> {
             inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
             finalSets: selection.finalSets, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
-        flags = FlagModel(bits: External.self == NoPredictor.self ? 1 : size.flagBits, tables, arena)
+        flags = FlagModel(bits: External.self == NoPredictor.self ? 1 : size.flagBits, history, tables, arena)
         beginByte()
     }
 
@@ -75,7 +74,7 @@ struct MixPredictor<External: ExternalPredictor> {
     mutating func predict() -> UInt32 {
         let inputs = mixer.inputs
         inputs[0] = 256
-        externalInput.predict(isPriming ? .none : external.prediction, tables, into: inputs + 1)
+        externalInput.predict(external.prediction, tables, into: inputs + 1)
         matches.predict(history, into: inputs + 1 + ExternalInput.count)
         counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
         bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
@@ -93,14 +92,15 @@ struct MixPredictor<External: ExternalPredictor> {
         bank.update(bit)
         counters.update(bit)
         if settings.content == .image1 { bilevel.update(bit) }
-        if !isPriming { external.update(bit == 1) }
+        external.update(bit == 1)
         let isWhole = history.append(bit)
         if isWhole {
             let byte = history.finishByte()
             bank.finishByte(byte)
             text.read(history)
-            if !isPriming { try external.finishByte(byte) }
-            beginByte()
+            matches.beginByte(history)
+            try external.finishByte(byte)
+            if !external.isFlagDue { beginByte() }
         } else if history.bitIndex == 4 {
             bank.beginSecondHalf(history.partial)
             counters.beginSecondHalf(history.partial)
@@ -132,20 +132,23 @@ struct MixPredictor<External: ExternalPredictor> {
     /// Begins to note where bits go.
     mutating func begin(_ trace: CodingTrace, _ arena: Arena) { self.trace = MixTrace(trace, families, tables, arena) }
 
-    /// Learns some bytes before the first that is coded. The predictor from outside is not told of them.
+    /// Learns some bytes before the first that is coded. The predictor from outside only cuts them into tokens.
     mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
-        isPriming = true
-        defer { isPriming = false }
+        try external.prime(bytes)
         for byte in bytes {
             for shift in (0..<8).reversed() {
                 _ = predict()
                 _ = try update(UInt32(byte) >> UInt32(shift) & 1)
             }
+            while predictFlag() != nil { try updateFlag(flagToEncode) }
         }
+        try external.begin()
     }
 
     /// The contexts of the next byte.
     private mutating func beginByte() {
+        // Where a token begins other bytes follow than within one.
+        if External.self != NoPredictor.self { bank.side = external.depth == 0 ? 1 : 0 }
         frequent.add(text, history, to: &counters)
         orders.add(history, to: &bank)
         if settings.hasWords {
@@ -158,16 +161,14 @@ struct MixPredictor<External: ExternalPredictor> {
         pictures.add(history, to: &bank)
         sounds.add(history, to: &bank)
         if settings.content == .image1 { bilevel.beginByte(history) }
-        matches.beginByte(history)
         bank.beginByte()
         selection.beginByte(history, text)
     }
 
     /// The probability of the flag that is due, of 2¹⁶; nil if none is.
     mutating func predictFlag() -> UInt32? {
-        let prediction = external.flag
-        guard prediction.probability > 0 else { return nil }
-        return flags.predict(prediction, history, matches)
+        guard external.isFlagDue else { return nil }
+        return flags.predict(external.flag, history, text, matches, external)
     }
 
     /// What the flag is; for the encoder.
@@ -177,6 +178,7 @@ struct MixPredictor<External: ExternalPredictor> {
     mutating func updateFlag(_ bit: Bool) throws(PithError) {
         flags.update(bit ? 1 : 0)
         try external.updateFlag(bit)
+        if !external.isFlagDue { beginByte() }
     }
 }
 
@@ -204,7 +206,7 @@ package struct MixSize {
     }
     var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
     var matchBits: Int { min(max(countBits, 8), 22) }
-    var flagBits: Int { min(max(countBits, 10), 18) }
+    var flagBits: Int { min(max(countBits, 10), 20) }
     var refinementBits: Int { min(max(countBits - 2, 8), 18) }
 }
 
