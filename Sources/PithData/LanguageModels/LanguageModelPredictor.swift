@@ -9,10 +9,14 @@ import PithTensor
 /// a token together cost what the model gives for the token.
 package struct LanguageModelPredictor: ExternalPredictor {
     private let ordered: OrderedSymbols
-    private let source: any TokenSource
-    // The text that is learnt before the first token, while it is.
-    private var primer: CutText?
     private let alphabet: TokenAlphabet
+    private let model: LanguageModel
+    private let window: ContextWindow
+    // The tokens that are coded, and those at hand, which are others as long as text is learnt that is not coded.
+    private let coded: any TokenSource
+    private var source: any TokenSource
+    // Whether nothing is to be said of the tokens at hand.
+    private var isSilent = false
     private var distribution: TokenDistribution
 
     // The places of the tokens that begin with what is known of the token; none behind the last one.
@@ -31,7 +35,8 @@ package struct LanguageModelPredictor: ExternalPredictor {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
         let window = try ContextWindow(length: window, overlap: 0.25, of: coding.model)
-        try self.init(alphabet, ordered, KnownTokens(input, alphabet, ordered, coding.model, window))
+        self.init(
+            alphabet, ordered, coding.model, window, KnownTokens(input, alphabet, ordered, coding.model, window))
     }
 
     /// A predictor for a decoder.
@@ -39,28 +44,35 @@ package struct LanguageModelPredictor: ExternalPredictor {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
         let window = try ContextWindow(length: window, overlap: 0.25, of: coding.model)
-        try self.init(alphabet, ordered, UnknownTokens(alphabet, ordered, coding.model, window))
+        self.init(alphabet, ordered, coding.model, window, UnknownTokens(alphabet, ordered, coding.model, window))
     }
 
     private init(
-        _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ source: any TokenSource
-    ) throws(PithError) {
-        (self.alphabet, self.ordered, self.source) = (alphabet, ordered, source)
+        _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ model: LanguageModel, _ window: ContextWindow,
+        _ coded: any TokenSource
+    ) {
+        (self.alphabet, self.ordered, self.model, self.window) = (alphabet, ordered, model, window)
+        (self.coded, source) = (coded, coded)
         distribution = TokenDistribution(placeCount: ordered.symbols.count, vocabularySize: alphabet.vocabularySize)
     }
 
     package mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
-        primer = CutText(Array(bytes), alphabet, ordered)
+        (source, isSilent) = (SilentTokens(CutText(Array(bytes), alphabet, ordered)), true)
+        try beginToken(after: nil)
+    }
+
+    package mutating func rehearse(_ bytes: ArraySlice<UInt8>) throws(PithError) {
+        (source, isSilent) = (KnownTokens(Array(bytes), alphabet, ordered, model, window), false)
         try beginToken(after: nil)
     }
 
     package mutating func begin() throws(PithError) {
-        primer = nil
+        (source, isSilent) = (coded, false)
         try beginToken(after: nil)
     }
 
     private mutating func beginToken(after last: Int?) throws(PithError) {
-        let isThere = if primer == nil { try source.advance(after: last, &distribution) } else { primer!.advance() }
+        let isThere = try source.advance(after: last, &distribution)
         places = 0..<(isThere ? ordered.symbols.count : 0)
         (depth, bits, mayEnd) = (0, 1, false)
     }
@@ -74,7 +86,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
             let known = bits << 1 | 1
             let bound = known << (known.leadingZeroBitCount - (Int.bitWidth - 9)) & 255
             middle = ordered.split(places, depth: depth, bound: bound)
-            return primer == nil ? prediction(of: middle..<places.upperBound) : .none
+            return prediction(of: middle..<places.upperBound)
         }
     }
 
@@ -95,7 +107,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
     package var isFlagDue: Bool { mayEnd }
 
     package var flag: ExternalPrediction {
-        mayEnd && primer == nil ? prediction(of: places.lowerBound..<places.lowerBound + 1) : .none
+        mayEnd ? prediction(of: places.lowerBound..<places.lowerBound + 1) : .none
     }
 
     package func goesOn(with byte: UInt8) -> Bool {
@@ -104,7 +116,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
         return place < longer.upperBound && ordered.byte(place, at: depth) == byte
     }
 
-    package var flagToEncode: Bool { (primer?.byteCount ?? source.byteCount) == depth }
+    package var flagToEncode: Bool { source.byteCount == depth }
 
     package mutating func updateFlag(_ bit: Bool) throws(PithError) {
         if bit {
@@ -119,6 +131,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
 
     /// How likely it is that the token is in a part of the places.
     private func prediction(of part: Range<Int>) -> ExternalPrediction {
+        guard !isSilent else { return .none }
         let share = distribution.weight(part) << 16 / distribution.weight(places)
         let probability = UInt32(min(max(share, 1), 65535))
         return ExternalPrediction(probability: probability, confidence: confidence(probability))

@@ -12,6 +12,17 @@ protocol TokenSource: AnyObject {
     var byteCount: Int? { get }
 }
 
+/// A text that is cut into tokens of which nothing is predicted.
+final class SilentTokens: TokenSource {
+    private var text: CutText
+
+    init(_ text: CutText) { self.text = text }
+
+    var byteCount: Int? { text.byteCount }
+
+    func advance(after last: Int?, _ distribution: inout TokenDistribution) -> Bool { text.advance() }
+}
+
 /// The encoder's source: a text that is there, of which many tokens are read at once.
 final class KnownTokens: TokenSource {
     private var text: CutText

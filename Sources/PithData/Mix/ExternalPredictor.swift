@@ -29,6 +29,8 @@ package protocol ExternalPredictor {
     /// Text that is coming but not coded: until `begin` the predictor tells how it is cut into tokens, and predicts
     /// nothing of it.
     mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError)
+    /// Text that is coming but not coded, of which the predictor tells all that it would if it were.
+    mutating func rehearse(_ bytes: ArraySlice<UInt8>) throws(PithError)
     /// The next byte is the first that is coded.
     mutating func begin() throws(PithError)
 
@@ -56,6 +58,8 @@ package protocol ExternalPredictor {
 extension ExternalPredictor {
     /// Most predictors need not know of it.
     package mutating func prime(_ bytes: ArraySlice<UInt8>) {}
+    /// Most predictors need not know of it.
+    package mutating func rehearse(_ bytes: ArraySlice<UInt8>) {}
     /// Nothing to do.
     package mutating func begin() {}
     /// Most predictors have no flags.

@@ -102,14 +102,16 @@ struct FlagModel {
     }
 
     /// Learns a flag.
-    mutating func update(_ bit: UInt32) {
+    mutating func update(_ bit: UInt32, weighs: Bool) {
         for index in 0..<Self.contexts {
             let state = estimates[used[index]]
             estimates[used[index]] = Estimate.updated(
                 state & 1023 == 0 ? Estimate.start : state, bit, limit: 255, tables)
         }
-        mixer.update(bit)
-        refinement.update(bit)
+        if weighs {
+            mixer.update(bit)
+            refinement.update(bit)
+        }
         flags[place] = UInt8(1 + bit)
     }
 }

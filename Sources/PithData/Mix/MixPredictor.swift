@@ -30,6 +30,11 @@ struct MixPredictor<External: ExternalPredictor> {
     /// Notes where bits go, if anyone asked.
     var trace: MixTrace?
     private let bankStart: Int
+    // Whether the stages that weigh predictions learn.
+    private var weighs = true
+
+    // Bytes of the primer of which a predictor from outside tells all.
+    private static var rehearsed: Int { 40_000 }
 
     /// A predictor for about `count` bytes.
     init(_ settings: MixSettings, count: Int, _ external: consuming External, _ arena: Arena) {
@@ -86,8 +91,10 @@ struct MixPredictor<External: ExternalPredictor> {
 
     /// Learns the bit that was predicted; true at the end of a byte.
     mutating func update(_ bit: UInt32) throws(PithError) -> Bool {
-        mixer.update(bit)
-        refinements.update(bit)
+        if weighs {
+            mixer.update(bit)
+            refinements.update(bit)
+        }
         matches.update(bit)
         bank.update(bit)
         counters.update(bit)
@@ -132,9 +139,20 @@ struct MixPredictor<External: ExternalPredictor> {
     /// Begins to note where bits go.
     mutating func begin(_ trace: CodingTrace, _ arena: Arena) { self.trace = MixTrace(trace, families, tables, arena) }
 
-    /// Learns some bytes before the first that is coded. The predictor from outside only cuts them into tokens.
+    /// Learns some bytes before the first that is coded. A predictor from outside only cuts the first of them into
+    /// tokens, since it is slow: the mixer would learn to do without it, and learns from the last ones alone.
     mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
-        try external.prime(bytes)
+        let silent = External.self == NoPredictor.self ? bytes.prefix(0) : bytes.dropLast(Self.rehearsed)
+        try external.prime(silent)
+        weighs = false
+        try learn(silent)
+        weighs = true
+        try external.rehearse(bytes.dropFirst(silent.count))
+        try learn(bytes.dropFirst(silent.count))
+        try external.begin()
+    }
+
+    private mutating func learn(_ bytes: ArraySlice<UInt8>) throws(PithError) {
         for byte in bytes {
             for shift in (0..<8).reversed() {
                 _ = predict()
@@ -142,7 +160,6 @@ struct MixPredictor<External: ExternalPredictor> {
             }
             while predictFlag() != nil { try updateFlag(flagToEncode) }
         }
-        try external.begin()
     }
 
     /// The contexts of the next byte.
@@ -176,7 +193,7 @@ struct MixPredictor<External: ExternalPredictor> {
 
     /// Learns a flag.
     mutating func updateFlag(_ bit: Bool) throws(PithError) {
-        flags.update(bit ? 1 : 0)
+        flags.update(bit ? 1 : 0, weighs: weighs)
         try external.updateFlag(bit)
         if !external.isFlagDue { beginByte() }
     }
