@@ -10,8 +10,8 @@ struct FlagModel {
     // Estimates by context, and those in use.
     private let estimates: UnsafeMutablePointer<UInt32>
     private let used: UnsafeMutablePointer<Int>
-    // [16]: how the contexts' inputs are weighed by how much was seen.
-    private var outside = ExternalInput()
+    // What the predictor says itself.
+    private var outside: ExternalInput
     // 1 for a flag that was 0, 2 for one that was 1, by the place of the byte behind it.
     private let flags: UnsafeMutablePointer<UInt8>
     private var refinement: Refinement
@@ -35,6 +35,7 @@ struct FlagModel {
         mixer = Mixer(
             inputCount: Self.contextStart + Self.contexts * Self.inputsPerContext,
             sets: [ExternalPrediction.classes, 256, 16 * 12, 16 * 16, 1024], finalSets: [32, 12], tables, arena)
+        outside = ExternalInput(bits: min(bits, 16), tables, arena)
         refinement = Refinement(contexts: 1024, rate: 6, arena)
     }
 
@@ -45,7 +46,7 @@ struct FlagModel {
     ) -> UInt32 {
         let inputs = mixer.inputs
         inputs[0] = 256
-        outside.predict(prediction, tables, into: inputs + 1)
+        outside.predict(prediction, history, external.depth, into: inputs + 1)
         let depth = UInt64(external.depth)
         let match = matches.long.matched > 0 ? matches.long : matches.middle.matched > 0 ? matches.middle : matches.short
         var view = 0  // what the match says
@@ -103,6 +104,7 @@ struct FlagModel {
 
     /// Learns a flag.
     mutating func update(_ bit: UInt32, weighs: Bool) {
+        outside.update(bit)
         for index in 0..<Self.contexts {
             let state = estimates[used[index]]
             estimates[used[index]] = Estimate.updated(

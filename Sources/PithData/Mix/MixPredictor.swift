@@ -26,7 +26,7 @@ struct MixPredictor<External: ExternalPredictor> {
     private var refinements: RefinementStage
     private var selection: MixerSelection
     private var flags: FlagModel
-    private var externalInput = ExternalInput()
+    private var externalInput: ExternalInput
     /// Notes where bits go, if anyone asked.
     var trace: MixTrace?
     private let bankStart: Int
@@ -70,8 +70,10 @@ struct MixPredictor<External: ExternalPredictor> {
         mixer = Mixer(
             inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
             finalSets: selection.finalSets, tables, arena)
+        let hasExternal = External.self != NoPredictor.self
+        externalInput = ExternalInput(bits: hasExternal ? size.refinementBits : 0, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
-        flags = FlagModel(bits: External.self == NoPredictor.self ? 1 : size.flagBits, history, tables, arena)
+        flags = FlagModel(bits: hasExternal ? size.flagBits : 1, history, tables, arena)
         beginByte()
     }
 
@@ -79,7 +81,7 @@ struct MixPredictor<External: ExternalPredictor> {
     mutating func predict() -> UInt32 {
         let inputs = mixer.inputs
         inputs[0] = 256
-        externalInput.predict(external.prediction, tables, into: inputs + 1)
+        externalInput.predict(external.prediction, history, history.partial, into: inputs + 1)
         matches.predict(history, into: inputs + 1 + ExternalInput.count)
         counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
         bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
@@ -100,6 +102,7 @@ struct MixPredictor<External: ExternalPredictor> {
         counters.update(bit)
         if settings.content == .image1 { bilevel.update(bit) }
         external.update(bit == 1)
+        externalInput.update(bit)
         let isWhole = history.append(bit)
         if isWhole {
             let byte = history.finishByte()
