@@ -38,7 +38,8 @@ struct Mix: DataMethod {
     }
 
     func memory(for count: Int) -> Int {
-        MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count).memory
+        let size = MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count)
+        return size.memory + (modelName == nil ? 0 : size.flagMemory)
     }
 
     /// That of the language model and of the primer.

@@ -227,6 +227,8 @@ package struct MixSize {
     var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
     var matchBits: Int { min(max(countBits, 8), 22) }
     var flagBits: Int { min(max(countBits, 10), 20) }
+    /// What the flags of a language model take besides, in bytes.
+    var flagMemory: Int { FlagModel.memory(bits: flagBits) }
     var refinementBits: Int { min(max(countBits - 2, 8), 18) }
 }
 
