@@ -11,23 +11,24 @@ package enum MixCoder {
 
     /// A predictor for `count` bytes that has learnt the end of the primer: not much more than it will code.
     private static func predictor<External: ExternalPredictor>(
-        _ settings: MixSettings, count: Int, _ external: consuming External, _ primer: [UInt8], _ arena: Arena
+        _ settings: MixSettings, count: Int, _ external: consuming External, _ network: ByteNetworkPredictor?,
+        _ primer: [UInt8], _ arena: Arena
     ) throws(PithError) -> MixPredictor<External> {
         let limit = min(settings.effort.primerLimit, primer.count, 16 * min(count, primer.count))
         let learnt = settings.content == .text ? primer[(primer.count - limit)...] : []
-        var predictor = MixPredictor(settings, count: count + learnt.count, external, arena)
+        var predictor = MixPredictor(settings, count: count + learnt.count, external, network: network, arena)
         try predictor.prime(learnt)
         return predictor
     }
 
     /// Codes `input`; text as what comes behind `primer`.
     package static func encode<External: ExternalPredictor>(
-        _ input: [UInt8], _ settings: MixSettings, _ external: consuming External, primer: [UInt8] = [],
-        _ context: CodingContext
+        _ input: [UInt8], _ settings: MixSettings, _ external: consuming External,
+        network: ByteNetworkPredictor? = nil, primer: [UInt8] = [], _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
-        var predictor = try predictor(settings, count: input.count, external, primer, arena)
+        var predictor = try predictor(settings, count: input.count, external, network, primer, arena)
         if let trace = context.trace { predictor.begin(trace, arena) }
         var encoder = RangeEncoder()
         for (index, byte) in input.enumerated() {
@@ -55,14 +56,15 @@ package enum MixCoder {
     /// Appends the `count` bytes of `payload` to `output`; see `DataMethod.decode`.
     package static func decode<External: ExternalPredictor>(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8],
-        _ external: consuming External, primer: [UInt8] = [], _ context: CodingContext
+        _ external: consuming External, network: ByteNetworkPredictor? = nil, primer: [UInt8] = [],
+        _ context: CodingContext
     ) throws(PithError) {
         let (settings, start) = try readHeader(payload.region)
         let stream = payload.region.withBytes { ByteRegion(copying: Array($0.dropFirst(start))) }
         var decoder = try RangeDecoder(stream, isCut: payload.isCut)
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
-        var predictor = try predictor(settings, count: count, external, primer, arena)
+        var predictor = try predictor(settings, count: count, external, network, primer, arena)
         for index in 0..<count {
             var isWhole = false
             while !isWhole {

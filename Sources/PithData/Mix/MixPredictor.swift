@@ -27,17 +27,24 @@ struct MixPredictor<External: ExternalPredictor> {
     private var selection: MixerSelection
     private var flags: FlagModel
     private var externalInput = ExternalInput()
+    private var network: ByteNetworkPredictor?
+    private var networkInput = ExternalInput()
+    private let networkStart: Int
     /// Notes where bits go, if anyone asked.
     var trace: MixTrace?
     private let bankStart: Int
     private var isPriming = false
 
     /// A predictor for about `count` bytes.
-    init(_ settings: MixSettings, count: Int, _ external: consuming External, _ arena: Arena) {
+    init(
+        _ settings: MixSettings, count: Int, _ external: consuming External, network: ByteNetworkPredictor?,
+        _ arena: Arena
+    ) {
         let (tables, size) = (MixTables(arena), MixSize(settings, count: count))
         self.settings = settings
         self.tables = tables
         self.external = external
+        self.network = network
         history = History(size: count, arena)
         text = TextState(arena)
         matches = MatchModels(settings, bits: size.matchBits, tables, arena)
@@ -62,9 +69,10 @@ struct MixPredictor<External: ExternalPredictor> {
         counters = ContextCounters(count: frequent.count, bits: size.counterBits, tables, arena)
         bankStart = 1 + ExternalInput.count + MatchModels.inputCount + frequent.count * ContextCounters.inputsPerContext
         bilevelStart = bankStart + contexts * ContextBank.inputsPerContext
-        selection = MixerSelection(settings)
+        networkStart = bilevelStart + BilevelModel.inputCount(settings)
+        selection = MixerSelection(settings, hasNetwork: network != nil)
         mixer = Mixer(
-            inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
+            inputCount: networkStart + (network == nil ? 0 : ExternalInput.count), sets: selection.sets,
             finalSets: selection.finalSets, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
         flags = FlagModel(bits: External.self == NoPredictor.self ? 1 : size.flagBits, tables, arena)
@@ -80,9 +88,12 @@ struct MixPredictor<External: ExternalPredictor> {
         counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
         bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
         if settings.content == .image1 { bilevel.predict(history, into: inputs + bilevelStart) }
+        if network != nil {
+            networkInput.predict(isPriming ? .none : network!.prediction, tables, into: inputs + networkStart)
+        }
         trace?.predict(inputs, history)
-        selection.select(history, text, matches, bank.known, externalInput, &mixer)
-        return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput))
+        selection.select(history, text, matches, bank.known, externalInput, networkInput, &mixer)
+        return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput, networkInput))
     }
 
     /// Learns the bit that was predicted; true at the end of a byte.
@@ -93,13 +104,19 @@ struct MixPredictor<External: ExternalPredictor> {
         bank.update(bit)
         counters.update(bit)
         if settings.content == .image1 { bilevel.update(bit) }
-        if !isPriming { external.update(bit == 1) }
+        if !isPriming {
+            external.update(bit == 1)
+            network?.update(bit == 1)
+        }
         let isWhole = history.append(bit)
         if isWhole {
             let byte = history.finishByte()
             bank.finishByte(byte)
             text.read(history)
-            if !isPriming { try external.finishByte(byte) }
+            if !isPriming {
+                try external.finishByte(byte)
+                network?.finishByte(byte)
+            }
             beginByte()
         } else if history.bitIndex == 4 {
             bank.beginSecondHalf(history.partial)
@@ -126,6 +143,7 @@ struct MixPredictor<External: ExternalPredictor> {
         ]
         for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }
         add("bilevel", BilevelModel.inputCount(settings))
+        if network != nil { add("network", ExternalInput.count) }
         return result
     }
 
