@@ -8,7 +8,7 @@
 /// What one step of Adam needs beside the arrays.
 typedef struct {
     float rate;       ///< the learning rate over 1 - keep_mean^step
-    float keep_mean;  ///< decay of the mean gradient
+    float keep_mean;  ///< decay of the mean gradient; with 0 `mean` is not touched
     float keep_square; ///< decay of the mean square
     float spread;     ///< 1 / (1 - keep_square^step)
     float epsilon;    ///< added to the root of the mean square

@@ -237,11 +237,12 @@ static void adam(const pith_stream_adam *step, const float *gradient, int64_t co
                  float *square) {
     f16v keep = splat(step->keep_mean), keep_square = splat(step->keep_square);
     float gain = 1.0f - step->keep_mean, gain_square = 1.0f - step->keep_square;
+    const int has_momentum = step->keep_mean != 0;
     for (int64_t i = 0; i < count; i += 16) {
         f16v g = load16(gradient + i);
-        f16v m = FMA(load16(mean + i), keep, g * gain);
+        f16v m = has_momentum ? FMA(load16(mean + i), keep, g * gain) : g;
         f16v s = FMA(load16(square + i), keep_square, g * g * gain_square);
-        store16(mean + i, m);
+        if (has_momentum) store16(mean + i, m);
         store16(square + i, s);
         f16v size = __builtin_elementwise_sqrt(s * step->spread) + step->epsilon;
         store16(parameters + i, load16(parameters + i) - m * step->rate / size);

@@ -83,7 +83,8 @@ package final class ByteNetwork {
     /// Runs steps `first..<first + count` of the block; `bytes` of [count, streams] are those right before each step.
     package func run(_ first: Int, _ count: Int, after bytes: ArraySlice<UInt8>) {
         let (rows, start, width) = (Int64(count * streams), first * streams, shape.width)
-        symbols.replaceSubrange((shape.taps - 1 + first) * streams..<(shape.taps - 1 + first + count) * streams, with: bytes)
+        symbols.replaceSubrange(
+            (shape.taps - 1 + first) * streams..<(shape.taps - 1 + first + count) * streams, with: bytes)
         embed(start..<start + count * streams)
         let weights = parameters.floats
         for index in 0..<shape.layers {

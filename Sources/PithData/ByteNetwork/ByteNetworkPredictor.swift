@@ -15,8 +15,8 @@ package struct ByteNetworkPredictor: ExternalPredictor {
     static let blockLength = 32
     /// Shorter inputs are not worth a network.
     package static let shortestInput = 2048
-    /// The size of the first steps of Adam.
-    package static let rate: Float = 0.002
+    /// The size of the steps of learning.
+    package static let rate: Float = 0.001
 
     /// About how many bytes a predictor with the built-in weights needs.
     package static var memory: Int {
@@ -34,6 +34,13 @@ package struct ByteNetworkPredictor: ExternalPredictor {
     private init(_ source: any ByteDistributions) {
         self.source = source
         sums = source.next(after: 0)
+    }
+
+    /// A network that learns without momentum: what a stream is like now counts, and each step is one block's.
+    fileprivate static func network(_ weights: ByteNetworkWeights) -> ByteNetwork {
+        let network = ByteNetwork(weights.shape, parameters: weights.parameters(), steps: blockLength, rate: rate)
+        (network.keepMean, network.keepSquare) = (0, 0.9998)
+        return network
     }
 
     package var prediction: ExternalPrediction {
@@ -91,9 +98,7 @@ private final class UnknownBytes: ByteDistributions {
     private var step = -1
 
     init(_ weights: ByteNetworkWeights) {
-        network = ByteNetwork(
-            weights.shape, parameters: weights.parameters(), steps: ByteNetworkPredictor.blockLength,
-            rate: ByteNetworkPredictor.rate)
+        network = ByteNetworkPredictor.network(weights)
     }
 
     deinit { sums.deallocate() }
@@ -127,8 +132,7 @@ private final class KnownBytes: ByteDistributions {
         sums = .allocate(capacity: length * 257)
         // Behind the last byte nothing is expected.
         for index in 0..<length * 257 { sums[index] = UInt32(index % 257) }
-        let network = ByteNetwork(
-            weights.shape, parameters: weights.parameters(), steps: length, rate: ByteNetworkPredictor.rate)
+        let network = ByteNetworkPredictor.network(weights)
         var start = 0
         blocks = RunAhead(limit: ahead ? Self.blocksAhead : 0) {
             let end = min(start + length, input.count)

@@ -3,22 +3,28 @@ import PithTensor
 /// Trains a `ByteNetwork` on a text before it is shipped: many streams side by side, one pass.
 package struct ByteNetworkTraining {
     /// Streams side by side, each through a part of its own of the text.
-    package var streams = 16
+    package var streams = 6
     /// Steps in a block.
-    package var steps = 64
-    /// How many bytes of the text are read in all.
+    package var steps = 48
+    /// How many bytes of the text the learning rate falls over.
     package var bytes: Int
+    /// After how many bytes it ends.
+    package var stop: Int
     /// The highest learning rate.
-    package var rate: Float = 0.003
+    package var rate: Float = 0.002
     /// Of the first parameters.
     package var seed: UInt64 = 1
 
-    /// A training over so many bytes.
-    package init(bytes: Int) { self.bytes = bytes }
+    /// A training over so many bytes, or a part of it.
+    package init(bytes: Int, stop: Int? = nil) { (self.bytes, self.stop) = (bytes, min(stop ?? bytes, bytes)) }
 
-    /// Reads `text`; `report` gets the bytes read so far, the network and the probability of each byte of a block.
+    /// Whether a text of so many bytes is long enough.
+    package func fits(_ count: Int) -> Bool { count / streams > 1 }
+
+    /// Reads `text`, from its beginning again where it is too short; `report` gets the bytes read so far and what each
+    /// byte of the last block cost, in bits.
     package func run(
-        _ shape: ByteNetworkShape, on text: [UInt8], report: (Int, ByteNetwork, Float) -> Void
+        _ shape: ByteNetworkShape, on text: [UInt8], report: (Int, Float) -> Void = { _, _ in }
     ) -> ByteNetwork {
         let network = ByteNetwork(
             shape, parameters: shape.initialParameters(seed: seed), steps: steps, streams: streams, rate: rate)
@@ -26,7 +32,7 @@ package struct ByteNetworkTraining {
         let (rows, part) = (steps * streams, text.count / streams)
         let blocks = bytes / rows
         var (before, targets) = ([UInt8](repeating: 0, count: rows), [UInt8](repeating: 0, count: rows))
-        for block in 0..<blocks {
+        for block in 0..<stop / rows {
             for step in 0..<steps {
                 let place = (block * steps + step) % (part - 1)
                 for stream in 0..<streams {
@@ -41,7 +47,7 @@ package struct ByteNetworkTraining {
             let rise = Float(block + 1) / Float(max(blocks / 100, 1))
             network.rate = rate * min(rise, Float(blocks - block) / Float(blocks))
             network.learn(targets[...])
-            report((block + 1) * rows, network, loss / Float(rows) * 1.442_695)
+            report((block + 1) * rows, loss / Float(rows) * 1.442_695)
         }
         return network
     }

@@ -93,7 +93,7 @@ struct MixPredictor<External: ExternalPredictor> {
         }
         trace?.predict(inputs, history)
         selection.select(history, text, matches, bank.known, externalInput, networkInput, &mixer)
-        return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput, networkInput))
+        return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput))
     }
 
     /// Learns the bit that was predicted; true at the end of a byte.

@@ -28,7 +28,7 @@ struct MixerSelection {
         let common = [8, 256 * 3, 256 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 4096, 2048]
         let own =
             isText ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count) : [256, 16 * 8, 1024, 256, 2048]
-        let outside = hasNetwork ? [32 * 32] : []
+        let outside = hasNetwork ? [32] : []
         sets = common + own + outside
         ownStart = common.count
         networkStart = hasNetwork ? sets.count - 1 : nil
@@ -78,7 +78,7 @@ struct MixerSelection {
         mixer.selectFinal(3, (kinds & 63) &* 8 &+ bit)
         mixer.selectFinal(4, columnClass)
         if let networkStart {
-            mixer.select(networkStart, network.rowClass &* 32 &+ Int((network.stretched &+ 2048) &>> 7))
+            mixer.select(networkStart, network.rowClass)
             mixer.selectFinal(5, network.rowClass)
         }
     }

@@ -8,7 +8,6 @@ struct RefinementStage {
     private var orderThree: Refinement
     private var match: Refinement
     private var outside: Refinement
-    private var network: Refinement
     private let bits: Int
     private let tables: MixTables
 
@@ -21,7 +20,6 @@ struct RefinementStage {
         orderThree = Refinement(contexts: 1 << bits, rate: 6, arena)
         match = Refinement(contexts: 256 * 16 * 3, rate: 6, arena)
         outside = Refinement(contexts: 32 * 33, rate: 6, arena)
-        network = Refinement(contexts: 32 * 33, rate: 6, arena)
     }
 
     private func place(_ bytes: UInt64, _ partial: Int) -> Int {
@@ -31,8 +29,7 @@ struct RefinementStage {
     /// The final probability of 2¹⁶, in 1..<2¹⁶.
     @inline(__always)
     mutating func refine(
-        _ stretched: Int32, _ history: History, _ matches: MatchModels, _ external: ExternalInput,
-        _ networkInput: ExternalInput
+        _ stretched: Int32, _ history: History, _ matches: MatchModels, _ external: ExternalInput
     ) -> Int32 {
         let mixed = tables.squash(stretched)
         let best = matches.best
@@ -46,10 +43,7 @@ struct RefinementStage {
         // The stage of the external predictor says nothing without one.
         let outer = external.rowClass > 0 ? f : mixed
         let sum = 4 &* mixed &+ a &+ 4 &* b &+ 2 &* c &+ 2 &* d &+ e &+ 2 &* outer
-        guard networkInput.rowClass > 0 else { return min(max(sum >> 4, 1), 65535) }
-        let g = network.refine(
-            stretched, networkInput.rowClass &* 33 &+ Int((networkInput.stretched &+ 2048) &>> 7))
-        return min(max((7 &* sum &+ 16 &* g) >> 7, 1), 65535)
+        return min(max(sum >> 4, 1), 65535)
     }
 
     @inline(__always)
@@ -60,6 +54,5 @@ struct RefinementStage {
         orderThree.update(bit)
         match.update(bit)
         outside.update(bit)
-        network.update(bit)
     }
 }
