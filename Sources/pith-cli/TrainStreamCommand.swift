@@ -21,14 +21,26 @@ struct TrainStreamCommand: ParsableCommand {
     @Option(help: "Bytes after which to stop; all if not given.")
     var stop: Int?
 
+    @Option(help: "Weights to go on from, a file of an earlier training.")
+    var from: String?
+
+    @Option(help: "Bytes of the text to leave out at the beginning.")
+    var skip = 0
+
+    @Option(help: "The highest learning rate.")
+    var rate: Float = 0.002
+
     func run() throws {
         let content = try Files.bytes(text)
-        let training = ByteNetworkTraining(bytes: bytes, stop: stop)
+        let earlier = try from.map { try ByteNetworkWeights(Files.bytes($0)) }
+        var training = ByteNetworkTraining(bytes: bytes, stop: stop)
+        (training.skip, training.rate) = (skip, rate)
         guard training.fits(content.count) else {
             throw PithError.usage("a text of \(content.count) bytes is too short to learn from", at: text)
         }
         var (sum, blocks) = (Float(0), Float(0))
-        let network = training.run(ByteNetworkShape(), on: content) { done, bits in
+        let shape = earlier?.shape ?? ByteNetworkShape()
+        let network = training.run(shape, from: earlier?.parameters(), on: content) { done, bits in
             (sum, blocks) = (sum + bits, blocks + 1)
             guard blocks == 4096 else { return }
             PithCore.Progress.write("\(done) bytes: \(sum / blocks) bits a byte\n")

@@ -37,7 +37,8 @@ public enum ZipLevel: String, CaseIterable, Sendable {
                 self == .best
                 ? ["effort": rawValue, "model": model, "primer": "1", "network": "1"]
                 : ["effort": rawValue, "primer": "1"]
-        default: break
+        default:
+            if self == .best { options = ["effort": rawValue, "network": "1"] }
         }
         return Spec("mix", options)
     }

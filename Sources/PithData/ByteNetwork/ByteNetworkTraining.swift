@@ -10,6 +10,8 @@ package struct ByteNetworkTraining {
     package var bytes: Int
     /// After how many bytes it ends.
     package var stop: Int
+    /// How many bytes of the text are left out at the beginning, shared by all streams.
+    package var skip = 0
     /// The highest learning rate.
     package var rate: Float = 0.002
     /// Of the first parameters.
@@ -21,20 +23,21 @@ package struct ByteNetworkTraining {
     /// Whether a text of so many bytes is long enough.
     package func fits(_ count: Int) -> Bool { count / streams > 1 }
 
-    /// Reads `text`, from its beginning again where it is too short; `report` gets the bytes read so far and what each
+    /// Reads `text`, from its beginning again where it is too short, and trains new parameters or `given` ones; `report` gets the bytes read so far and what each
     /// byte of the last block cost, in bits.
     package func run(
-        _ shape: ByteNetworkShape, on text: [UInt8], report: (Int, Float) -> Void = { _, _ in }
+        _ shape: ByteNetworkShape, from given: FloatStore? = nil, on text: [UInt8],
+        report: (Int, Float) -> Void = { _, _ in }
     ) -> ByteNetwork {
         let network = ByteNetwork(
-            shape, parameters: shape.initialParameters(seed: seed), steps: steps, streams: streams, rate: rate)
+            shape, parameters: given ?? shape.initialParameters(seed: seed), steps: steps, streams: streams, rate: rate)
         network.keepSquare = 0.99
         let (rows, part) = (steps * streams, text.count / streams)
         let blocks = bytes / rows
         var (before, targets) = ([UInt8](repeating: 0, count: rows), [UInt8](repeating: 0, count: rows))
         for block in 0..<stop / rows {
             for step in 0..<steps {
-                let place = (block * steps + step) % (part - 1)
+                let place = (skip / streams + block * steps + step) % (part - 1)
                 for stream in 0..<streams {
                     before[step * streams + stream] = text[stream * part + place]
                     targets[step * streams + stream] = text[stream * part + place + 1]
