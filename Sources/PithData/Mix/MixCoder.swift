@@ -9,25 +9,35 @@ package enum MixCoder {
     // How many bytes pass between calls of `advance`.
     private static let reportStep = 1 << 14
 
-    /// A predictor for `count` bytes that has learnt the end of the primer: not much more than it will code.
+    /// What text of `count` bytes learns of the primer: its end, but not much more than will be coded.
+    private static func learnt(_ primer: [UInt8], _ settings: MixSettings, count: Int) -> ArraySlice<UInt8> {
+        guard settings.content == .text else { return [] }
+        return primer.suffix(min(settings.effort.primerLimit, 16 * min(count, primer.count)))
+    }
+
+    /// A predictor for `count` bytes behind those that were learnt.
     private static func predictor<External: ExternalPredictor>(
-        _ settings: MixSettings, count: Int, _ external: consuming External, _ primer: [UInt8], _ arena: Arena
+        _ settings: MixSettings, count: Int, _ external: consuming External, _ network: ByteNetworkPredictor?,
+        _ learnt: ArraySlice<UInt8>, _ arena: Arena
     ) throws(PithError) -> MixPredictor<External> {
-        let limit = min(settings.effort.primerLimit, primer.count, 16 * min(count, primer.count))
-        let learnt = settings.content == .text ? primer[(primer.count - limit)...] : []
-        var predictor = MixPredictor(settings, count: count + learnt.count, external, arena)
+        var predictor = MixPredictor(settings, count: count + learnt.count, external, network: network, arena)
         try predictor.prime(learnt)
         return predictor
     }
 
     /// Codes `input`; text as what comes behind `primer`.
     package static func encode<External: ExternalPredictor>(
-        _ input: [UInt8], _ settings: MixSettings, _ external: consuming External, primer: [UInt8] = [],
-        _ context: CodingContext
+        _ input: [UInt8], _ settings: MixSettings, _ external: consuming External,
+        network weights: ByteNetworkWeights? = nil, primer: [UInt8] = [], _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
-        var predictor = try predictor(settings, count: input.count, external, primer, arena)
+        let learnt = learnt(primer, settings, count: input.count)
+        let network = weights.map {
+            ByteNetworkPredictor(
+                encoding: learnt.suffix(MixPredictor<External>.rehearsed) + input, $0, pool: context.pool)
+        }
+        var predictor = try predictor(settings, count: input.count, external, network, learnt, arena)
         if let trace = context.trace { predictor.begin(trace, arena) }
         var encoder = RangeEncoder()
         for (index, byte) in input.enumerated() {
@@ -55,14 +65,17 @@ package enum MixCoder {
     /// Appends the `count` bytes of `payload` to `output`; see `DataMethod.decode`.
     package static func decode<External: ExternalPredictor>(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8],
-        _ external: consuming External, primer: [UInt8] = [], _ context: CodingContext
+        _ external: consuming External, network weights: ByteNetworkWeights? = nil, primer: [UInt8] = [],
+        _ context: CodingContext
     ) throws(PithError) {
         let (settings, start) = try readHeader(payload.region)
         let stream = payload.region.withBytes { ByteRegion(copying: Array($0.dropFirst(start))) }
         var decoder = try RangeDecoder(stream, isCut: payload.isCut)
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
-        var predictor = try predictor(settings, count: count, external, primer, arena)
+        var predictor = try predictor(
+            settings, count: count, external, weights.map { ByteNetworkPredictor(decodingWith: $0) },
+            learnt(primer, settings, count: count), arena)
         for index in 0..<count {
             var isWhole = false
             while !isWhole {

@@ -27,21 +27,28 @@ struct MixPredictor<External: ExternalPredictor> {
     private var selection: MixerSelection
     private var flags: FlagModel
     private var externalInput: ExternalInput
+    private var network: ByteNetworkPredictor?
+    private var networkInput: ExternalInput
+    private let networkStart: Int
     /// Notes where bits go, if anyone asked.
     var trace: MixTrace?
     private let bankStart: Int
     // Whether the stages that weigh predictions learn.
     private var weighs = true
 
-    // Bytes of the primer of which a predictor from outside tells all.
-    private static var rehearsed: Int { 40_000 }
+    /// Bytes of the primer of which a predictor from outside tells all.
+    static var rehearsed: Int { 40_000 }
 
     /// A predictor for about `count` bytes.
-    init(_ settings: MixSettings, count: Int, _ external: consuming External, _ arena: Arena) {
+    init(
+        _ settings: MixSettings, count: Int, _ external: consuming External, network: ByteNetworkPredictor?,
+        _ arena: Arena
+    ) {
         let (tables, size) = (MixTables(arena), MixSize(settings, count: count))
         self.settings = settings
         self.tables = tables
         self.external = external
+        self.network = network
         history = History(size: count, arena)
         text = TextState(arena)
         matches = MatchModels(settings, bits: size.matchBits, tables, arena)
@@ -66,12 +73,14 @@ struct MixPredictor<External: ExternalPredictor> {
         counters = ContextCounters(count: frequent.count, bits: size.counterBits, tables, arena)
         bankStart = 1 + ExternalInput.count + MatchModels.inputCount + frequent.count * ContextCounters.inputsPerContext
         bilevelStart = bankStart + contexts * ContextBank.inputsPerContext
-        selection = MixerSelection(settings)
+        networkStart = bilevelStart + BilevelModel.inputCount(settings)
+        selection = MixerSelection(settings, hasNetwork: network != nil)
         mixer = Mixer(
-            inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
+            inputCount: networkStart + (network == nil ? 0 : ExternalInput.count), sets: selection.sets,
             finalSets: selection.finalSets, tables, arena)
         let hasExternal = External.self != NoPredictor.self
         externalInput = ExternalInput(bits: hasExternal ? size.refinementBits : 0, tables, arena)
+        networkInput = ExternalInput(bits: network == nil ? 0 : size.refinementBits, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
         flags = FlagModel(bits: hasExternal ? size.flagBits : 1, history, tables, arena)
         beginByte()
@@ -86,8 +95,12 @@ struct MixPredictor<External: ExternalPredictor> {
         counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
         bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
         if settings.content == .image1 { bilevel.predict(history, into: inputs + bilevelStart) }
+        if network != nil {
+            networkInput.predict(
+                weighs ? network!.prediction : .none, history, history.partial, into: inputs + networkStart)
+        }
         trace?.predict(inputs, history)
-        selection.select(history, text, matches, bank.known, externalInput, &mixer)
+        selection.select(history, text, matches, bank.known, externalInput, networkInput, &mixer)
         return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput))
     }
 
@@ -103,6 +116,10 @@ struct MixPredictor<External: ExternalPredictor> {
         if settings.content == .image1 { bilevel.update(bit) }
         external.update(bit == 1)
         externalInput.update(bit)
+        if weighs {
+            network?.update(bit == 1)
+            networkInput.update(bit)
+        }
         let isWhole = history.append(bit)
         if isWhole {
             let byte = history.finishByte()
@@ -110,6 +127,7 @@ struct MixPredictor<External: ExternalPredictor> {
             text.read(history)
             matches.beginByte(history)
             try external.finishByte(byte)
+            if weighs { network?.finishByte(byte) }
             if !external.isFlagDue { beginByte() }
         } else if history.bitIndex == 4 {
             bank.beginSecondHalf(history.partial)
@@ -136,6 +154,7 @@ struct MixPredictor<External: ExternalPredictor> {
         ]
         for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }
         add("bilevel", BilevelModel.inputCount(settings))
+        if network != nil { add("network", ExternalInput.count) }
         return result
     }
 
@@ -145,7 +164,8 @@ struct MixPredictor<External: ExternalPredictor> {
     /// Learns some bytes before the first that is coded. A predictor from outside only cuts the first of them into
     /// tokens, since it is slow: the mixer would learn to do without it, and learns from the last ones alone.
     mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
-        let silent = External.self == NoPredictor.self ? bytes.prefix(0) : bytes.dropLast(Self.rehearsed)
+        let isHelped = External.self != NoPredictor.self || network != nil
+        let silent = isHelped ? bytes.dropLast(Self.rehearsed) : bytes.prefix(0)
         try external.prime(silent)
         weighs = false
         try learn(silent)
