@@ -61,7 +61,7 @@ var targets: [Target] = [
     // The built-in model, the umbrella and the command line.
     .target(
         name: "PithBuiltIn", path: "Models", exclude: ["recipe"],
-        resources: [.copy("nano"), .copy("primer"), .copy("text")],
+        resources: [.copy("nano"), .copy("primer"), .copy("stream"), .copy("text")],
         swiftSettings: swiftSettings),
     room("Pith", rooms + ["PithBuiltIn"]),
     .executableTarget(

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What is shipped inside the package: a small language model and a text that it was not trained on.
+/// What is shipped inside the package: a small language model, a text that it was not trained on, and what compressors begin with.
 public enum BuiltIn {
     /// The names of the built-in models.
     public static let modelNames = ["nano"]
@@ -18,6 +18,12 @@ public enum BuiltIn {
     /// depend on it.
     public static func primerPath(_ number: Int) -> String? {
         resourceFolder?.appendingPathComponent("primer/\(number).txt").path
+    }
+
+    /// The first weights of a number of the network that learns bytes as it codes them; nil if there are none. They
+    /// never change: archives depend on them.
+    public static func networkPath(_ number: Int) -> String? {
+        resourceFolder?.appendingPathComponent("stream/\(number).bin").path
     }
 
     /// Beside the program first, so that both can be moved together; then where the package was built.

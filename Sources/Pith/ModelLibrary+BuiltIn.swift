@@ -10,7 +10,8 @@ extension ModelLibrary {
     public static let standard: ModelLibrary = {
         let opened = OpenedModels()
         return ModelLibrary(
-            { (name, pool) throws(PithError) in try opened.open(name, pool: pool) }, primer: readPrimer)
+            { (name, pool) throws(PithError) in try opened.open(name, pool: pool) }, primer: readPrimer,
+            network: readNetwork)
     }()
 
     @Sendable private static func readPrimer(_ number: Int) throws(PithError) -> [UInt8] {
@@ -20,11 +21,19 @@ extension ModelLibrary {
         return try Files.bytes(path)
     }
 
+    @Sendable private static func readNetwork(_ number: Int) throws(PithError) -> [UInt8] {
+        guard let path = BuiltIn.networkPath(number) else {
+            throw .fault("the network's weights \(number) were not installed with the program")
+        }
+        return try Files.bytes(path)
+    }
+
     /// The same, with the model of `folder` in the place of all others if one is given.
     public static func standard(override folder: String?) -> ModelLibrary {
         guard let folder else { return standard }
         return ModelLibrary(
-            { (_, pool) throws(PithError) in try standard.open(folder, pool: pool) }, primer: readPrimer)
+            { (_, pool) throws(PithError) in try standard.open(folder, pool: pool) }, primer: readPrimer,
+            network: readNetwork)
     }
 }
 

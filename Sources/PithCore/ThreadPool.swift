@@ -23,7 +23,10 @@ public final class ThreadPool: Sendable {
     public init(threads: Int = ThreadPool.coreCount) {
         threadCount = max(1, threads)
         state = SharedState(threads: threadCount)
-        for worker in 1..<threadCount { Self.startWorker(Worker(state: state, index: worker)) }
+        for worker in 1..<threadCount {
+            // Without the thread the pool still works: the others take its share.
+            _ = Self.startThread { [state] in state.work(worker) }
+        }
     }
 
     deinit { state.stop() }
@@ -49,26 +52,21 @@ public final class ThreadPool: Sendable {
     }
 
     /// What a thread is started with.
-    private final class Worker {
-        let state: SharedState
-        let index: Int
+    private final class Work {
+        let run: () -> Void
 
-        init(state: SharedState, index: Int) {
-            self.state = state
-            self.index = index
-        }
-
-        func run() { state.work(index) }
+        init(_ run: @escaping () -> Void) { self.run = run }
     }
 
-    private static func startWorker(_ worker: Worker) {
-        let retained = Unmanaged.passRetained(worker).toOpaque()
+    /// Starts a thread that runs `work` and ends; false if there can be none.
+    static func startThread(_ work: @escaping @Sendable () -> Void) -> Bool {
+        let retained = Unmanaged.passRetained(Work(work)).toOpaque()
         #if canImport(Darwin)
             var thread: pthread_t?
             let status = pthread_create(
                 &thread, nil,
                 { argument in
-                    Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue().run()
+                    Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().run()
                     return nil
                 }, retained)
             if status == 0, let thread { pthread_detach(thread) }
@@ -77,13 +75,13 @@ public final class ThreadPool: Sendable {
             let status = pthread_create(
                 &thread, nil,
                 { argument in
-                    Unmanaged<Worker>.fromOpaque(argument!).takeRetainedValue().run()
+                    Unmanaged<Work>.fromOpaque(argument!).takeRetainedValue().run()
                     return nil
                 }, retained)
             if status == 0 { pthread_detach(thread) }
         #endif
-        // Without the thread the pool still works: the others take its share.
-        if status != 0 { Unmanaged<Worker>.fromOpaque(retained).release() }
+        if status != 0 { Unmanaged<Work>.fromOpaque(retained).release() }
+        return status == 0
     }
 }
 

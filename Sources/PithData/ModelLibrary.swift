@@ -23,28 +23,35 @@ public struct CodingModel: Sendable {
     }
 }
 
-/// Opens language models by name or folder, and the texts that other models learn first.
+/// Opens language models by name or folder, the texts that other models learn first, and first weights of networks.
 public struct ModelLibrary: Sendable {
     private let opening: @Sendable (String, ThreadPool) throws(PithError) -> CodingModel
     private let readingPrimer: @Sendable (Int) throws(PithError) -> [UInt8]
+    private let readingNetwork: @Sendable (Int) throws(PithError) -> [UInt8]
 
-    /// A library that opens models with `opening` and reads primers with `primer`.
+    /// A library that opens models with `opening`, and reads primers with `primer` and weights with `network`.
     public init(
         _ opening: @escaping @Sendable (String, ThreadPool) throws(PithError) -> CodingModel,
-        primer: @escaping @Sendable (Int) throws(PithError) -> [UInt8]
+        primer: @escaping @Sendable (Int) throws(PithError) -> [UInt8],
+        network: @escaping @Sendable (Int) throws(PithError) -> [UInt8]
     ) {
         self.opening = opening
         readingPrimer = primer
+        readingNetwork = network
     }
 
-    /// No models, and no primers.
+    /// No models, no primers and no weights.
     public static let none = ModelLibrary(
         { (name, _) throws(PithError) in throw .data("the language model '\(name)' is not at hand") },
-        primer: { (number) throws(PithError) in throw .data("the primer \(number) is not at hand") })
+        primer: { (number) throws(PithError) in throw .data("the primer \(number) is not at hand") },
+        network: { (number) throws(PithError) in throw .data("the network's weights \(number) are not at hand") })
 
     /// The model of a name.
     public func open(_ name: String, pool: ThreadPool) throws(PithError) -> CodingModel { try opening(name, pool) }
 
     /// The text of a number, which never changes.
     public func primer(_ number: Int) throws(PithError) -> [UInt8] { try readingPrimer(number) }
+
+    /// The file of a network's first weights of a number, which never changes.
+    public func networkWeights(_ number: Int) throws(PithError) -> [UInt8] { try readingNetwork(number) }
 }

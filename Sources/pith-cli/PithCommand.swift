@@ -22,6 +22,7 @@ struct PithCommand: ParsableCommand {
             TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
+            TrainStreamCommand.self,
         ])
 
     static func main() {

@@ -15,6 +15,7 @@ struct LanguageModelPredictorTests {
     /// Codes bytes with the predictor's answers alone.
     private static func encode(_ input: [UInt8], _ coding: CodingModel) throws -> [UInt8] {
         var predictor = try LanguageModelPredictor(encoding: input, with: coding)
+        try predictor.begin()
         var encoder = RangeEncoder()
         for byte in input {
             for shift in (0..<8).reversed() {
@@ -23,7 +24,7 @@ struct LanguageModelPredictorTests {
                 predictor.update(bit)
             }
             try predictor.finishByte(byte)
-            while predictor.flag.probability > 0 {
+            while predictor.isFlagDue {
                 let flag = predictor.flagToEncode
                 encoder.encode(flag, probability: predictor.flag.probability)
                 try predictor.updateFlag(flag)
@@ -34,6 +35,7 @@ struct LanguageModelPredictorTests {
 
     private static func decode(_ coded: [UInt8], count: Int, _ coding: CodingModel) throws -> [UInt8] {
         var predictor = try LanguageModelPredictor(decodingWith: coding)
+        try predictor.begin()
         var decoder = try RangeDecoder(coded)
         var output: [UInt8] = []
         for _ in 0..<count {
@@ -48,7 +50,7 @@ struct LanguageModelPredictorTests {
             }
             output.append(byte)
             try predictor.finishByte(byte)
-            while predictor.flag.probability > 0 {
+            while predictor.isFlagDue {
                 try predictor.updateFlag(try decoder.decode(probability: predictor.flag.probability))
             }
         }
@@ -82,6 +84,33 @@ struct LanguageModelPredictorTests {
         let both = try size("mix:model=nano")
         #expect(try both < size("mix"))
         #expect(try both < size("lm"))
+    }
+
+    /// What is learnt before the first byte must be the same for both sides; the end of it is predicted.
+    @Test func mixturesWithAPrimerComeBack() throws {
+        let text = try LanguageModelCodingTests.guide(3000)
+        let coded = try LanguageModelCodingTests.method("mix:model=nano,primer=1").encode(
+            text, LanguageModelCodingTests.context)
+        #expect(
+            try LanguageModelCodingTests.opened(coded, "mix:model=nano,primer=1", count: text.count) == text)
+    }
+
+    /// Which bytes a token would go on with: those that a longer token with the known bytes has next.
+    @Test func tokensGoOn() throws {
+        let coding = try Self.model("nano")
+        var predictor = try LanguageModelPredictor(encoding: Array(" the thing".utf8), with: coding)
+        try predictor.begin()
+        for byte in " the".utf8 {
+            for shift in (0..<8).reversed() {
+                _ = predictor.prediction
+                predictor.update(byte >> UInt8(shift) & 1 == 1)
+            }
+            try predictor.finishByte(byte)
+            if byte == UInt8(ascii: "e") { break }
+            if predictor.isFlagDue { try predictor.updateFlag(false) }
+        }
+        #expect(predictor.isFlagDue && predictor.flagToEncode && predictor.depth == 4)
+        #expect(predictor.goesOn(with: UInt8(ascii: "r")) && !predictor.goesOn(with: UInt8(ascii: " ")))
     }
 
     @Test func damageEndsInErrors() throws {

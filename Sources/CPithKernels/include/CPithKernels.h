@@ -254,6 +254,7 @@ const pith_kernels *pith_kernels_of(pith_path path);
 #include "CPithLeanMixer.h"
 #include "CPithPrefetch.h"
 #include "CPithMixKernels.h"
+#include "CPithStreamKernels.h"
 #include "CPithTrainingKernels.h"
 
 #endif

@@ -17,7 +17,8 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .blocks(let size): [Planes.spec(width: size)]
         case .table where self != .fast: [contextMixing(kind, model), Spec("table")]
         // Where the language model knows little of a text, saying where its tokens end costs more than it gives.
-        case .text where self == .best: [contextMixing(kind, model), Spec("mix", ["effort": rawValue, "primer": "1"])]
+        case .text where self == .best:
+            [contextMixing(kind, model), Spec("mix", ["effort": rawValue, "primer": "1", "network": "1"])]
         case .text, .table, .binary, .pixels, .samples: [contextMixing(kind, model)]
         }
     }
@@ -34,8 +35,10 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .text, .table:
             options =
                 self == .best
-                ? ["effort": rawValue, "model": model, "primer": "1"] : ["effort": rawValue, "primer": "1"]
-        default: break
+                ? ["effort": rawValue, "model": model, "primer": "1", "network": "1"]
+                : ["effort": rawValue, "primer": "1"]
+        default:
+            if self == .best { options = ["effort": rawValue, "network": "1"] }
         }
         return Spec("mix", options)
     }

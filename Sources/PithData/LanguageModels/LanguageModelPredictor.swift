@@ -9,13 +9,20 @@ import PithTensor
 /// a token together cost what the model gives for the token.
 package struct LanguageModelPredictor: ExternalPredictor {
     private let ordered: OrderedSymbols
-    private let source: any TokenSource
+    private let alphabet: TokenAlphabet
+    private let model: LanguageModel
+    private let window: ContextWindow
+    // The tokens that are coded, and those at hand, which are others as long as text is learnt that is not coded.
+    private let coded: any TokenSource
+    private var source: any TokenSource
+    // Whether nothing is to be said of the tokens at hand.
+    private var isSilent = false
     private var distribution: TokenDistribution
 
     // The places of the tokens that begin with what is known of the token; none behind the last one.
     private var places: Range<Int> = 0..<0
     /// Whole bytes known of the token.
-    private var depth = 0
+    package private(set) var depth = 0
     /// The known bits of the next byte behind a one.
     private var bits = 1
     /// Where the tokens begin whose next bit is one.
@@ -27,23 +34,40 @@ package struct LanguageModelPredictor: ExternalPredictor {
     package init(encoding input: [UInt8], with coding: CodingModel, window: Int = 1024) throws(PithError) {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
-        let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
-        try self.init(alphabet, ordered, KnownTokens(input, alphabet, ordered, coding.model, window))
+        let window = try ContextWindow(length: window, overlap: 0.25, of: coding.model)
+        self.init(
+            alphabet, ordered, coding.model, window, KnownTokens(input, alphabet, ordered, coding.model, window))
     }
 
     /// A predictor for a decoder.
     package init(decodingWith coding: CodingModel, window: Int = 1024) throws(PithError) {
         let alphabet = TokenAlphabet(coding)
         let ordered = OrderedSymbols(alphabet)
-        let window = try ContextWindow(length: window, overlap: 0.5, of: coding.model)
-        try self.init(alphabet, ordered, UnknownTokens(alphabet, ordered, coding.model, window))
+        let window = try ContextWindow(length: window, overlap: 0.25, of: coding.model)
+        self.init(alphabet, ordered, coding.model, window, UnknownTokens(alphabet, ordered, coding.model, window))
     }
 
     private init(
-        _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ source: any TokenSource
-    ) throws(PithError) {
-        (self.ordered, self.source) = (ordered, source)
+        _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ model: LanguageModel, _ window: ContextWindow,
+        _ coded: any TokenSource
+    ) {
+        (self.alphabet, self.ordered, self.model, self.window) = (alphabet, ordered, model, window)
+        (self.coded, source) = (coded, coded)
         distribution = TokenDistribution(placeCount: ordered.symbols.count, vocabularySize: alphabet.vocabularySize)
+    }
+
+    package mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
+        (source, isSilent) = (SilentTokens(CutText(Array(bytes), alphabet, ordered)), true)
+        try beginToken(after: nil)
+    }
+
+    package mutating func rehearse(_ bytes: ArraySlice<UInt8>) throws(PithError) {
+        (source, isSilent) = (KnownTokens(Array(bytes), alphabet, ordered, model, window), false)
+        try beginToken(after: nil)
+    }
+
+    package mutating func begin() throws(PithError) {
+        (source, isSilent) = (coded, false)
         try beginToken(after: nil)
     }
 
@@ -80,8 +104,16 @@ package struct LanguageModelPredictor: ExternalPredictor {
 
     // MARK: Flags
 
+    package var isFlagDue: Bool { mayEnd }
+
     package var flag: ExternalPrediction {
         mayEnd ? prediction(of: places.lowerBound..<places.lowerBound + 1) : .none
+    }
+
+    package func goesOn(with byte: UInt8) -> Bool {
+        let longer = places.lowerBound + 1..<places.upperBound
+        let place = ordered.split(longer, depth: depth, bound: Int(byte))
+        return place < longer.upperBound && ordered.byte(place, at: depth) == byte
     }
 
     package var flagToEncode: Bool { source.byteCount == depth }
@@ -99,6 +131,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
 
     /// How likely it is that the token is in a part of the places.
     private func prediction(of part: Range<Int>) -> ExternalPrediction {
+        guard !isSilent else { return .none }
         let share = distribution.weight(part) << 16 / distribution.weight(places)
         let probability = UInt32(min(max(share, 1), 65535))
         return ExternalPrediction(probability: probability, confidence: confidence(probability))

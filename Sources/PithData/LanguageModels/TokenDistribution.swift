@@ -46,6 +46,10 @@ struct OrderedSymbols: Sendable {
     @inline(__always)
     func byteCount(_ place: Int) -> Int { starts[place + 1] - starts[place] }
 
+    /// The byte of a place at `depth`.
+    @inline(__always)
+    func byte(_ place: Int, at depth: Int) -> UInt8 { bytes[starts[place] + depth] }
+
     /// The first of some places, all longer than `depth` and alike up to there, whose byte at `depth` is at least
     /// `bound`; their end if there is none.
     @inline(__always)

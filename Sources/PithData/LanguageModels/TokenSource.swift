@@ -12,17 +12,24 @@ protocol TokenSource: AnyObject {
     var byteCount: Int? { get }
 }
 
+/// A text that is cut into tokens of which nothing is predicted.
+final class SilentTokens: TokenSource {
+    private var text: CutText
+
+    init(_ text: CutText) { self.text = text }
+
+    var byteCount: Int? { text.byteCount }
+
+    func advance(after last: Int?, _ distribution: inout TokenDistribution) -> Bool { text.advance() }
+}
+
 /// The encoder's source: a text that is there, of which many tokens are read at once.
 final class KnownTokens: TokenSource {
-    private let input: [UInt8]
+    private var text: CutText
     private let alphabet: TokenAlphabet
     private let ordered: OrderedSymbols
     private let predictor: TokenPredictor
     private var context: SlidingContext
-    // Where the next piece of the input begins, and the symbols of the one before.
-    private var start = 0
-    private var symbols: [Int] = []
-    private var index = -1
     // The hidden states that predict the symbols from `firstHidden` on, and the logits of those from `firstRow` on.
     private var (hidden, firstHidden) = (Tensor(rows: 0, columns: 0), 0)
     private var (logits, firstRow) = (Tensor(rows: 0, columns: 0), 0)
@@ -33,20 +40,18 @@ final class KnownTokens: TokenSource {
         _ input: [UInt8], _ alphabet: TokenAlphabet, _ ordered: OrderedSymbols, _ model: LanguageModel,
         _ window: ContextWindow
     ) {
-        (self.input, self.alphabet, self.ordered) = (input, alphabet, ordered)
+        (text, self.alphabet, self.ordered) = (CutText(input, alphabet, ordered), alphabet, ordered)
         predictor = TokenPredictor(model)
         context = SlidingContext(model, window: window, beginToken: alphabet.beginToken)
     }
 
-    var byteCount: Int? { symbols.indices.contains(index) ? alphabet.byteCount(of: symbols[index]) : nil }
+    var byteCount: Int? { text.byteCount }
 
     func advance(after last: Int?, _ distribution: inout TokenDistribution) throws(PithError) -> Bool {
-        index += 1
-        if index == symbols.count {
-            guard start < input.count else { return false }
-            openPiece()
-        }
-        if index == firstHidden + hidden.rows { try readBlock() }
+        guard text.advance() else { return false }
+        let index = text.index
+        if index == 0 { forgetRows() }
+        if index == firstHidden + hidden.rows { try readBlock(from: index) }
         if index == firstRow + logits.rows {
             firstRow = index
             let first = index - firstHidden
@@ -56,17 +61,14 @@ final class KnownTokens: TokenSource {
         return true
     }
 
-    private func openPiece() {
-        let end = TokenAlphabet.endOfPiece(from: start, in: input[...])
-        symbols = alphabet.symbols(of: input[start..<end]).map { ordered.representatives[$0] }
-        (start, index) = (end, 0)
+    private func forgetRows() {
         (hidden, firstHidden) = (Tensor(rows: 0, columns: 0), 0)
         (logits, firstRow) = (Tensor(rows: 0, columns: 0), 0)
     }
 
     /// Reads as many symbols as find room in the model's window.
-    private func readBlock() throws(PithError) {
-        let block = symbols[index...].prefix(context.makeRoom(predictor.model))
+    private func readBlock(from index: Int) throws(PithError) {
+        let block = text.symbols[index...].prefix(context.makeRoom(predictor.model))
         hidden = try predictor.hiddenStates(predicting: block.map(alphabet.token), &context)
         firstHidden = index
         (logits, firstRow) = (Tensor(rows: 0, columns: 0), index)

@@ -18,6 +18,9 @@ struct Mix: DataMethod {
                 "model", "none", form: "none, a built-in model or a folder",
                 "a language model whose predictions are mixed in: stronger on text, and much slower"),
             .integer("primer", 0, in: 0...1, "the built-in text that is learnt before other text is; 0 for none"),
+            .integer(
+                "network", 0, in: 0...1,
+                "the built-in first weights of a network that learns the bytes; 0 for no network"),
         ])
 
     private let effort: MixSettings.Effort
@@ -25,6 +28,7 @@ struct Mix: DataMethod {
     private let width: Int
     let modelName: String?
     private let primer: Int
+    private let network: Int
 
     init(_ options: OptionValues) throws(PithError) {
         effort = MixSettings.Effort(rawValue: options.text("effort"))!
@@ -32,19 +36,32 @@ struct Mix: DataMethod {
         width = options.integer("width")
         modelName = options.text("model") == "none" ? nil : options.text("model")
         primer = options.integer("primer")
+        network = options.integer("network")
         if let content, width == 0, [.image1, .image8, .image24].contains(content) {
             throw .usage("the width of \(content.name) is missing", remedy: "width=BYTES in a row")
         }
     }
 
     func memory(for count: Int) -> Int {
-        MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count).memory
+        let size = MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count)
+        let model = modelName == nil ? 0 : size.flagMemory
+        return size.memory + model + (hasNetwork(for: count) ? ByteNetworkPredictor.memory : 0)
     }
 
-    /// That of the language model and of the primer.
+    /// That of the language model, of the primer and of the network's first weights.
     func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {
-        let (primer, model) = (try primerText(context), try modelFingerprint(context))
-        return primer.isEmpty ? model : (model ?? 0) ^ XXHash64.hash(primer)
+        let primer = try primerText(context)
+        let parts = [
+            try modelFingerprint(context), primer.isEmpty ? nil : XXHash64.hash(primer),
+            try networkWeights(for: count, context)?.fingerprint,
+        ].compactMap { $0 }
+        return parts.isEmpty ? nil : parts.reduce(0, ^)
+    }
+
+    private func hasNetwork(for count: Int) -> Bool { network > 0 && count >= ByteNetworkPredictor.shortestInput }
+
+    private func networkWeights(for count: Int, _ context: CodingContext) throws(PithError) -> ByteNetworkWeights? {
+        hasNetwork(for: count) ? try ByteNetworkWeights(context.models.networkWeights(network)) : nil
     }
 
     private func primerText(_ context: CodingContext) throws(PithError) -> [UInt8] {
@@ -53,25 +70,29 @@ struct Mix: DataMethod {
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
         let (settings, primer) = (settings(for: input), try primerText(context))
+        let network = try networkWeights(for: input.count, context)
         guard let modelName else {
-            return try MixCoder.encode(input, settings, NoPredictor(), primer: primer, context)
+            return try MixCoder.encode(input, settings, NoPredictor(), network: network, primer: primer, context)
         }
         let coding = try context.models.open(modelName, pool: context.pool)
         return try MixCoder.encode(
-            input, settings, try LanguageModelPredictor(encoding: input, with: coding), primer: primer, context)
+            input, settings, try LanguageModelPredictor(encoding: input, with: coding), network: network,
+            primer: primer, context)
     }
 
     func decode(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8], _ context: CodingContext
     ) throws(PithError) {
         let primer = try primerText(context)
+        let network = try networkWeights(for: count, context)
         guard let modelName else {
-            return try MixCoder.decode(payload, count: count, into: &output, NoPredictor(), primer: primer, context)
+            return try MixCoder.decode(
+                payload, count: count, into: &output, NoPredictor(), network: network, primer: primer, context)
         }
         let coding = try context.models.open(modelName, pool: context.pool)
         try MixCoder.decode(
-            payload, count: count, into: &output, try LanguageModelPredictor(decodingWith: coding), primer: primer,
-            context)
+            payload, count: count, into: &output, try LanguageModelPredictor(decodingWith: coding), network: network,
+            primer: primer, context)
     }
 
     private func settings(for input: [UInt8]) -> MixSettings {

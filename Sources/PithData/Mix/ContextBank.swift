@@ -15,6 +15,8 @@ struct ContextBank {
     // [count]: what is looked up next.
     private let hashes: UnsafeMutablePointer<UInt64>
     private var added = 0
+    /// What all contexts of the next byte have in common.
+    var side: UInt64 = 0
     // [count]: histories of the current half byte; those of the first half, which keep runs.
     private let nodes: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>>
     private let runs: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>>
@@ -66,7 +68,7 @@ struct ContextBank {
     /// Adds a context of the next byte; all `count` must be added, in the same order each time.
     @inline(__always)
     mutating func add(_ hash: UInt64) {
-        let mixed = Hash.combine(hash, UInt64(added) &+ 0x1234_5678)
+        let mixed = Hash.combine(hash, UInt64(added) &+ 0x1234_5678 &+ side &<< 32)
         hashes[added] = mixed
         slots.prefetch(mixed)
         added &+= 1

@@ -34,6 +34,12 @@ struct MatchModel {
 
     /// The byte that is expected, while the bits that are known agree with it; nil else.
     var expectation: Int? { used >= 0 ? expectedByte : nil }
+    /// The byte that is expected next, between bytes; nil without a match.
+    var upcoming: UInt8? { pointer > 0 ? UInt8(expectedByte) : nil }
+    /// The place of that byte, and how long it matched.
+    var place: Int { pointer }
+    var matched: Int { misses > 0 ? 0 : length }
+
     /// How much the match is to be trusted, in 0..<16: 0 is no match.
     var strength: Int {
         guard used >= 0 else { return 0 }

@@ -9,22 +9,35 @@ package enum MixCoder {
     // How many bytes pass between calls of `advance`.
     private static let reportStep = 1 << 14
 
-    /// The end of the primer that is learnt before `count` bytes: not much more than they are.
+    /// What text of `count` bytes learns of the primer: its end, but not much more than will be coded.
     private static func learnt(_ primer: [UInt8], _ settings: MixSettings, count: Int) -> ArraySlice<UInt8> {
-        let limit = min(settings.effort.primerLimit, primer.count, 16 * min(count, primer.count))
-        return settings.content == .text ? primer[(primer.count - limit)...] : []
+        guard settings.content == .text else { return [] }
+        return primer.suffix(min(settings.effort.primerLimit, 16 * min(count, primer.count)))
+    }
+
+    /// Memory for the tables of a predictor for `count` bytes.
+    private static func arena(
+        _ settings: MixSettings, count: Int, hasExternal: Bool
+    ) throws(PithError) -> Arena {
+        let size = MixSize(settings, count: count)
+        return try Arena(expecting: size.memory + (hasExternal ? size.flagMemory : 0))
+    }
     }
 
     /// Codes `input`; text as what comes behind `primer`.
     package static func encode<External: ExternalPredictor>(
-        _ input: [UInt8], _ settings: MixSettings, _ external: consuming External, primer: [UInt8] = [],
-        _ context: CodingContext
+        _ input: [UInt8], _ settings: MixSettings, _ external: consuming External,
+        network weights: ByteNetworkWeights? = nil, primer: [UInt8] = [], _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
         let learnt = learnt(primer, settings, count: input.count)
         let size = input.count + learnt.count
-        let arena = try Arena(expecting: MixSize(settings, count: size).memory)
+        let arena = try arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
         defer { withExtendedLifetime(arena) {} }
-        var predictor = MixPredictor(settings, count: size, external, arena)
+        let network = weights.map {
+            ByteNetworkPredictor(
+                encoding: learnt.suffix(MixPredictor<External>.rehearsed) + input, $0, pool: context.pool)
+        }
+        var predictor = MixPredictor(settings, count: size, external, network: network, arena)
         try predictor.prime(learnt)
         if let trace = context.trace { predictor.begin(trace, arena) }
         var encoder = RangeEncoder()
@@ -53,16 +66,18 @@ package enum MixCoder {
     /// Appends the `count` bytes of `payload` to `output`; see `DataMethod.decode`.
     package static func decode<External: ExternalPredictor>(
         _ payload: CodedPayload, count: Int, into output: inout [UInt8],
-        _ external: consuming External, primer: [UInt8] = [], _ context: CodingContext
+        _ external: consuming External, network weights: ByteNetworkWeights? = nil, primer: [UInt8] = [],
+        _ context: CodingContext
     ) throws(PithError) {
         let (settings, start) = try readHeader(payload.region)
         let stream = payload.region.withBytes { ByteRegion(copying: Array($0.dropFirst(start))) }
         var decoder = try RangeDecoder(stream, isCut: payload.isCut)
         let learnt = learnt(primer, settings, count: count)
         let size = count + learnt.count
-        let arena = try Arena(expecting: MixSize(settings, count: size).memory)
+        let arena = try arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
         defer { withExtendedLifetime(arena) {} }
-        var predictor = MixPredictor(settings, count: size, external, arena)
+        let network = weights.map { ByteNetworkPredictor(decodingWith: $0) }
+        var predictor = MixPredictor(settings, count: size, external, network: network, arena)
         try predictor.prime(learnt)
         for index in 0..<count {
             var isWhole = false

@@ -26,18 +26,29 @@ struct MixPredictor<External: ExternalPredictor> {
     private var refinements: RefinementStage
     private var selection: MixerSelection
     private var flags: FlagModel
-    private var externalInput = ExternalInput()
+    private var externalInput: ExternalInput
+    private var network: ByteNetworkPredictor?
+    private var networkInput: ExternalInput
+    private let networkStart: Int
     /// Notes where bits go, if anyone asked.
     var trace: MixTrace?
     private let bankStart: Int
-    private var isPriming = false
+    // Whether the stages that weigh predictions learn.
+    private var weighs = true
+
+    /// Bytes of the primer of which a predictor from outside tells all.
+    static var rehearsed: Int { 40_000 }
 
     /// A predictor for about `count` bytes.
-    init(_ settings: MixSettings, count: Int, _ external: consuming External, _ arena: Arena) {
+    init(
+        _ settings: MixSettings, count: Int, _ external: consuming External, network: ByteNetworkPredictor?,
+        _ arena: Arena
+    ) {
         let (tables, size) = (MixTables(arena), MixSize(settings, count: count))
         self.settings = settings
         self.tables = tables
         self.external = external
+        self.network = network
         history = History(size: count, arena)
         text = TextState(arena)
         matches = MatchModels(settings, bits: size.matchBits, tables, arena)
@@ -62,12 +73,16 @@ struct MixPredictor<External: ExternalPredictor> {
         counters = ContextCounters(count: frequent.count, bits: size.counterBits, tables, arena)
         bankStart = 1 + ExternalInput.count + MatchModels.inputCount + frequent.count * ContextCounters.inputsPerContext
         bilevelStart = bankStart + contexts * ContextBank.inputsPerContext
-        selection = MixerSelection(settings)
+        networkStart = bilevelStart + BilevelModel.inputCount(settings)
+        selection = MixerSelection(settings, hasNetwork: network != nil)
         mixer = Mixer(
-            inputCount: bilevelStart + BilevelModel.inputCount(settings), sets: selection.sets,
+            inputCount: networkStart + (network == nil ? 0 : ExternalInput.count), sets: selection.sets,
             finalSets: selection.finalSets, tables, arena)
+        let hasExternal = External.self != NoPredictor.self
+        externalInput = ExternalInput(bits: hasExternal ? size.refinementBits : 0, tables, arena)
+        networkInput = ExternalInput(bits: network == nil ? 0 : size.refinementBits, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
-        flags = FlagModel(bits: External.self == NoPredictor.self ? 1 : size.flagBits, tables, arena)
+        flags = FlagModel(bits: hasExternal ? size.flagBits : 1, history, tables, arena)
         beginByte()
     }
 
@@ -75,32 +90,45 @@ struct MixPredictor<External: ExternalPredictor> {
     mutating func predict() -> UInt32 {
         let inputs = mixer.inputs
         inputs[0] = 256
-        externalInput.predict(isPriming ? .none : external.prediction, tables, into: inputs + 1)
+        externalInput.predict(external.prediction, history, history.partial, into: inputs + 1)
         matches.predict(history, into: inputs + 1 + ExternalInput.count)
         counters.predict(into: inputs + 1 + ExternalInput.count + MatchModels.inputCount)
         bank.predict(history.partial, history.bitIndex, into: inputs + bankStart)
         if settings.content == .image1 { bilevel.predict(history, into: inputs + bilevelStart) }
+        if network != nil {
+            networkInput.predict(
+                weighs ? network!.prediction : .none, history, history.partial, into: inputs + networkStart)
+        }
         trace?.predict(inputs, history)
-        selection.select(history, text, matches, bank.known, externalInput, &mixer)
+        selection.select(history, text, matches, bank.known, externalInput, networkInput, &mixer)
         return UInt32(refinements.refine(mixer.predict(), history, matches, externalInput))
     }
 
     /// Learns the bit that was predicted; true at the end of a byte.
     mutating func update(_ bit: UInt32) throws(PithError) -> Bool {
-        mixer.update(bit)
-        refinements.update(bit)
+        if weighs {
+            mixer.update(bit)
+            refinements.update(bit)
+        }
         matches.update(bit)
         bank.update(bit)
         counters.update(bit)
         if settings.content == .image1 { bilevel.update(bit) }
-        if !isPriming { external.update(bit == 1) }
+        external.update(bit == 1)
+        externalInput.update(bit)
+        if weighs {
+            network?.update(bit == 1)
+            networkInput.update(bit)
+        }
         let isWhole = history.append(bit)
         if isWhole {
             let byte = history.finishByte()
             bank.finishByte(byte)
             text.read(history)
-            if !isPriming { try external.finishByte(byte) }
-            beginByte()
+            matches.beginByte(history)
+            try external.finishByte(byte)
+            if weighs { network?.finishByte(byte) }
+            if !external.isFlagDue { beginByte() }
         } else if history.bitIndex == 4 {
             bank.beginSecondHalf(history.partial)
             counters.beginSecondHalf(history.partial)
@@ -126,26 +154,41 @@ struct MixPredictor<External: ExternalPredictor> {
         ]
         for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }
         add("bilevel", BilevelModel.inputCount(settings))
+        if network != nil { add("network", ExternalInput.count) }
         return result
     }
 
     /// Begins to note where bits go.
     mutating func begin(_ trace: CodingTrace, _ arena: Arena) { self.trace = MixTrace(trace, families, tables, arena) }
 
-    /// Learns some bytes before the first that is coded. The predictor from outside is not told of them.
+    /// Learns some bytes before the first that is coded. A predictor from outside only cuts the first of them into
+    /// tokens, since it is slow: the mixer would learn to do without it, and learns from the last ones alone.
     mutating func prime(_ bytes: ArraySlice<UInt8>) throws(PithError) {
-        isPriming = true
-        defer { isPriming = false }
+        let isHelped = External.self != NoPredictor.self || network != nil
+        let silent = isHelped ? bytes.dropLast(Self.rehearsed) : bytes.prefix(0)
+        try external.prime(silent)
+        weighs = false
+        try learn(silent)
+        weighs = true
+        try external.rehearse(bytes.dropFirst(silent.count))
+        try learn(bytes.dropFirst(silent.count))
+        try external.begin()
+    }
+
+    private mutating func learn(_ bytes: ArraySlice<UInt8>) throws(PithError) {
         for byte in bytes {
             for shift in (0..<8).reversed() {
                 _ = predict()
                 _ = try update(UInt32(byte) >> UInt32(shift) & 1)
             }
+            while predictFlag() != nil { try updateFlag(flagToEncode) }
         }
     }
 
     /// The contexts of the next byte.
     private mutating func beginByte() {
+        // Where a token begins other bytes follow than within one.
+        if External.self != NoPredictor.self { bank.side = external.depth == 0 ? 1 : 0 }
         frequent.add(text, history, to: &counters)
         orders.add(history, to: &bank)
         if settings.hasWords {
@@ -158,16 +201,14 @@ struct MixPredictor<External: ExternalPredictor> {
         pictures.add(history, to: &bank)
         sounds.add(history, to: &bank)
         if settings.content == .image1 { bilevel.beginByte(history) }
-        matches.beginByte(history)
         bank.beginByte()
         selection.beginByte(history, text)
     }
 
     /// The probability of the flag that is due, of 2¹⁶; nil if none is.
     mutating func predictFlag() -> UInt32? {
-        let prediction = external.flag
-        guard prediction.probability > 0 else { return nil }
-        return flags.predict(prediction, history, matches)
+        guard external.isFlagDue else { return nil }
+        return flags.predict(external.flag, history, text, matches, external)
     }
 
     /// What the flag is; for the encoder.
@@ -175,8 +216,9 @@ struct MixPredictor<External: ExternalPredictor> {
 
     /// Learns a flag.
     mutating func updateFlag(_ bit: Bool) throws(PithError) {
-        flags.update(bit ? 1 : 0)
+        flags.update(bit ? 1 : 0, weighs: weighs)
         try external.updateFlag(bit)
+        if !external.isFlagDue { beginByte() }
     }
 }
 
@@ -204,7 +246,9 @@ package struct MixSize {
     }
     var counterBits: Int { min(max(countBits + 7, 12), settings.effort == .best ? 28 : 27) }
     var matchBits: Int { min(max(countBits, 8), 22) }
-    var flagBits: Int { min(max(countBits, 10), 18) }
+    var flagBits: Int { min(max(countBits, 10), 20) }
+    /// What the flags of a language model take besides, in bytes.
+    var flagMemory: Int { FlagModel.memory(bits: flagBits) }
     var refinementBits: Int { min(max(countBits - 2, 8), 18) }
 }
 

@@ -17,18 +17,22 @@ struct MixerSelection {
     private var views = TextViews()
     // Where the sets begin that text and other data have for themselves.
     private let ownStart: Int
+    // Where the network's own set begins, if there is a network.
+    private let networkStart: Int?
 
     private static let viewBits = 12
 
-    init(_ settings: MixSettings) {
+    init(_ settings: MixSettings, hasNetwork: Bool) {
         isText = settings.content == .text
         width = settings.content == .text ? 0 : settings.width
         let common = [8, 256 * 3, 256 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 4096, 2048]
         let own =
             isText ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count) : [256, 16 * 8, 1024, 256, 2048]
-        sets = common + own
+        let outside = hasNetwork ? [32] : []
+        sets = common + own + outside
         ownStart = common.count
-        finalSets = [256, 16 * 3, 32, 64 * 8, 128]
+        networkStart = hasNetwork ? sets.count - 1 : nil
+        finalSets = [256, 16 * 3, 32, 64 * 8, 128] + (hasNetwork ? [32] : [])
     }
 
     mutating func beginByte(_ history: History, _ text: TextState) {
@@ -53,7 +57,7 @@ struct MixerSelection {
     @inline(__always)
     func select(
         _ history: History, _ text: TextState, _ matches: MatchModels, _ known: Int, _ external: ExternalInput,
-        _ mixer: inout Mixer
+        _ network: ExternalInput, _ mixer: inout Mixer
     ) {
         let (partial, bit) = (history.partial, history.bitIndex)
         let match = matches.best
@@ -73,6 +77,10 @@ struct MixerSelection {
         mixer.selectFinal(2, external.rowClass)
         mixer.selectFinal(3, (kinds & 63) &* 8 &+ bit)
         mixer.selectFinal(4, columnClass)
+        if let networkStart {
+            mixer.select(networkStart, network.rowClass)
+            mixer.selectFinal(5, network.rowClass)
+        }
     }
 
     @inline(__always)

@@ -1,0 +1,6 @@
+// The kernels of the learning network for what the compiler's target has: the reference of the other paths.
+#pragma STDC FP_CONTRACT OFF
+#define STREAM_TABLE pith_stream_kernels_baseline
+#define TILE_ROWS 3
+#define BACK_ROWS 1
+#include "private/stream_kernels.h"

@@ -1,0 +1,190 @@
+import CPithKernels
+import PithTensor
+
+/// A small recurrent network that predicts bytes and learns from them, a block of steps at a time.
+///
+/// x₀ = the embeddings of the last bytes, side by side; layer: (z, f, g) = norm(x) · W + b (x₀ enters the first as it
+/// is); f ← σ(f + peephole ∘ c'); c = f ∘ c' + (1 − f) ∘ z with c' the state before; x ← x + c ∘ silu(g), at the first
+/// layer x = c ∘ silu(g); logits = norm(x) · head + bias. The way back is cut at the block's begin; then Adam takes a
+/// step, and the states are carried on. All of it is in a fixed order of operations: the same bits on all machines,
+/// whether a block's steps run one by one or together.
+package final class ByteNetwork {
+    /// The sizes.
+    package let shape: ByteNetworkShape
+    /// Steps in a block.
+    package let steps: Int
+    /// How many streams run side by side, each with a state of its own.
+    package let streams: Int
+    /// The parameters.
+    package let parameters: FloatStore
+    /// Probabilities of [steps · streams, 256], valid for the steps that were run.
+    package var probabilities: UnsafeMutablePointer<Float> { outputs.floats }
+    /// The size of a step of Adam.
+    package var rate: Float
+    package var (keepMean, keepSquare): (Float, Float) = (0.9, 0.999)
+
+    private let kernels: pith_stream_kernels
+    package let gradient: FloatStore
+    private let mean: FloatStore
+    private let square: FloatStore
+    private var (meanPower, squarePower): (Float, Float) = (1, 1)
+    // The bytes before each step, [taps - 1 + steps, streams].
+    private var symbols: [UInt8]
+    // [rows, taps · embedding], and its slopes.
+    private let embedded: FloatStore
+    private let embeddedSlopes: FloatStore
+    // For each layer [rows, 3 · width] and [streams + rows, width].
+    private let gates: [FloatStore]
+    private let states: [FloatStore]
+    // The stream behind each layer and what enters the next or the head, [rows, width] each, and the norms' factors.
+    private let hidden: [FloatStore]
+    private let normed: [FloatStore]
+    private let scales: [FloatStore]
+    private let outputs: FloatStore
+    // Slopes by the stream and by what entered a layer, [rows, width].
+    private let slopes: FloatStore
+    private let entering: FloatStore
+    private let carry: FloatStore
+
+    /// A network with parameters of its own, which it changes.
+    package init(
+        _ shape: ByteNetworkShape, parameters: FloatStore, steps: Int, streams: Int = 1, rate: Float
+    ) {
+        precondition(shape.width % 16 == 0 && shape.embedding % 16 == 0 && parameters.count == shape.parameterCount)
+        let (rows, width, inner) = (steps * streams, shape.width, shape.taps * shape.embedding)
+        (self.shape, self.parameters, self.steps, self.streams, self.rate) = (shape, parameters, steps, streams, rate)
+        kernels = pith_stream_kernels_of(pith_path(UInt32(KernelPath.current.rawValue)))!.pointee
+        gradient = FloatStore(shape.parameterCount)
+        mean = FloatStore(shape.parameterCount)
+        square = FloatStore(shape.parameterCount)
+        symbols = Array(repeating: 0, count: (shape.taps - 1 + steps) * streams)
+        embedded = FloatStore(rows * inner)
+        embeddedSlopes = FloatStore(rows * inner)
+        func each(_ count: Int) -> [FloatStore] { (0..<shape.layers).map { _ in FloatStore(count) } }
+        gates = each(rows * 3 * width)
+        states = each((streams + rows) * width)
+        hidden = each(rows * width)
+        normed = each(rows * width)
+        scales = each(rows)
+        outputs = FloatStore(rows * ByteNetworkShape.symbols)
+        slopes = FloatStore(rows * width)
+        entering = FloatStore(rows * width)
+        carry = FloatStore(streams * width)
+    }
+
+    private func layerArrays(_ index: Int) -> pith_stream_layer {
+        pith_stream_layer(
+            width: Int64(shape.width), streams: Int64(streams), gates: gates[index].floats,
+            states: states[index].floats, peephole: parameters.floats + shape.layer(index).peephole)
+    }
+
+    // MARK: Forward
+
+    /// Runs steps `first..<first + count` of the block; `bytes` of [count, streams] are those right before each step.
+    package func run(_ first: Int, _ count: Int, after bytes: ArraySlice<UInt8>) {
+        let (rows, start, width) = (Int64(count * streams), first * streams, shape.width)
+        symbols.replaceSubrange(
+            (shape.taps - 1 + first) * streams..<(shape.taps - 1 + first + count) * streams, with: bytes)
+        embed(start..<start + count * streams)
+        let weights = parameters.floats
+        for index in 0..<shape.layers {
+            let (layer, x) = (shape.layer(index), hidden[index].floats)
+            let source =
+                index == 0 ? embedded.floats + start * layer.inner : normed[index - 1].floats + start * width
+            kernels.multiply(
+                source, weights + layer.weight, weights + layer.bias, rows, Int64(layer.inner), Int64(3 * width),
+                gates[index].floats + start * 3 * width)
+            if index > 0 {
+                (x + start * width).update(from: hidden[index - 1].floats + start * width, count: Int(rows) * width)
+            }
+            withUnsafePointer(to: layerArrays(index)) {
+                kernels.scan($0, Int64(start), rows, index == 0 ? 1 : 0, x)
+            }
+            kernels.normalize(
+                x + start * width, rows, Int64(width), normed[index].floats + start * width,
+                scales[index].floats + start)
+        }
+        let output = outputs.floats + start * ByteNetworkShape.symbols
+        kernels.multiply(
+            normed[shape.layers - 1].floats + start * width, weights + shape.head, weights + shape.headBias, rows,
+            Int64(width), Int64(ByteNetworkShape.symbols), output)
+        kernels.softmax(output, rows)
+    }
+
+    private func embed(_ rows: Range<Int>) {
+        let (width, taps) = (shape.embedding, shape.taps)
+        for row in rows {
+            for tap in 0..<taps {
+                let byte = Int(symbols[row + (taps - 1 - tap) * streams])
+                (embedded.floats + (row * taps + tap) * width).update(
+                    from: parameters.floats + byte * width, count: width)
+            }
+        }
+    }
+
+    // MARK: Learning
+
+    /// Learns that `bytes` of [count, streams] followed the first `count` steps, and begins the next block.
+    package func learn(_ bytes: ArraySlice<UInt8>) {
+        let count = bytes.count / streams
+        addGradient(bytes)
+        meanPower *= keepMean
+        squarePower *= keepSquare
+        var step = pith_stream_adam(
+            rate: rate / (1 - meanPower), keep_mean: keepMean, keep_square: keepSquare, spread: 1 / (1 - squarePower),
+            epsilon: 1e-8)
+        kernels.adam(
+            &step, gradient.floats, Int64(shape.parameterCount), parameters.floats, mean.floats, square.floats)
+        carryOn(count)
+    }
+
+    /// Makes the last of `count` steps those before the next block.
+    private func carryOn(_ count: Int) {
+        let size = streams * shape.width
+        for state in states { state.floats.update(from: state.floats + count * size, count: size) }
+        symbols.replaceSubrange(
+            0..<(shape.taps - 1) * streams, with: symbols[count * streams..<(shape.taps - 1 + count) * streams])
+    }
+
+    /// Goes back over the steps that `bytes` followed: `gradient` is that of the sum of their losses, in nats.
+    package func addGradient(_ bytes: ArraySlice<UInt8>) {
+        let (rows, width, layers) = (bytes.count, shape.width, shape.layers)
+        let (weights, gradients) = (parameters.floats, gradient.floats)
+        let columns = Int64(ByteNetworkShape.symbols)
+        for (row, byte) in bytes.enumerated() { outputs.floats[row * ByteNetworkShape.symbols + Int(byte)] -= 1 }
+        let last = normed[layers - 1].floats
+        kernels.outer(
+            last, outputs.floats, Int64(rows), Int64(width), columns, gradients + shape.head,
+            gradients + shape.headBias)
+        kernels.multiply_back(
+            outputs.floats, weights + shape.head, Int64(rows), Int64(width), columns, entering.floats)
+        slopes.floats.clear(rows * width)
+        for index in (0..<layers).reversed() {
+            let layer = shape.layer(index)
+            kernels.normalize_back(
+                entering.floats, hidden[index].floats, scales[index].floats, Int64(rows), Int64(width), slopes.floats)
+            withUnsafePointer(to: layerArrays(index)) {
+                kernels.scan_back($0, Int64(rows), slopes.floats, carry.floats, gradients + layer.peephole)
+            }
+            kernels.outer(
+                index == 0 ? embedded.floats : normed[index - 1].floats, gates[index].floats, Int64(rows),
+                Int64(layer.inner), Int64(3 * width), gradients + layer.weight, gradients + layer.bias)
+            kernels.multiply_back(
+                gates[index].floats, weights + layer.weight, Int64(rows), Int64(layer.inner), Int64(3 * width),
+                index == 0 ? embeddedSlopes.floats : entering.floats)
+        }
+        addEmbeddingGradient(rows)
+    }
+
+    private func addEmbeddingGradient(_ rows: Int) {
+        let (width, taps) = (shape.embedding, shape.taps)
+        gradient.floats.clear(ByteNetworkShape.symbols * width)
+        for row in 0..<rows {
+            for tap in 0..<taps {
+                let target = gradient.floats + Int(symbols[row + (taps - 1 - tap) * streams]) * width
+                let slope = embeddedSlopes.floats + (row * taps + tap) * width
+                for i in stride(from: 0, to: width, by: 16) { target.add(slope.lanes(i), i) }
+            }
+        }
+    }
+}
