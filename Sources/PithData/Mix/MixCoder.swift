@@ -22,16 +22,15 @@ package enum MixCoder {
         let size = MixSize(settings, count: count)
         return try Arena(expecting: size.memory + (hasExternal ? size.flagMemory : 0))
     }
-    }
 
     /// Codes `input`; text as what comes behind `primer`.
     package static func encode<External: ExternalPredictor>(
         _ input: [UInt8], _ settings: MixSettings, _ external: consuming External,
         network weights: ByteNetworkWeights? = nil, primer: [UInt8] = [], _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
-        let learnt = learnt(primer, settings, count: input.count)
+        let learnt = Self.learnt(primer, settings, count: input.count)
         let size = input.count + learnt.count
-        let arena = try arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
+        let arena = try Self.arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
         defer { withExtendedLifetime(arena) {} }
         let network = weights.map {
             ByteNetworkPredictor(
@@ -72,9 +71,9 @@ package enum MixCoder {
         let (settings, start) = try readHeader(payload.region)
         let stream = payload.region.withBytes { ByteRegion(copying: Array($0.dropFirst(start))) }
         var decoder = try RangeDecoder(stream, isCut: payload.isCut)
-        let learnt = learnt(primer, settings, count: count)
+        let learnt = Self.learnt(primer, settings, count: count)
         let size = count + learnt.count
-        let arena = try arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
+        let arena = try Self.arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
         defer { withExtendedLifetime(arena) {} }
         let network = weights.map { ByteNetworkPredictor(decodingWith: $0) }
         var predictor = MixPredictor(settings, count: size, external, network: network, arena)
