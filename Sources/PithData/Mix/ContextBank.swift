@@ -53,10 +53,10 @@ struct ContextBank {
         runEstimates = arena.allocate(count * Self.runClasses)
         let start = BitHistory.probabilities
         for context in 0..<count {
-            for state in 0..<256 { stateEstimates[context * 256 + state] = start[state] << 10 }
+            for state in 0..<256 { stateEstimates[context * 256 + state] = start[state] << 10 | 10 }
             for index in 0..<Self.runClasses {
                 let length = UInt32(index >> 3)
-                runEstimates[context * Self.runClasses + index] = ((1 << 22) - (1 << 21) / (length + 1)) << 10
+                runEstimates[context * Self.runClasses + index] = ((1 << 22) - (1 << 21) / (length + 1)) << 10 | 5
             }
             nodes[context] = slots.scratch + SlotTable.nodeOffset
             runs[context] = slots.scratch + SlotTable.runOffset

@@ -19,9 +19,9 @@ struct Mixer {
         self.inputCount = inputCount
         self.tables = tables
         first = MixerLayer(
-            inputCount: inputCount, sets: sets, initialWeight: 350, rates: (8000, 600, 400), arena)
+            inputCount: inputCount, sets: sets, initialWeight: 250, rates: (8000, 600, 400), arena)
         second = MixerLayer(
-            inputCount: sets.count, sets: finalSets, initialWeight: 1 << 14 / Int(sets.count), rates: (900, 450, 400),
+            inputCount: sets.count, sets: finalSets, initialWeight: 1 << 14 / Int(sets.count), rates: (2500, 450, 400),
             arena)
         inputs = first.inputs
     }
@@ -120,7 +120,12 @@ struct MixerLayer {
     private mutating func begin(_ place: Int) {
         counts[place] = 1
         let row = weights + place * 2 * width
-        for index in 0..<realInputs { row[index] = initialWeight }
+        guard place != selected[0], counts[selected[0]] > 1 else {
+            for index in 0..<realInputs { row[index] = initialWeight }
+            return
+        }
+        let from = weights + selected[0] * 2 * width
+        for index in 0..<2 * width { row[index] = from[index] }
     }
 
     /// Outputs of all sets.

@@ -25,7 +25,7 @@ struct MixerSelection {
         width = settings.content == .text ? 0 : settings.width
         let common = [8, 256 * 3, 256 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 4096, 2048]
         let own =
-            isText ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count) : [256, 16 * 8, 1024, 256, 2048]
+            isText ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count) : [256, 16 * 8, 1024, 256, 2048, 1 << 12, 1 << 12, 1 << 12, 1 << 12]
         sets = common + own
         ownStart = common.count
         finalSets = [256, 16 * 3, 32, 64 * 8, 128]
@@ -67,7 +67,7 @@ struct MixerSelection {
         mixer.select(6, external.rowClass &* 9 &+ (external.rowClass == 0 ? 0 : bit))
         mixer.select(7, kinds)
         mixer.select(8, pairClass)
-        if isText { selectViews(partial, &mixer) } else { selectOthers(match, bit, &mixer) }
+        if isText { selectViews(partial, &mixer) } else { selectOthers(history, match, bit, &mixer) }
         mixer.selectFinal(0, partial)
         mixer.selectFinal(1, match.strength &* 3 &+ expected)
         mixer.selectFinal(2, external.rowClass)
@@ -89,12 +89,17 @@ struct MixerSelection {
     }
 
     @inline(__always)
-    private func selectOthers(_ match: MatchModel, _ bit: Int, _ mixer: inout Mixer) {
+    private func selectOthers(_ history: History, _ match: MatchModel, _ bit: Int, _ mixer: inout Mixer) {
         mixer.select(ownStart, beforeLast)
         mixer.select(ownStart &+ 1, match.strength &* 8 &+ bit)
         mixer.select(ownStart &+ 2, sentenceClass &* 16 &+ match.strength)
         mixer.select(ownStart &+ 3, match.expectation ?? 0)
         mixer.select(ownStart &+ 4, wordHash &* 8 &+ bit)
+        func row(_ hash: UInt64, _ mixer: inout Mixer, _ i: Int) { mixer.select(ownStart &+ i, tune(i, 1) == 0 ? 0 : Int(Hash.combine(hash, UInt64(history.partial + i * 256)) >> 52)) }
+        row(history.last & 255, &mixer, 5)
+        row((history.last >> 8) & 255, &mixer, 6)
+        row(history.last & 0xE0E0E0, &mixer, 7)
+        row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength), &mixer, 8)
     }
 }
 
