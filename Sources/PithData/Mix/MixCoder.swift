@@ -13,8 +13,8 @@ package enum MixCoder {
     private static func predictor<External: ExternalPredictor>(
         _ settings: MixSettings, count: Int, _ external: consuming External, _ primer: [UInt8], _ arena: Arena
     ) throws(PithError) -> MixPredictor<External> {
-        let limit = min(settings.effort.primerLimit, primer.count, 16 * min(count, primer.count))
-        let learnt = settings.content == .text ? primer[(primer.count - limit)...] : []
+        let limit = min(settings.primerLimit, primer.count, 16 * min(count, primer.count))
+        let learnt = primer[(primer.count - limit)...]
         var predictor = MixPredictor(settings, count: count + learnt.count, external, arena)
         try predictor.prime(learnt)
         return predictor

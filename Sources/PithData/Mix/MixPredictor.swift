@@ -123,7 +123,8 @@ struct MixPredictor<External: ExternalPredictor> {
         let hasWords = settings.hasWords
         let contexts = [
             ("orders", orders.count), ("words", hasWords ? words.count : 0), ("layout", hasWords ? layout.count : 0),
-            ("sparse", sparse.count), ("distances", distances.count), ("indirect", indirect.count), ("records", records.count),
+            ("sparse", sparse.count), ("distances", distances.count), ("indirect", indirect.count),
+            ("records", records.count),
             ("picture", pictures.count), ("sound", sounds.count),
         ]
         for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }

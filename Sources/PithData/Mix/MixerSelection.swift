@@ -4,6 +4,7 @@ struct MixerSelection {
     let sets: [Int]
     let finalSets: [Int]
     private let isText: Bool
+    private let isBest: Bool
     private let width: Int
     // Of the next byte.
     private var last = 0
@@ -22,10 +23,13 @@ struct MixerSelection {
 
     init(_ settings: MixSettings) {
         isText = settings.content == .text
+        isBest = settings.effort == .best
         width = settings.content == .text ? 0 : settings.width
         let common = [8, 256 * 3, 256 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 4096, 2048]
         let own =
-            isText ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count) : [256, 16 * 8, 1024, 256, 2048, 1 << 12, 1 << 12, 1 << 12, 1 << 12]
+            isText
+            ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count)
+            : [256, 16 * 8, 1024, 256, 2048] + [Int](repeating: 1 << Self.viewBits, count: isBest ? 3 : 0)
         sets = common + own
         ownStart = common.count
         finalSets = [256, 16 * 3, 32, 64 * 8, 128]
@@ -95,11 +99,13 @@ struct MixerSelection {
         mixer.select(ownStart &+ 2, sentenceClass &* 16 &+ match.strength)
         mixer.select(ownStart &+ 3, match.expectation ?? 0)
         mixer.select(ownStart &+ 4, wordHash &* 8 &+ bit)
-        func row(_ hash: UInt64, _ mixer: inout Mixer, _ i: Int) { mixer.select(ownStart &+ i, tune(i, 1) == 0 ? 0 : Int(Hash.combine(hash, UInt64(history.partial + i * 256)) >> 52)) }
-        row(history.last & 255, &mixer, 5)
-        row((history.last >> 8) & 255, &mixer, 6)
-        row(history.last & 0xE0E0E0, &mixer, 7)
-        row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength), &mixer, 8)
+        guard isBest else { return }
+        func row(_ view: UInt64) -> Int {
+            Int(Hash.combine(view, UInt64(history.partial)) &>> UInt64(64 &- Self.viewBits))
+        }
+        mixer.select(ownStart &+ 5, row(history.last & 0xFF))
+        mixer.select(ownStart &+ 6, row(history.last & 0xFF00))
+        mixer.select(ownStart &+ 7, row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength)))
     }
 }
 
