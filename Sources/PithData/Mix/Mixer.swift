@@ -108,7 +108,7 @@ struct MixerLayer {
         kernels = pith_mix_kernels_of(pith_path(UInt32(KernelPath.current.rawValue)))!.pointee
     }
 
-    /// Selects a row of a set, of the first set first; a row that was never trained gets its first weights.
+    /// Selects a row of a set; a row that was never trained gets its first weights.
     @inline(__always)
     mutating func select(_ set: Int, _ row: Int) {
         let place = bases[set] &+ row
@@ -117,15 +117,10 @@ struct MixerLayer {
         if counts[place] == 0 { begin(place) }
     }
 
-    /// Gives a row its first weights: those of the row selected in the first set, which has few rows and so learns soon.
     private mutating func begin(_ place: Int) {
         counts[place] = 1
         let row = weights + place * 2 * width
-        if counts[selected[0]] > 1 {
-            row.update(from: weights + selected[0] * 2 * width, count: 2 * width)
-        } else {
-            row.update(repeating: initialWeight, count: realInputs)
-        }
+        for index in 0..<realInputs { row[index] = initialWeight }
     }
 
     /// Outputs of all sets.
