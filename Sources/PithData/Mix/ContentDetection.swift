@@ -12,10 +12,13 @@ package enum ContentDetection {
         return MixSettings(effort: effort, content: .binary, width: width)
     }
 
+    /// Few bytes that no text has. Text for a terminal has more of them than other text, but no zeros.
     private static func isText(_ sample: ArraySlice<UInt8>) -> Bool {
         let strange = sample.count { $0 < 32 && $0 != 10 && $0 != 13 && $0 != 9 && $0 != 12 || $0 == 127 }
         let high = sample.count { $0 >= 128 }
-        return strange * 50 <= sample.count && high * 3 <= sample.count
+        if strange * 50 <= sample.count && high * 3 <= sample.count { return true }
+        let zeros = sample.count { $0 == 0 }
+        return strange * 8 <= sample.count && high * 50 <= sample.count && zeros * 1000 <= sample.count
     }
 
     /// Long runs of eight equal pixels.

@@ -37,6 +37,9 @@ struct ContextBank {
     private static let runClasses = 16 * 8
     private static let stateLimit: UInt32 = 1023
     private static let runLimit: UInt32 = 511
+    // How many bits the first estimates are worth.
+    private static let stateWorth: UInt32 = 10
+    private static let runWorth: UInt32 = 5
 
     /// A bank of `count` contexts, of which the first `ordered` are told from others by `known`.
     init(count: Int, ordered: Int, slots: SlotTable, _ tables: MixTables, _ arena: Arena) {
@@ -55,10 +58,13 @@ struct ContextBank {
         runEstimates = arena.allocate(count * Self.runClasses)
         let start = BitHistory.probabilities
         for context in 0..<count {
-            for state in 0..<256 { stateEstimates[context * 256 + state] = start[state] << 10 }
+            for state in 0..<256 {
+                stateEstimates[context * 256 + state] = start[state] << 10 | Self.stateWorth
+            }
             for index in 0..<Self.runClasses {
                 let length = UInt32(index >> 3)
-                runEstimates[context * Self.runClasses + index] = ((1 << 22) - (1 << 21) / (length + 1)) << 10
+                runEstimates[context * Self.runClasses + index] =
+                    ((1 << 22) - (1 << 21) / (length + 1)) << 10 | Self.runWorth
             }
             nodes[context] = slots.scratch + SlotTable.nodeOffset
             runs[context] = slots.scratch + SlotTable.runOffset

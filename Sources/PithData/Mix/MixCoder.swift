@@ -9,10 +9,9 @@ package enum MixCoder {
     // How many bytes pass between calls of `advance`.
     private static let reportStep = 1 << 14
 
-    /// What text of `count` bytes learns of the primer: its end, but not much more than will be coded.
+    /// What is learnt of the primer before `count` bytes: its end, but not much more than will be coded.
     private static func learnt(_ primer: [UInt8], _ settings: MixSettings, count: Int) -> ArraySlice<UInt8> {
-        guard settings.content == .text else { return [] }
-        return primer.suffix(min(settings.effort.primerLimit, 16 * min(count, primer.count)))
+        primer.suffix(min(settings.primerLimit, 16 * min(count, primer.count)))
     }
 
     /// Memory for the tables of a predictor for `count` bytes.

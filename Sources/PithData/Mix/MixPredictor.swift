@@ -19,6 +19,7 @@ struct MixPredictor<External: ExternalPredictor> {
     private let words: WordContexts
     private let layout: LayoutContexts
     private let sparse: SparseContexts
+    private let distances: DistanceContexts
     private let indirect: IndirectContexts
     private let records: RecordContexts
     private let pictures: PictureContexts
@@ -56,14 +57,15 @@ struct MixPredictor<External: ExternalPredictor> {
         words = WordContexts(settings)
         layout = LayoutContexts(settings)
         sparse = SparseContexts(settings)
+        distances = DistanceContexts(settings, arena)
         indirect = IndirectContexts(settings, arena)
         records = RecordContexts(settings)
         pictures = PictureContexts(settings)
         sounds = SoundContexts(settings)
         let isText = settings.hasWords
         let contexts =
-            orders.count + (isText ? words.count + layout.count : 0) + sparse.count + indirect.count + records.count
-            + pictures.count + sounds.count
+            orders.count + (isText ? words.count + layout.count : 0) + sparse.count + distances.count
+            + indirect.count + records.count + pictures.count + sounds.count
         bank = ContextBank(
             count: contexts, ordered: min(orders.count, 7),
             slots: SlotTable(size: size.slotBytes(contexts: contexts), arena),
@@ -149,7 +151,8 @@ struct MixPredictor<External: ExternalPredictor> {
         let hasWords = settings.hasWords
         let contexts = [
             ("orders", orders.count), ("words", hasWords ? words.count : 0), ("layout", hasWords ? layout.count : 0),
-            ("sparse", sparse.count), ("indirect", indirect.count), ("records", records.count),
+            ("sparse", sparse.count), ("distances", distances.count), ("indirect", indirect.count),
+            ("records", records.count),
             ("picture", pictures.count), ("sound", sounds.count),
         ]
         for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }
@@ -196,6 +199,7 @@ struct MixPredictor<External: ExternalPredictor> {
             layout.add(text, history, to: &bank)
         }
         sparse.add(history, to: &bank)
+        distances.add(history, to: &bank)
         indirect.add(history, to: &bank)
         records.add(history, to: &bank)
         pictures.add(history, to: &bank)

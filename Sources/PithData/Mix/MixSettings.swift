@@ -3,9 +3,6 @@ package struct MixSettings {
     /// How many models are mixed.
     package enum Effort: String, CaseIterable {
         case `default`, best
-
-        /// Bytes of a primer that are learnt at most: its end is the better part, and learning takes time.
-        var primerLimit: Int { self == .best ? .max : 82_000 }
     }
 
     /// What the bytes are, and with it which contexts are used.
@@ -26,6 +23,18 @@ package struct MixSettings {
     /// Settings.
     package init(effort: Effort, content: Content, width: Int) {
         (self.effort, self.content, self.width) = (effort, content, width)
+    }
+
+    /// Bytes of a primer that are learnt at most: its end is the better part, and learning takes time. Programs are
+    /// smaller behind a little of it, since there are words in them and weights need not be learnt anew; records are
+    /// not.
+    var primerLimit: Int {
+        switch (effort, content) {
+        case (.best, .text): .max
+        case (.default, .text): 82_000
+        case (.best, .binary): width == 0 ? 82_000 : 0
+        default: 0
+        }
     }
 
     /// The largest width that can be said.

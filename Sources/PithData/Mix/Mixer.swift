@@ -19,9 +19,9 @@ struct Mixer {
         self.inputCount = inputCount
         self.tables = tables
         first = MixerLayer(
-            inputCount: inputCount, sets: sets, initialWeight: 350, rates: (8000, 600, 400), arena)
+            inputCount: inputCount, sets: sets, initialWeight: 250, rates: (8000, 600, 400), arena)
         second = MixerLayer(
-            inputCount: sets.count, sets: finalSets, initialWeight: 1 << 14 / Int(sets.count), rates: (900, 450, 400),
+            inputCount: sets.count, sets: finalSets, initialWeight: 1 << 14 / Int(sets.count), rates: (2500, 450, 400),
             arena)
         inputs = first.inputs
     }

@@ -4,6 +4,7 @@ struct MixerSelection {
     let sets: [Int]
     let finalSets: [Int]
     private let isText: Bool
+    private let isBest: Bool
     private let width: Int
     // Of the next byte.
     private var last = 0
@@ -24,12 +25,14 @@ struct MixerSelection {
 
     init(_ settings: MixSettings, hasNetwork: Bool) {
         isText = settings.content == .text
+        isBest = settings.effort == .best
         width = settings.content == .text ? 0 : settings.width
         let common = [8, 256 * 3, 256 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 4096, 2048]
         let own =
-            isText ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count) : [256, 16 * 8, 1024, 256, 2048]
-        let outside = hasNetwork ? [32] : []
-        sets = common + own + outside
+            isText
+            ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count)
+            : [256, 16 * 8, 1024, 256, 2048] + [Int](repeating: 1 << Self.viewBits, count: isBest ? 3 : 0)
+        sets = common + own + (hasNetwork ? [32] : [])
         ownStart = common.count
         networkStart = hasNetwork ? sets.count - 1 : nil
         finalSets = [256, 16 * 3, 32, 64 * 8, 128] + (hasNetwork ? [32] : [])
@@ -71,7 +74,7 @@ struct MixerSelection {
         mixer.select(6, external.rowClass &* 9 &+ (external.rowClass == 0 ? 0 : bit))
         mixer.select(7, kinds)
         mixer.select(8, pairClass)
-        if isText { selectViews(partial, &mixer) } else { selectOthers(match, bit, &mixer) }
+        if isText { selectViews(partial, &mixer) } else { selectOthers(history, match, bit, &mixer) }
         mixer.selectFinal(0, partial)
         mixer.selectFinal(1, match.strength &* 3 &+ expected)
         mixer.selectFinal(2, external.rowClass)
@@ -97,12 +100,19 @@ struct MixerSelection {
     }
 
     @inline(__always)
-    private func selectOthers(_ match: MatchModel, _ bit: Int, _ mixer: inout Mixer) {
+    private func selectOthers(_ history: History, _ match: MatchModel, _ bit: Int, _ mixer: inout Mixer) {
         mixer.select(ownStart, beforeLast)
         mixer.select(ownStart &+ 1, match.strength &* 8 &+ bit)
         mixer.select(ownStart &+ 2, sentenceClass &* 16 &+ match.strength)
         mixer.select(ownStart &+ 3, match.expectation ?? 0)
         mixer.select(ownStart &+ 4, wordHash &* 8 &+ bit)
+        guard isBest else { return }
+        func row(_ view: UInt64) -> Int {
+            Int(Hash.combine(view, UInt64(history.partial)) &>> UInt64(64 &- Self.viewBits))
+        }
+        mixer.select(ownStart &+ 5, row(history.last & 0xFF))
+        mixer.select(ownStart &+ 6, row(history.last & 0xFF00))
+        mixer.select(ownStart &+ 7, row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength)))
     }
 }
 

@@ -8,7 +8,7 @@ struct RecordContexts {
         isBest = settings.effort == .best
     }
 
-    var count: Int { width == 0 ? 0 : isBest ? 12 : 7 }
+    var count: Int { width == 0 ? 0 : isBest ? 18 : 7 }
 
     func add(_ history: History, to bank: inout ContextBank) {
         guard width > 0 else { return }
@@ -29,5 +29,14 @@ struct RecordContexts {
         bank.add(Hash.combine(above << 24 | aboveTwo << 16 | byte(3 * width) << 8 | left, UInt64(6)))
         bank.add(Hash.combine(above << 16 | aboveRight << 8 | left, UInt64(7)))
         bank.add(Hash.combine(above & 0xF0 | left >> 4, column))
+        // The bytes of this row that are known, up to seven of them.
+        let known = Hash.combine(column == 0 ? 0 : history.lastBytes(min(Int(column), 7)), column)
+        let (mean, longMean) = ((above + aboveTwo) >> 1, (above + aboveTwo + byte(3 * width) + byte(4 * width)) >> 2)
+        bank.add(known)
+        bank.add(Hash.combine(known, above))
+        bank.add(Hash.combine(known, above << 8 | aboveTwo))
+        bank.add(Hash.combine(known, UInt64(history.byte(width + Int(column))) << 8 | 9))
+        bank.add(Hash.combine(mean >> 1, column << 8 | left >> 3))
+        bank.add(Hash.combine(longMean, column))
     }
 }

@@ -11,7 +11,9 @@ struct SparseContexts {
         ]
         let moreBinary: [UInt64] = [
             0xFF00_00FF, 0xFFFF_00FF, 0xFF00_0000_00FF, 0xFF_FFFF_0000, 0xE0E0_E0E0_E0E0, 0xF8F8_F8, 0xF0_F0FF,
-            0xFFFF_0000_0000,
+            0xFFFF_0000_0000, 0xFF_FF00_0000, 0xFF_00FF_0000, 0xFF00_FF00_0000, 0xFF_0000_00FF, 0xFF00_00FF_0000,
+            0xFF00_0000_FF00_0000, 0xFF_00FF_00FF, 0xFF00_FF00_FF00, 0xFF00_0000_0000, 0xFF_0000_0000_0000,
+            0xFF00_0000_0000_0000, 0xFF_FFFF_FF00, 0xFFFF_FF00_00FF,
         ]
         switch settings.content {
         case .text: masks = settings.effort == .best ? text + more : text
