@@ -38,7 +38,7 @@ public enum ZipLevel: String, CaseIterable, Sendable {
                 ? ["effort": rawValue, "model": model, "primer": "1", "network": "1"]
                 : ["effort": rawValue, "primer": "1"]
         default:
-            if self == .best { options = ["effort": rawValue, "network": "1"] }
+            if self == .best { options = ["effort": rawValue, "primer": "1", "network": "1"] }
         }
         return Spec("mix", options)
     }
