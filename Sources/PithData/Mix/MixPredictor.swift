@@ -73,7 +73,9 @@ struct MixPredictor<External: ExternalPredictor> {
         selection = MixerSelection(settings, hasNetwork: network != nil)
         mixer = Mixer(
             inputCount: networkStart + (network == nil ? 0 : ExternalInput.count), sets: selection.sets,
-            finalSets: selection.finalSets, tables, arena)
+            finalSets: selection.finalSets, initialWeight: network == nil ? 350 : 150,
+            // Models that were trained know much where contexts know little yet.
+            ownWeights: network == nil ? [:] : [1: 8000, networkStart: 6000], tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)
         flags = FlagModel(bits: External.self == NoPredictor.self ? 1 : size.flagBits, tables, arena)
         beginByte()
