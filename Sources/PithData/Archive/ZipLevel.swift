@@ -16,9 +16,6 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .floats(let type): [Floats.spec(type)]
         case .blocks(let size): [Planes.spec(width: size)]
         case .table where self != .fast: [contextMixing(kind, model), Spec("table")]
-        // Where the language model knows little of a text, saying where its tokens end costs more than it gives.
-        case .text where self == .best:
-            [contextMixing(kind, model), Spec("mix", ["effort": rawValue, "primer": "1", "network": "1"])]
         case .text, .table, .binary, .pixels, .samples: [contextMixing(kind, model)]
         }
     }

@@ -77,10 +77,13 @@ struct MixPredictor<External: ExternalPredictor> {
         bilevelStart = bankStart + contexts * ContextBank.inputsPerContext
         networkStart = bilevelStart + BilevelModel.inputCount(settings)
         selection = MixerSelection(settings, hasNetwork: network != nil)
+        let hasExternal = External.self != NoPredictor.self
         mixer = Mixer(
             inputCount: networkStart + (network == nil ? 0 : ExternalInput.count), sets: selection.sets,
-            finalSets: selection.finalSets, tables, arena)
-        let hasExternal = External.self != NoPredictor.self
+            finalSets: selection.finalSets, initialWeight: network == nil ? 250 : 150,
+            // Models that were trained know much where contexts know little yet.
+            ownWeights: network == nil ? [:] : hasExternal ? [1: 8000, networkStart: 6000] : [networkStart: 10000],
+            tables, arena)
         externalInput = ExternalInput(bits: hasExternal ? size.refinementBits : 0, tables, arena)
         networkInput = ExternalInput(bits: network == nil ? 0 : size.refinementBits, tables, arena)
         refinements = RefinementStage(bits: size.refinementBits, tables, arena)

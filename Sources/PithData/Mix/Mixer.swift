@@ -14,12 +14,17 @@ struct Mixer {
     private var second: MixerLayer
     private let tables: MixTables
 
-    /// A mixer of `inputCount` inputs; `sets` and `finalSets` are numbers of rows.
-    init(inputCount: Int, sets: [Int], finalSets: [Int], _ tables: MixTables, _ arena: Arena) {
+    /// A mixer of `inputCount` inputs; `sets` and `finalSets` are numbers of rows. New rows of the first layer have
+    /// `initialWeight`, and at some inputs, by their index, weights of their own.
+    init(
+        inputCount: Int, sets: [Int], finalSets: [Int], initialWeight: Int = 250, ownWeights: [Int: Int16] = [:],
+        _ tables: MixTables, _ arena: Arena
+    ) {
         self.inputCount = inputCount
         self.tables = tables
         first = MixerLayer(
-            inputCount: inputCount, sets: sets, initialWeight: 250, rates: (8000, 600, 400), arena)
+            inputCount: inputCount, sets: sets, initialWeight: initialWeight, ownWeights: ownWeights,
+            rates: (8000, 600, 400), arena)
         second = MixerLayer(
             inputCount: sets.count, sets: finalSets, initialWeight: 1 << 14 / Int(sets.count), rates: (2500, 450, 400),
             arena)
@@ -74,6 +79,7 @@ struct MixerLayer {
     // How often each row was trained.
     private let counts: UnsafeMutablePointer<UInt16>
     private let initialWeight: Int16
+    private let ownWeights: [Int: Int16]
     private let realInputs: Int
     private let kernels: pith_mix_kernels
     // Learning rates by how often a row was trained, in steps of `rateStep`.
@@ -83,12 +89,14 @@ struct MixerLayer {
     private static let rateShift = 4
 
     init(
-        inputCount: Int, sets: [Int], initialWeight: Int, rates: (high: Int, low: Int, half: Int), _ arena: Arena
+        inputCount: Int, sets: [Int], initialWeight: Int, ownWeights: [Int: Int16] = [:],
+        rates: (high: Int, low: Int, half: Int), _ arena: Arena
     ) {
         width = (inputCount + 31) / 32 * 32
         realInputs = inputCount
         setCount = sets.count
         self.initialWeight = Int16(initialWeight)
+        self.ownWeights = ownWeights
         inputs = arena.allocate(width)
         let rowCount = sets.reduce(0, +)
         weights = arena.allocate(rowCount * 2 * width)
@@ -121,6 +129,7 @@ struct MixerLayer {
         counts[place] = 1
         let row = weights + place * 2 * width
         for index in 0..<realInputs { row[index] = initialWeight }
+        for (index, weight) in ownWeights { row[index] = weight }
     }
 
     /// Outputs of all sets.
