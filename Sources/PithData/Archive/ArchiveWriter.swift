@@ -5,6 +5,8 @@ struct SegmentPlan: Sendable {
     /// Specs of methods; the one that gives the fewest bytes is taken, and `store` if none makes the content smaller.
     /// With none at all the content is stored without being read into memory, however large it is.
     var candidates: [Spec]
+    /// What is chosen among instead where the language model knows little of the content; nil without a model.
+    var withoutModel: (candidates: [Spec], model: String)?
     /// The pieces that the content consists of, in order.
     var pieces: [ByteRegion]
     /// Whether this is the directory.
@@ -135,7 +137,11 @@ struct ArchiveWriter {
                 isDirectory: plan.isDirectory, spec: Stored.identifier, fingerprint: nil, count: content.count,
                 payloadCount: content.count, hash: XXHash64.hash(content)),
             payload: content)
-        for spec in plan.candidates {
+        var candidates = plan.candidates
+        if let without = plan.withoutModel, try !ModelKnowledge.helps(without.model, with: content, context) {
+            candidates = without.candidates
+        }
+        for spec in candidates {
             let method = try DataCatalogue.method(for: spec)
             var (context, trace) = (context, CodingTrace?.none)
             if traces { trace = CodingTrace(regionSize: max(1, content.count / 256)) }
@@ -143,7 +149,7 @@ struct ArchiveWriter {
             let payload: [UInt8]
             do throws(PithError) { payload = try method.encode(content, context) } catch {
                 // The content is not what the method is for; another candidate will do.
-                guard error.kind == .usage, plan.candidates.count > 1 else { throw error }
+                guard error.kind == .usage, candidates.count > 1 else { throw error }
                 continue
             }
             var header = best.header

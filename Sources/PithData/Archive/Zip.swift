@@ -31,7 +31,7 @@ public enum Zip {
             let content = ByteRegion(copying: directory.bytes)
             try writer.write([
                 SegmentPlan(
-                    candidates: ZipLevel.fast.candidates(for: .binary, model: ""), pieces: [content], isDirectory: true)
+                    candidates: ZipLevel.fast.candidates(for: .binary, model: nil), pieces: [content], isDirectory: true)
             ])
         }
         try writer.write(try SegmentPlanner(options, base: context.base).plans(for: input))
@@ -120,7 +120,10 @@ struct SegmentPlanner {
                     {
                         plans[plans.count - 1].pieces.append(piece)
                     } else {
-                        plans.append(SegmentPlan(candidates: candidates(for: part, at: offset), pieces: [piece]))
+                        plans.append(
+                            SegmentPlan(
+                                candidates: candidates(for: part, at: offset), withoutModel: withoutModel(part),
+                                pieces: [piece]))
                     }
                 }
             }
@@ -136,6 +139,14 @@ struct SegmentPlanner {
             tensor.kind == part.kind, tensor.range.count == part.range.count, tensor.range.lowerBound + offset >= 0
         else { return candidates }
         return [Floats.spec(type, base: tensor.range.lowerBound + offset)] + candidates
+    }
+
+    /// What is chosen among where the language model knows little; nil if none takes part.
+    private func withoutModel(_ part: ContentPart) -> (candidates: [Spec], model: String)? {
+        guard options.method == nil else { return nil }
+        let candidates = options.level.candidates(for: part.kind, model: nil)
+        return candidates == options.level.candidates(for: part.kind, model: options.model)
+            ? nil : (candidates, options.model)
     }
 
     /// The size of a segment that all candidates can code in the memory allowed.

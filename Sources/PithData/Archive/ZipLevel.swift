@@ -10,7 +10,8 @@ public enum ZipLevel: String, CaseIterable, Sendable {
     case best
 
     /// The methods to choose among for content of a kind, the first the most likely; none for what is only stored.
-    func candidates(for kind: ContentKind, model: String) -> [Spec] {
+    /// `model` is the language model that may take part.
+    func candidates(for kind: ContentKind, model: String?) -> [Spec] {
         switch kind {
         case .noise: []
         case .floats(let type): [Floats.spec(type)]
@@ -20,23 +21,20 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         }
     }
 
-    private func contextMixing(_ kind: ContentKind, _ model: String) -> Spec {
+    private func contextMixing(_ kind: ContentKind, _ model: String?) -> Spec {
         guard self != .fast else { return Spec("lean") }
-        var options: KeyValuePairs<String, String> = ["effort": rawValue]
+        var options = [("effort", rawValue)]
         switch kind {
-        case .pixels(let row, let pixel):
-            guard pixel != 2 else { break }
-            options = ["effort": rawValue, "content": pixel == 1 ? "image8" : "image24", "width": "\(row)"]
-        case .samples(let channels):
-            options = ["effort": rawValue, "content": "audio16", "width": "\(2 * channels)"]
+        case .pixels(let row, let pixel) where pixel != 2:
+            options += [("content", pixel == 1 ? "image8" : "image24"), ("width", "\(row)")]
+        case .pixels: break
+        case .samples(let channels): options += [("content", "audio16"), ("width", "\(2 * channels)")]
         case .text, .table:
-            options =
-                self == .best
-                ? ["effort": rawValue, "model": model, "primer": "1", "network": "1"]
-                : ["effort": rawValue, "primer": "1"]
-        default:
-            if self == .best { options = ["effort": rawValue, "primer": "1", "network": "1"] }
+            if self == .best, let model { options.append(("model", model)) }
+            options.append(("primer", "1"))
+        default: if self == .best { options.append(("primer", "1")) }
         }
+        if self == .best, kind.learnsByNetwork { options.append(("network", "1")) }
         return Spec("mix", options)
     }
 
@@ -46,7 +44,17 @@ public enum ZipLevel: String, CaseIterable, Sendable {
 
 extension Spec {
     /// One method with its options.
-    fileprivate init(_ name: String, _ options: KeyValuePairs<String, String> = [:]) {
-        self.init(stages: [.init(name: name, options: options.map { (name: $0.key, value: $0.value) })])
+    fileprivate init(_ name: String, _ options: [(String, String)] = []) {
+        self.init(stages: [.init(name: name, options: options.map { (name: $0.0, value: $0.1) })])
+    }
+}
+
+extension ContentKind {
+    /// Whether the network that learns bytes is worth its time at the strongest level.
+    fileprivate var learnsByNetwork: Bool {
+        switch self {
+        case .text, .table, .binary: true
+        default: false
+        }
     }
 }
