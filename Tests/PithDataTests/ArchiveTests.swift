@@ -70,6 +70,30 @@ struct ArchiveTests {
         }
     }
 
+    @Test func whatStandsBehindTheEndIsRefused() throws {
+        let archive = try Self.archive(Self.text(300))
+        #expect(throws: PithError.self) { try Self.open(archive + archive.suffix(1)) }
+        #expect(throws: PithError.self) { try Self.open(archive + archive) }
+    }
+
+    /// Level best asks its language model of text, and leaves it out where it knows too little.
+    @Test func theLanguageModelIsAsked() throws {
+        let guide = try LanguageModelCodingTests.guide(3000)
+        let program = Array(
+            (0..<100).map { "x\($0 * 7919 % 997)=q[\($0 * 31 % 89)]^k[\($0 * 17 % 61)];\n" }.joined().utf8)
+        #expect(try ModelKnowledge.helps("nano", with: guide, Self.context))
+        #expect(try !ModelKnowledge.helps("nano", with: program, Self.context))
+        for (content, isUsed) in [(guide, true), (program, false)] {
+            var options = ZipOptions()
+            options.level = .best
+            let sink = MemorySink()
+            let written = try Zip.write(
+                ArchiveInput(ByteRegion(copying: content)), to: sink, options, Self.context)
+            #expect(written[0].spec.contains("model=nano") == isUsed, "\(written[0].spec)")
+            #expect(try Self.open(sink.bytes) == content)
+        }
+    }
+
     @Test func everyFlippedBitIsRefused() throws {
         let bytes = Self.text(600)
         let archive = try Self.archive(bytes)

@@ -71,6 +71,9 @@ public struct ArchiveReader {
         if tag == ArchiveFormat.Tag.end {
             try end.check(&source)
             isAtEnd = true
+            guard try source.takeAvailable(1).isEmpty else {
+                throw .invalidStream("there is something behind the end, at byte \(source.offset - 1)")
+            }
             return nil
         }
         let kind = tag & ~ArchiveFormat.Tag.model

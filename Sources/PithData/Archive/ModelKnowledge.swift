@@ -1,7 +1,7 @@
 import PithCore
 
 /// What a language model knows of content that may be coded with it.
-enum ModelKnowledge {
+package enum ModelKnowledge {
     // Bytes of each piece of the sample, and how many pieces there are.
     private static let (pieceSize, pieceCount) = (4096, 4)
     /// Of text that a model needs more bits for, models that learn on line know more: with the language model the
@@ -9,7 +9,9 @@ enum ModelKnowledge {
     private static let limit = 3
 
     /// Whether coding with a model is likely to make content smaller: a sample takes the model at most 3 bits a byte.
-    static func helps(_ model: String, with content: [UInt8], _ context: CodingContext) throws(PithError) -> Bool {
+    package static func helps(_ model: String, with content: [UInt8], _ context: CodingContext) throws(PithError)
+        -> Bool
+    {
         var sample: [UInt8] = []
         for piece in 0..<pieceCount {
             let start = content.count * piece / pieceCount

@@ -31,7 +31,8 @@ public enum Zip {
             let content = ByteRegion(copying: directory.bytes)
             try writer.write([
                 SegmentPlan(
-                    candidates: ZipLevel.fast.candidates(for: .binary, model: nil), pieces: [content], isDirectory: true)
+                    candidates: ZipLevel.fast.candidates(for: .binary, model: nil), pieces: [content],
+                    isDirectory: true)
             ])
         }
         try writer.write(try SegmentPlanner(options, base: context.base).plans(for: input))
