@@ -16,7 +16,7 @@ package struct ByteNetworkPredictor: ExternalPredictor {
     /// Shorter inputs are not worth a network.
     package static let shortestInput = 2048
     /// The size of the steps of learning.
-    package static let rate: Float = 0.001
+    package static let rate: Float = 0.0005
 
     /// About how many bytes a predictor with the built-in weights needs.
     package static var memory: Int {
