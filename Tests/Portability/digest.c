@@ -3,6 +3,7 @@
 #include "CPithKernels.h"
 #include "CPithLeanMixer.h"
 #include "CPithMixKernels.h"
+#include "CPithStreamKernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +187,39 @@ static void see_lean_mixing(void) {
     free(plain);
 }
 
+/// A layer of the network that learns bytes, forward and back, and a step of learning.
+static void see_network(const pith_stream_kernels *k) {
+    enum { ROWS = 9, STREAMS = 3, INNER = 48, WIDTH = 32, COLUMNS_3 = 3 * WIDTH, WEIGHTS = INNER * COLUMNS_3 };
+    float *x = random_floats(ROWS * INNER), *w = random_floats(WEIGHTS), *bias = random_floats(COLUMNS_3);
+    float *gates = room(sizeof(float) * ROWS * COLUMNS_3), *slopes = random_floats(ROWS * WIDTH);
+    float *states = random_floats((STREAMS + ROWS) * WIDTH), *peephole = random_floats(WIDTH);
+    float *stream = room(sizeof(float) * ROWS * WIDTH), *normed = room(sizeof(float) * ROWS * WIDTH);
+    float *carry = room(sizeof(float) * STREAMS * WIDTH), *back = room(sizeof(float) * ROWS * INNER);
+    float *gradient = room(sizeof(float) * WEIGHTS), *square = room(sizeof(float) * WEIGHTS);
+    float *mean = room(sizeof(float) * WEIGHTS), scales[ROWS], peepholes[WIDTH] = {0}, biases[COLUMNS_3] = {0};
+    pith_stream_layer layer = {WIDTH, STREAMS, gates, states, peephole};
+    k->multiply(x, w, bias, ROWS, INNER, COLUMNS_3, gates);
+    k->scan(&layer, 0, ROWS, 1, stream);
+    k->normalize(stream, ROWS, WIDTH, normed, scales);
+    see(normed, sizeof(float) * ROWS * WIDTH);
+    k->normalize_back(normed, stream, scales, ROWS, WIDTH, slopes);
+    k->scan_back(&layer, ROWS, slopes, carry, peepholes);
+    see(gates, sizeof(float) * ROWS * COLUMNS_3);
+    see(peepholes, sizeof peepholes);
+    k->multiply_back(gates, w, ROWS, INNER, COLUMNS_3, back);
+    k->outer(x, gates, ROWS, INNER, COLUMNS_3, gradient, biases);
+    see(back, sizeof(float) * ROWS * INNER);
+    see(biases, sizeof biases);
+    pith_stream_adam steps[] = {{0.01f, 0.9f, 0.99f, 3.0f, 1e-8f}, {0.01f, 0, 0.99f, 2.0f, 1e-8f}};
+    for (int step = 0; step < 2; step++) k->adam(&steps[step], gradient, WEIGHTS, w, mean, square);
+    see(w, sizeof(float) * WEIGHTS);
+    float *rows = random_floats(2 * 256);
+    k->softmax(rows, 2);
+    see(rows, sizeof(float) * 2 * 256);
+    float *all[] = {x, w, bias, gates, slopes, states, peephole, stream, normed, carry, back, gradient, square, mean, rows};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
 int main(void) {
     static const char *names[] = {"baseline", "NEON dot", "AVX2", "AVX-VNNI", "AVX-512", "AVX-512 VNNI", "AVX-512 BF16"};
     for (int path = PITH_PATH_BASELINE; path <= PITH_PATH_AVX512_BF16; path++) {
@@ -203,6 +237,7 @@ int main(void) {
         see_rest(k, x);
         see_mixing(pith_mix_kernels_of((pith_path)path));
         see_lean_mixing();
+        see_network(pith_stream_kernels_of((pith_path)path));
         free(x);
         printf("%016llx %s\n", (unsigned long long)digest, names[path]);
     }

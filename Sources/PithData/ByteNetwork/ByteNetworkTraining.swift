@@ -23,8 +23,8 @@ package struct ByteNetworkTraining {
     /// Whether a text of so many bytes is long enough.
     package func fits(_ count: Int) -> Bool { count / streams > 1 }
 
-    /// Reads `text`, from its beginning again where it is too short, and trains new parameters or `given` ones; `report` gets the bytes read so far and what each
-    /// byte of the last block cost, in bits.
+    /// Reads `text`, from its beginning again where it is too short, and trains new parameters or `given` ones; `report`
+    /// gets the bytes read so far and what each byte of the last block cost, in bits.
     package func run(
         _ shape: ByteNetworkShape, from given: FloatStore? = nil, on text: [UInt8],
         report: (Int, Float) -> Void = { _, _ in }
