@@ -148,7 +148,7 @@ struct MixPredictor<External: ExternalPredictor> {
             result.append(MixTrace.Family(name: name, inputs: start..<start + count))
             start += count
         }
-        add("external", ExternalInput.count)
+        add("language model", ExternalInput.count)
         add("match", MatchModels.inputCount)
         add("counters", frequent.count * ContextCounters.inputsPerContext)
         let hasWords = settings.hasWords
