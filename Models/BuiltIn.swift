@@ -1,6 +1,7 @@
 import Foundation
 
-/// What is shipped inside the package: a small language model, a text that it was not trained on, and what compressors begin with.
+/// What is shipped inside the package: a small language model, a text that it was not trained on, and what compressors
+/// begin with.
 public enum BuiltIn {
     /// The names of the built-in models.
     public static let modelNames = ["nano"]

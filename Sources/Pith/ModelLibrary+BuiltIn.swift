@@ -15,16 +15,15 @@ extension ModelLibrary {
     }()
 
     @Sendable private static func readPrimer(_ number: Int) throws(PithError) -> [UInt8] {
-        guard let path = BuiltIn.primerPath(number) else {
-            throw .fault("the primer \(number) was not installed with the program")
-        }
-        return try Files.bytes(path)
+        try read(BuiltIn.primerPath(number), "the primer \(number)")
     }
 
     @Sendable private static func readNetwork(_ number: Int) throws(PithError) -> [UInt8] {
-        guard let path = BuiltIn.networkPath(number) else {
-            throw .fault("the network's weights \(number) were not installed with the program")
-        }
+        try read(BuiltIn.networkPath(number), "the first weights \(number) of the network")
+    }
+
+    private static func read(_ path: String?, _ what: String) throws(PithError) -> [UInt8] {
+        guard let path else { throw .fault("\(what): not installed with the program") }
         return try Files.bytes(path)
     }
 

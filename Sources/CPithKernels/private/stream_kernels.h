@@ -1,37 +1,13 @@
 // The kernels of the learning network, written once over vectors of 16 floats. A file that includes this defines
 // STREAM_TABLE, the name of the table, and TILE_ROWS, how many rows a product keeps in registers.
 #include "CPithStreamKernels.h"
+#include "vectors.h"
 
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
-// Vectors pass between inlined functions only, so how they would be passed does not matter.
-#pragma clang diagnostic ignored "-Wpsabi"
-
-typedef float f16v __attribute__((vector_size(64), aligned(4)));
-typedef float f8v __attribute__((vector_size(32), aligned(4)));
-typedef float f4v __attribute__((vector_size(16), aligned(4)));
-typedef int32_t i16v __attribute__((vector_size(64), aligned(4)));
-
-#define INLINE static inline __attribute__((always_inline))
-#define FMA(a, b, c) __builtin_elementwise_fma((a), (b), (c))
-
-INLINE f16v load16(const float *p) {
-    f16v v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-INLINE void store16(float *p, f16v v) { memcpy(p, &v, sizeof v); }
 INLINE f16v splat(float x) { return (f16v){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
-
-/// The sum of the lanes: halves are added until one is left.
-INLINE float sum_lanes(f16v v) {
-    f8v a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-            __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-    f4v b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
-    return (b[0] + b[2]) + (b[1] + b[3]);
-}
 
 /// exp(x) to 2 units in the last place, for |x| cut at 87: x = n ln 2 + r, a polynomial for exp(r), n into the exponent.
 INLINE f16v exp16(f16v x) {

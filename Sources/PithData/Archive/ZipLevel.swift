@@ -32,9 +32,9 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .text, .table:
             if self == .best, let model { options.append(("model", model)) }
             options.append(("primer", "1"))
-        default: if self == .best { options.append(("primer", "1")) }
+            if self == .best { options.append(("network", "1")) }
+        default: if self == .best { options += [("primer", "1"), ("network", "1")] }
         }
-        if self == .best, kind.learnsByNetwork { options.append(("network", "1")) }
         return Spec("mix", options)
     }
 
@@ -46,15 +46,5 @@ extension Spec {
     /// One method with its options.
     fileprivate init(_ name: String, _ options: [(String, String)] = []) {
         self.init(stages: [.init(name: name, options: options.map { (name: $0.0, value: $0.1) })])
-    }
-}
-
-extension ContentKind {
-    /// Whether the network that learns bytes is worth its time at the strongest level.
-    fileprivate var learnsByNetwork: Bool {
-        switch self {
-        case .text, .table, .binary: true
-        default: false
-        }
     }
 }

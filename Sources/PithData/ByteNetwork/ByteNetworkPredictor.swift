@@ -47,18 +47,10 @@ package struct ByteNetworkPredictor: ExternalPredictor {
         mutating get {
             let middle = bytes.lowerBound + bytes.count / 2
             let all = sums[bytes.upperBound] - sums[bytes.lowerBound]
-            let share = UInt64(sums[bytes.upperBound] - sums[middle]) << 16 / UInt64(all)
-            let probability = UInt32(min(max(share, 1), 65535))
-            return ExternalPrediction(probability: probability, confidence: confidence(probability))
+            let known = bytes.count == 256 ? 0 : bytes.count >= 64 ? 1 : bytes.count >= 16 ? 2 : 3
+            return ExternalPrediction(
+                part: UInt64(sums[bytes.upperBound] - sums[middle]), of: UInt64(all), known: known)
         }
-    }
-
-    /// By how many bits are known, and how often the less likely answer is halved.
-    @inline(__always)
-    private func confidence(_ probability: UInt32) -> Int {
-        let halvings = min(probability, 65536 - probability).leadingZeroBitCount - 16
-        let known = bytes.count == 256 ? 0 : bytes.count >= 64 ? 1 : bytes.count >= 16 ? 2 : 3
-        return known * 8 + min(halvings, 7)
     }
 
     package mutating func update(_ bit: Bool) {
@@ -120,14 +112,12 @@ private final class UnknownBytes: ByteDistributions {
 /// The encoder's: a whole block is run at a time, and some blocks ahead of the one that is asked for.
 private final class KnownBytes: ByteDistributions {
     private let blocks: RunAhead<[UInt32]>
-    private let count: Int
     private let sums: UnsafeMutablePointer<UInt32>
     private var place = 0
 
     static let blocksAhead = 16
 
     init(_ input: [UInt8], _ weights: ByteNetworkWeights, ahead: Bool) {
-        count = input.count
         let length = ByteNetworkPredictor.blockLength
         sums = .allocate(capacity: length * 257)
         // Behind the last byte nothing is expected.

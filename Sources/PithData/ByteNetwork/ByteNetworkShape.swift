@@ -58,10 +58,7 @@ package struct ByteNetworkShape: Hashable, Sendable {
         let store = FloatStore(parameterCount)
         var random = SeededGenerator(seed: seed)
         func fill(_ place: Int, _ count: Int, within range: Float, around middle: Float = 0) {
-            for i in place..<place + count {
-                // 24 random bits: exact in a Float.
-                store.floats[i] = middle + range * (Float(random.next() >> 40) / 8_388_608 - 1)
-            }
+            store.fill(place, count, within: range, around: middle, &random)
         }
         fill(0, Self.symbols * embedding, within: 1)
         for index in 0..<layers {

@@ -132,14 +132,7 @@ package struct LanguageModelPredictor: ExternalPredictor {
     /// How likely it is that the token is in a part of the places.
     private func prediction(of part: Range<Int>) -> ExternalPrediction {
         guard !isSilent else { return .none }
-        let share = distribution.weight(part) << 16 / distribution.weight(places)
-        let probability = UInt32(min(max(share, 1), 65535))
-        return ExternalPrediction(probability: probability, confidence: confidence(probability))
-    }
-
-    /// By how much of the token is known, and how often the less likely answer is halved.
-    private func confidence(_ probability: UInt32) -> Int {
-        let halvings = min(probability, 65536 - probability).leadingZeroBitCount - 16
-        return min(depth, 3) * 8 + min(halvings, 7)
+        return ExternalPrediction(
+            part: distribution.weight(part), of: distribution.weight(places), known: min(depth, 3))
     }
 }

@@ -12,6 +12,15 @@ package struct ExternalPrediction {
         (self.probability, self.confidence) = (probability, confidence)
     }
 
+    /// That of the part with the weight `part` of what weighs `whole`. The class is by `known`, 0 to 3, for how much is
+    /// known already, and by how often the less likely answer is halved.
+    @inline(__always)
+    init(part: UInt64, of whole: UInt64, known: Int) {
+        probability = UInt32(min(max(part << 16 / whole, 1), 65535))
+        let halvings = min(probability, 65536 - probability).leadingZeroBitCount - 16
+        confidence = known * 8 + min(halvings, 7)
+    }
+
     /// How many classes of confidence there are.
     package static let classes = 32
     /// Nothing to say.

@@ -86,17 +86,20 @@ struct MixerSelection {
         }
     }
 
+    /// The row of a view, given a one and the bits of the byte that are known.
+    @inline(__always)
+    private func row(_ view: UInt64, _ partial: Int) -> Int {
+        Int(Hash.combine(view, UInt64(partial)) &>> UInt64(64 &- Self.viewBits))
+    }
+
     @inline(__always)
     private func selectViews(_ partial: Int, _ mixer: inout Mixer) {
-        func row(_ view: UInt64) -> Int {
-            Int(Hash.combine(view, UInt64(partial)) &>> UInt64(64 &- Self.viewBits))
-        }
-        mixer.select(ownStart, row(views.kinds))
-        mixer.select(ownStart &+ 1, row(views.shape))
-        mixer.select(ownStart &+ 2, row(views.pair))
-        mixer.select(ownStart &+ 3, row(views.letter))
-        mixer.select(ownStart &+ 4, row(views.runs))
-        mixer.select(ownStart &+ 5, row(views.column))
+        mixer.select(ownStart, row(views.kinds, partial))
+        mixer.select(ownStart &+ 1, row(views.shape, partial))
+        mixer.select(ownStart &+ 2, row(views.pair, partial))
+        mixer.select(ownStart &+ 3, row(views.letter, partial))
+        mixer.select(ownStart &+ 4, row(views.runs, partial))
+        mixer.select(ownStart &+ 5, row(views.column, partial))
     }
 
     @inline(__always)
@@ -107,12 +110,10 @@ struct MixerSelection {
         mixer.select(ownStart &+ 3, match.expectation ?? 0)
         mixer.select(ownStart &+ 4, wordHash &* 8 &+ bit)
         guard isBest else { return }
-        func row(_ view: UInt64) -> Int {
-            Int(Hash.combine(view, UInt64(history.partial)) &>> UInt64(64 &- Self.viewBits))
-        }
-        mixer.select(ownStart &+ 5, row(history.last & 0xFF))
-        mixer.select(ownStart &+ 6, row(history.last & 0xFF00))
-        mixer.select(ownStart &+ 7, row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength)))
+        let partial = history.partial
+        mixer.select(ownStart &+ 5, row(history.last & 0xFF, partial))
+        mixer.select(ownStart &+ 6, row(history.last & 0xFF00, partial))
+        mixer.select(ownStart &+ 7, row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength), partial))
     }
 }
 

@@ -1,3 +1,5 @@
+import PithTensor
+
 /// Sixteen numbers side by side. Sums run over these lanes in a fixed order, with separate multiplications and
 /// additions: the same bits on every machine.
 package typealias Lanes = SIMD16<Float>
@@ -143,4 +145,12 @@ package final class FloatStore {
     }
 
     deinit { floats.deallocate() }
+
+    /// Fills `count` numbers from `place` on with seeded ones, at most `range` from `middle`.
+    func fill(_ place: Int, _ count: Int, within range: Float, around middle: Float, _ random: inout SeededGenerator) {
+        for i in place..<place + count {
+            // 24 random bits: exact in a Float.
+            floats[i] = middle + range * (Float(random.next() >> 40) / 8_388_608 - 1)
+        }
+    }
 }

@@ -76,10 +76,7 @@ package struct StateSpaceShape {
         let store = FloatStore(parameterCount)
         var random = SeededGenerator(seed: seed)
         func fill(_ place: Int, _ count: Int, within range: Float, around middle: Float = 0) {
-            for i in place..<place + count {
-                // 24 random bits: exact in a Float.
-                store.floats[i] = middle + range * (Float(random.next() >> 40) / 8_388_608 - 1)
-            }
+            store.fill(place, count, within: range, around: middle, &random)
         }
         fill(embedding, symbols * width, within: 1)
         fill(head, symbols * width, within: 0.05)
