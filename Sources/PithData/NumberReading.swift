@@ -15,13 +15,16 @@ extension NumberReading {
         return bytes
     }
 
-    /// Seven bits a byte, the lowest first; the highest bit says that more follow. Below 2⁵⁶.
+    /// Seven bits a byte, the lowest first; the highest bit says that more follow. Below 2⁵⁶, in no more bytes than it
+    /// takes: one number has one form.
     mutating func number() throws(PithError) -> Int {
         var result = 0
         for shift in stride(from: 0, to: 56, by: 7) {
             let byte = try byte()
             result |= Int(byte & 127) << shift
-            if byte < 128 { return result }
+            guard byte < 128 else { continue }
+            guard byte > 0 || shift == 0 else { throw .invalidStream("a number begins with zeros") }
+            return result
         }
         throw .invalidStream("a number has too many digits")
     }

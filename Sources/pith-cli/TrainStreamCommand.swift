@@ -30,7 +30,13 @@ struct TrainStreamCommand: ParsableCommand {
     @Option(help: "The highest learning rate.")
     var rate: Float = 0.002
 
+    @Option(help: "The width of the layers of new weights, a multiple of 16.")
+    var width: Int?
+
     func run() throws {
+        guard width.map({ from == nil && (16...1024).contains($0) && $0 % 16 == 0 }) ?? true else {
+            throw PithError.usage("--width is for new weights, a multiple of 16 up to 1024")
+        }
         let content = try Files.bytes(text)
         let earlier = try from.map { try ByteNetworkWeights(Files.bytes($0)) }
         var training = ByteNetworkTraining(bytes: bytes, stop: stop)
@@ -39,7 +45,7 @@ struct TrainStreamCommand: ParsableCommand {
             throw PithError.usage("a text of \(content.count) bytes is too short to learn from", at: text)
         }
         var (sum, blocks) = (Float(0), Float(0))
-        let shape = earlier?.shape ?? ByteNetworkShape()
+        let shape = earlier?.shape ?? width.map { ByteNetworkShape(width: $0) } ?? ByteNetworkShape()
         let network = training.run(shape, from: earlier?.parameters(), on: content) { done, bits in
             (sum, blocks) = (sum + bits, blocks + 1)
             guard blocks == 4096 else { return }

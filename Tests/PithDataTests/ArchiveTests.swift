@@ -94,13 +94,17 @@ struct ArchiveTests {
         }
     }
 
-    @Test func everyFlippedBitIsRefused() throws {
-        let bytes = Self.text(600)
-        let archive = try Self.archive(bytes)
+    @Test(arguments: [0, 600]) func everyFlippedBitAndAddedByteIsRefused(count: Int) throws {
+        let archive = try Self.archive(Self.text(count))
         for index in archive.indices {
             var damaged = archive
             damaged[index] ^= 1 << UInt8(index % 8)
             #expect(throws: PithError.self) { try Self.open(damaged) }
+            for added: UInt8 in [0, 0x80] {
+                damaged = archive
+                damaged.insert(added, at: index)
+                #expect(throws: PithError.self, "\(added) before byte \(index)") { try Self.open(damaged) }
+            }
         }
     }
 

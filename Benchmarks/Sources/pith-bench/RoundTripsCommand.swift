@@ -135,7 +135,9 @@ private struct ArchiveCoder {
             if broken == archive { continue }
             do throws(PithError) {
                 _ = try open(broken)
-                throw fault("opens though it is damaged")
+                let place = zip(broken, archive).prefix { $0 == $1 }.count
+                throw fault(
+                    "opens though damaged from byte \(place) on, \(broken.count) bytes instead of \(archive.count)")
             } catch {
                 guard error.kind != .fault else { throw error }
                 tally.refused += 1

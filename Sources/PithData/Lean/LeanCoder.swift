@@ -3,11 +3,15 @@ import PithCore
 
 /// Writes bits, or reads them.
 protocol LeanBitCoder {
+    /// Whether it writes: then all bytes are known before they are coded.
+    static var isEncoder: Bool { get }
     /// Codes a bit whose probability of being 1 is `probability` of 2¹⁶, and returns it. A decoder pays no heed to `bit`.
     mutating func code(_ bit: Int, probability: UInt32) throws(PithError) -> Int
 }
 
 extension RangeEncoder: LeanBitCoder {
+    static var isEncoder: Bool { true }
+
     @inline(__always)
     mutating func code(_ bit: Int, probability: UInt32) -> Int {
         encode(bit == 1, probability: probability)
@@ -16,6 +20,8 @@ extension RangeEncoder: LeanBitCoder {
 }
 
 extension RangeDecoder: LeanBitCoder {
+    static var isEncoder: Bool { false }
+
     @inline(__always)
     mutating func code(_ bit: Int, probability: UInt32) throws(PithError) -> Int {
         try decode(probability: probability) ? 1 : 0
@@ -24,6 +30,8 @@ extension RangeDecoder: LeanBitCoder {
 
 /// A range encoder that notes where the bits go.
 struct LeanTracingEncoder: LeanBitCoder {
+    static var isEncoder: Bool { true }
+
     var encoder = RangeEncoder()
     /// Bits spent since they were last reported.
     var bits = 0.0
@@ -59,6 +67,7 @@ struct LeanCoder<Bits: LeanBitCoder> {
             if goesOn == 1 { return expected }
         }
         predictor.beginByte()
+        if Bits.isEncoder { predictor.prefetch(byte) }
         var partial = 1
         for shift in 0..<8 {
             let bit = try bits.code(Int(byte &>> UInt8(7 &- shift)) & 1, probability: predictor.probability())

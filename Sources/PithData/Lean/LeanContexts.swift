@@ -6,6 +6,8 @@ struct LeanContexts {
     let count: Int
     /// [count]
     let hashes: UnsafeMutablePointer<UInt64>
+    /// [count], those that an encoder looks up before it needs them.
+    let earlyHashes: UnsafeMutablePointer<UInt64>
     private let isText: Bool
     private let stride: Int
     /// The last eight bytes, the last one lowest.
@@ -15,6 +17,7 @@ struct LeanContexts {
 
     init(_ profile: LeanProfile, arena: LeanArena) {
         hashes = arena.take(UInt64.self, Self.capacity)
+        earlyHashes = arena.take(UInt64.self, Self.capacity)
         isText = profile.isText
         count = isText ? 5 : 8
         stride = max(2, profile.stride == 0 ? 4 : profile.stride)
@@ -23,11 +26,13 @@ struct LeanContexts {
     /// Hashes the contexts of the byte at `end`, of whose predecessor only the high bits are known, the others being
     /// zeros here: `LeanSlots.ahead` says why.
     @inline(__always)
-    func prepare(_ high: UInt64, _ window: LeanWindow, end: Int) {
+    func prepare(
+        _ high: UInt64, _ window: LeanWindow, end: Int, into hashes: UnsafeMutablePointer<UInt64>
+    ) {
         let recent = recent &<< 8 | high
-        set(0, recent & 0xFFFF)
-        set(1, recent & 0xFF_FFFF)
-        if isText { prepareWords(recent, high) } else { prepareRecords(recent, window, end: end) }
+        Self.set(hashes, 0, recent & 0xFFFF)
+        Self.set(hashes, 1, recent & 0xFF_FFFF)
+        if isText { prepareWords(recent, high, hashes) } else { prepareRecords(recent, window, end: end, hashes) }
     }
 
     /// Takes in the byte whose high bits `prepare` was told.
@@ -52,31 +57,33 @@ struct LeanContexts {
     }
 
     @inline(__always)
-    private func prepareWords(_ recent: UInt64, _ high: UInt64) {
+    private func prepareWords(_ recent: UInt64, _ high: UInt64, _ hashes: UnsafeMutablePointer<UInt64>) {
         // The low bits are missing: what may be a letter is taken for one.
         let goesOn = Self.isLetter(high) || Self.isLetter(high | UInt64(LeanSlots.aheadMask))
         let next = goesOn ? Self.extended(word, high) : 0
         let last = goesOn || word == 0 ? lastWord : word
-        set(2, recent & 0xFF_FFFF_FFFF)
-        set(3, next &+ high &<< 56)
-        set(4, (next &+ last &* 0x5851_F42D_4C95_7F2D) ^ high)
+        Self.set(hashes, 2, recent & 0xFF_FFFF_FFFF)
+        Self.set(hashes, 3, next &+ high &<< 56)
+        Self.set(hashes, 4, (next &+ last &* 0x5851_F42D_4C95_7F2D) ^ high)
     }
 
     @inline(__always)
-    private func prepareRecords(_ recent: UInt64, _ window: LeanWindow, end: Int) {
-        set(2, recent & 0xFFFF_FFFF)
-        set(3, recent & 0xFFFF_FFFF_FFFF)
+    private func prepareRecords(
+        _ recent: UInt64, _ window: LeanWindow, end: Int, _ hashes: UnsafeMutablePointer<UInt64>
+    ) {
+        Self.set(hashes, 2, recent & 0xFFFF_FFFF)
+        Self.set(hashes, 3, recent & 0xFFFF_FFFF_FFFF)
         let above = UInt64(window[end &- stride])
         let column = UInt64(truncatingIfNeeded: end % stride)
         let diagonal = UInt64(window[end &- stride &+ 1]) &<< 8 | UInt64(window[end &- stride &- 1])
-        set(4, above | UInt64(window[end &- 2 &* stride]) &<< 8 | column &<< 32)
-        set(5, above | (recent & 0xFF) &<< 8 | diagonal &<< 16)
-        set(6, recent & 0xFF00 | column &<< 32)
-        set(7, recent & 0xFF_FF00)
+        Self.set(hashes, 4, above | UInt64(window[end &- 2 &* stride]) &<< 8 | column &<< 32)
+        Self.set(hashes, 5, above | (recent & 0xFF) &<< 8 | diagonal &<< 16)
+        Self.set(hashes, 6, recent & 0xFF00 | column &<< 32)
+        Self.set(hashes, 7, recent & 0xFF_FF00)
     }
 
     @inline(__always)
-    private func set(_ index: Int, _ context: UInt64) {
+    private static func set(_ hashes: UnsafeMutablePointer<UInt64>, _ index: Int, _ context: UInt64) {
         hashes[index] = LeanSlots.hash(context &+ UInt64(index &+ 1) &* 0xD6E8_FEB8_6659_FD93)
     }
 }

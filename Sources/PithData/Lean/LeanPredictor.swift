@@ -62,7 +62,7 @@ struct LeanPredictor {
             LeanTables.byteCount + 1 << slotBits + 1 << windowBits + LeanMatch.byteCount(bits: matchBits)
                 + LeanMixer.byteCount(sets: sets) + LeanRefiner.byteCount(bits: refinerBits)
                 + LeanArena.size(UInt32.self, 256 * historyCapacity) + LeanArena.size(Int.self, historyCapacity)
-                + LeanArena.size(UInt8.self, 257 * 17 * 16) + 3 * LeanArena.size(UInt64.self, LeanContexts.capacity)
+                + LeanArena.size(UInt8.self, 257 * 17 * 16) + 4 * LeanArena.size(UInt64.self, LeanContexts.capacity)
         }
     }
 
@@ -110,7 +110,8 @@ struct LeanPredictor {
         runEntry = tables.learnt(runEntry, bit, limit: 255)
         if bit == 1 {
             let byte = expectedByte
-            contexts.prepare(UInt64(byte) & ~UInt64(LeanSlots.aheadMask), window, end: count &+ 1)
+            let high = UInt64(byte) & ~UInt64(LeanSlots.aheadMask)
+            contexts.prepare(high, window, end: count &+ 1, into: contexts.hashes)
             isPrepared = false
             match.look(window, end: count)
             take(byte)
@@ -232,11 +233,25 @@ struct LeanPredictor {
         predictRest()
     }
 
+    /// Asks for the lines of `prepareSecondHalf` and `prepareNextByte`, as soon as an encoder can.
+    @inline(__always)
+    func prefetch(_ byte: UInt8) {
+        let half = Self.half(Int(byte &>> UInt8(4 &+ LeanSlots.ahead)) | 1 &<< (4 &- LeanSlots.ahead))
+        let high = UInt64(byte) & ~UInt64(LeanSlots.aheadMask)
+        contexts.prepare(high, window, end: count &+ 1, into: contexts.earlyHashes)
+        for index in 0..<contexts.count {
+            _ = slots.line(Self.hash(contexts.hashes[index], half))
+            _ = slots.line(contexts.earlyHashes[index])
+        }
+    }
+
     /// Asks for the lines of the next byte's first half, when the last bits of this byte are still missing.
     @inline(__always)
     private mutating func prepareNextByte() {
-        contexts.prepare(UInt64(truncatingIfNeeded: partial &<< LeanSlots.ahead & 255), window, end: count &+ 1)
+        let high = UInt64(truncatingIfNeeded: partial &<< LeanSlots.ahead & 255)
+        contexts.prepare(high, window, end: count &+ 1, into: contexts.hashes)
         prepareLines()
+        match.look(window, end: count)
     }
 
     @inline(__always)
@@ -252,13 +267,22 @@ struct LeanPredictor {
     /// Asks for the lines of the second half, when the last bits of the first are still missing.
     @inline(__always)
     private mutating func prepareSecondHalf() {
-        let half = UInt64(truncatingIfNeeded: partial) &* 0x9E37_79B9_7F4A_7C15
+        let half = Self.half(partial)
         for index in 0..<contexts.count {
-            let hash = (contexts.hashes[index] &+ half) &* 0xBF58_476D_1CE4_E5B9
+            let hash = Self.hash(contexts.hashes[index], half)
             lines[index] = slots.line(hash)
             checks[index] = UInt8(truncatingIfNeeded: hash &>> 24)
         }
-        match.look(window, end: count)
+    }
+
+    /// What the first bits of a byte, behind a 1, add to the hash of its context.
+    @inline(__always)
+    private static func half(_ partial: Int) -> UInt64 { UInt64(truncatingIfNeeded: partial) &* 0x9E37_79B9_7F4A_7C15 }
+
+    /// The hash of a context with the first bits of a byte.
+    @inline(__always)
+    private static func hash(_ context: UInt64, _ half: UInt64) -> UInt64 {
+        (context &+ half) &* 0xBF58_476D_1CE4_E5B9
     }
 
     @inline(__always)
