@@ -3,7 +3,7 @@
 
     python3 Models/recipe/stream_text.py --from FOLDER --out FILE
 
-FOLDER is what `fetch_text.py --out` wrote. Half of its documents keep each paragraph on one line, half are wrapped as
+FOLDER is what `fetch_text.py --out` wrote; FOLDER:0.7 is 70 % of its documents, and there may be several. Half of its documents keep each paragraph on one line, half are wrapped as
 plain text is; between them stand plain text files of the packages as they are, with their lines, code and markup.
 """
 
@@ -50,12 +50,21 @@ def plain_files(folder):
             yield order(path.relative_to(folder).as_posix()), data.decode("utf-8", errors="ignore")
 
 
+def chosen(source):
+    folder, _, share = source.partition(":")
+    for key, text in [*documents(Path(folder)), *plain_files(Path(folder))]:
+        if key[2] < 256 * float(share or 1):
+            yield key, text
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--from", dest="folder", type=Path, required=True, help="folder that fetch_text.py filled")
+    parser.add_argument(
+        "--from", dest="folders", action="append", required=True, metavar="FOLDER[:SHARE]",
+        help="folder that fetch_text.py filled")
     parser.add_argument("--out", type=Path, required=True, help="the text")
     arguments = parser.parse_args()
-    found = list(documents(arguments.folder)) + list(plain_files(arguments.folder))
+    found = [pair for folder in arguments.folders for pair in chosen(folder)]
     text = "\n\n".join(text.strip("\n") for _, text in sorted(found))
     arguments.out.write_bytes(text.encode("utf-8"))
     print(f"{arguments.out}: {arguments.out.stat().st_size} bytes, {len(found)} documents")

@@ -198,7 +198,7 @@ static void see_network(const pith_stream_kernels *k) {
     float *gradient = room(sizeof(float) * WEIGHTS), *square = room(sizeof(float) * WEIGHTS);
     float *mean = room(sizeof(float) * WEIGHTS), scales[ROWS], peepholes[WIDTH] = {0}, biases[COLUMNS_3] = {0};
     pith_stream_layer layer = {WIDTH, STREAMS, gates, states, peephole};
-    k->multiply(x, w, bias, ROWS, INNER, COLUMNS_3, gates);
+    k->multiply(x, w, bias, ROWS, INNER, COLUMNS_3, COLUMNS_3, gates);
     k->scan(&layer, 0, ROWS, 1, stream);
     k->normalize(stream, ROWS, WIDTH, normed, scales);
     see(normed, sizeof(float) * ROWS * WIDTH);
@@ -206,8 +206,9 @@ static void see_network(const pith_stream_kernels *k) {
     k->scan_back(&layer, ROWS, slopes, carry, peepholes);
     see(gates, sizeof(float) * ROWS * COLUMNS_3);
     see(peepholes, sizeof peepholes);
-    k->multiply_back(gates, w, ROWS, INNER, COLUMNS_3, back);
-    k->outer(x, gates, ROWS, INNER, COLUMNS_3, gradient, biases);
+    k->multiply_back(gates, w, ROWS, INNER, COLUMNS_3, INNER, back);
+    k->outer(x, gates, ROWS, INNER, COLUMNS_3, INNER, gradient);
+    k->sum_rows(gates, ROWS, COLUMNS_3, biases);
     see(back, sizeof(float) * ROWS * INNER);
     see(biases, sizeof biases);
     pith_stream_adam steps[] = {{0.01f, 0.9f, 0.99f, 3.0f, 1e-8f}, {0.01f, 0, 0.99f, 2.0f, 1e-8f}};

@@ -133,6 +133,7 @@ private struct ArchiveCoder {
         for _ in 0..<damaged {
             let broken = Adversary.damage(archive, &random)
             if broken == archive { continue }
+            try salvage(broken, of: input.count)
             do throws(PithError) {
                 _ = try open(broken)
                 let place = zip(broken, archive).prefix { $0 == $1 }.count
@@ -163,6 +164,22 @@ private struct ArchiveCoder {
             } catch { guard error.kind != .fault else { throw error } }
             guard output.count <= input.count else { throw fault("gives \(output.count) bytes of \(input.count)") }
             tally.payloads += 1
+        }
+    }
+
+    /// What can be saved of a damaged archive, and what its list says, must end.
+    private func salvage(_ broken: [UInt8], of count: Int) throws {
+        do throws(PithError) {
+            var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: broken)), context)
+            _ = try reader.describe()
+        } catch { guard error.kind != .fault else { throw error } }
+        let sink = MemorySink()
+        do throws(PithError) {
+            var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: broken)), context)
+            _ = try Unzip.write(&reader, to: sink, salvaging: true)
+        } catch { guard error.kind != .fault else { throw error } }
+        guard sink.bytes.count <= count + (1 << 26) else {
+            throw fault("saves \(sink.bytes.count) bytes of \(count)")
         }
     }
 

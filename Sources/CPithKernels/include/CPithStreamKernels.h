@@ -27,16 +27,21 @@ typedef struct {
     const float *peephole;
 } pith_stream_layer;
 
-/// One set of kernels. Matrices are row-major and dense; `columns` and `width` are multiples of 16. No result of a row
-/// depends on how many rows there are.
+/// One set of kernels. Matrices are row-major, and dense where no stride is given: that lies between the rows of those
+/// of which a part is computed, so that threads can share a product. `columns` and `width` are multiples of 16. No
+/// result depends on how many rows or columns there are.
 typedef struct {
-    /// y = bias + x W: x of [rows, inner], W of [inner, columns], bias of [columns].
+    /// y = bias + x W: x of [rows, inner], W of [inner, columns], bias of [columns]; the stride is W's and y's.
     void (*multiply)(const float *x, const float *w, const float *bias, int64_t rows, int64_t inner, int64_t columns,
-                     float *y);
-    /// x = y Wᵀ: y of [rows, columns], W of [inner, columns].
-    void (*multiply_back)(const float *y, const float *w, int64_t rows, int64_t inner, int64_t columns, float *x);
-    /// W = xᵀ y, bias = the sum of y's rows.
-    void (*outer)(const float *x, const float *y, int64_t rows, int64_t inner, int64_t columns, float *w, float *bias);
+                     int64_t stride, float *y);
+    /// x = y Wᵀ: y of [rows, columns], W of [inner, columns]; the stride is x's, `inner` a multiple of 4.
+    void (*multiply_back)(const float *y, const float *w, int64_t rows, int64_t inner, int64_t columns, int64_t stride,
+                          float *x);
+    /// W = xᵀ y: x of [rows, inner], y of [rows, columns]; the stride is x's.
+    void (*outer)(const float *x, const float *y, int64_t rows, int64_t inner, int64_t columns, int64_t stride,
+                  float *w);
+    /// bias = the sum of y's rows.
+    void (*sum_rows)(const float *y, int64_t rows, int64_t columns, float *bias);
     /// y = x / sqrt(mean x² + 1e-5), for each row; `scales` of [rows] gets the factors.
     void (*normalize)(const float *x, int64_t rows, int64_t width, float *y, float *scales);
     /// Adds to `dx` the slope by x, of dy by `normalize`'s y.

@@ -37,56 +37,61 @@ INLINE f16v sigmoid16(f16v x) { return 1.0f / (exp16(-x) + 1.0f); }
 
 /// A tile of `multiply` or, with x read down its columns, of `outer`: element (i, k) of x lies at i * down + k * right.
 INLINE void product_tile(const float *x, int64_t down, int64_t right, const float *w, const float *bias, int64_t inner,
-                         int64_t columns, int rows, int vectors, float *y) {
+                         int64_t stride, int rows, int vectors, float *y) {
     f16v sums[TILE_ROWS][4];
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vectors; v++) sums[i][v] = bias ? load16(bias + 16 * v) : splat(0);
     for (int64_t k = 0; k < inner; k++) {
         f16v weights[4];
-        for (int v = 0; v < vectors; v++) weights[v] = load16(w + k * columns + 16 * v);
+        for (int v = 0; v < vectors; v++) weights[v] = load16(w + k * stride + 16 * v);
         for (int i = 0; i < rows; i++) {
             f16v value = splat(x[i * down + k * right]);
             for (int v = 0; v < vectors; v++) sums[i][v] = FMA(value, weights[v], sums[i][v]);
         }
     }
     for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++) store16(y + i * columns + 16 * v, sums[i][v]);
+        for (int v = 0; v < vectors; v++) store16(y + i * stride + 16 * v, sums[i][v]);
 }
 
-/// y = bias + x w; y and w have `columns` columns.
+/// y = bias + x w, for `columns` columns of matrices of `stride`.
 INLINE void product(const float *x, int64_t down, int64_t right, const float *w, const float *bias, int64_t rows,
-                    int64_t inner, int64_t columns, float *y) {
+                    int64_t inner, int64_t columns, int64_t stride, float *y) {
     for (int64_t c = 0; c < columns;) {
         int wide = columns - c >= 32;
         const float *b = bias ? bias + c : NULL;
         int64_t r = 0;
         for (; r + TILE_ROWS <= rows; r += TILE_ROWS) {
-            if (wide) product_tile(x + r * down, down, right, w + c, b, inner, columns, TILE_ROWS, 2, y + r * columns + c);
-            else product_tile(x + r * down, down, right, w + c, b, inner, columns, TILE_ROWS, 1, y + r * columns + c);
+            if (wide) product_tile(x + r * down, down, right, w + c, b, inner, stride, TILE_ROWS, 2, y + r * stride + c);
+            else product_tile(x + r * down, down, right, w + c, b, inner, stride, TILE_ROWS, 1, y + r * stride + c);
         }
         for (; r < rows; r++) {
-            if (wide) product_tile(x + r * down, down, right, w + c, b, inner, columns, 1, 2, y + r * columns + c);
-            else product_tile(x + r * down, down, right, w + c, b, inner, columns, 1, 1, y + r * columns + c);
+            if (wide) product_tile(x + r * down, down, right, w + c, b, inner, stride, 1, 2, y + r * stride + c);
+            else product_tile(x + r * down, down, right, w + c, b, inner, stride, 1, 1, y + r * stride + c);
         }
         c += wide ? 32 : 16;
     }
 }
 
 /// One row: wide strips keep enough sums in flight.
-INLINE void product_row(const float *x, const float *w, const float *bias, int64_t inner, int64_t columns, float *y) {
+INLINE void product_row(const float *x, const float *w, const float *bias, int64_t inner, int64_t columns,
+                        int64_t stride, float *y) {
     int64_t c = 0;
-    for (; c + 64 <= columns; c += 64) product_tile(x, 0, 1, w + c, bias + c, inner, columns, 1, 4, y + c);
-    for (; c < columns; c += 16) product_tile(x, 0, 1, w + c, bias + c, inner, columns, 1, 1, y + c);
+    for (; c + 64 <= columns; c += 64) product_tile(x, 0, 1, w + c, bias + c, inner, stride, 1, 4, y + c);
+    for (; c < columns; c += 16) product_tile(x, 0, 1, w + c, bias + c, inner, stride, 1, 1, y + c);
 }
 
 static void multiply(const float *x, const float *w, const float *bias, int64_t rows, int64_t inner, int64_t columns,
-                     float *y) {
-    if (rows == 1) product_row(x, w, bias, inner, columns, y);
-    else product(x, inner, 1, w, bias, rows, inner, columns, y);
+                     int64_t stride, float *y) {
+    if (rows == 1) product_row(x, w, bias, inner, columns, stride, y);
+    else product(x, inner, 1, w, bias, rows, inner, columns, stride, y);
 }
 
-static void outer(const float *x, const float *y, int64_t rows, int64_t inner, int64_t columns, float *w, float *bias) {
-    product(x, 1, inner, y, NULL, inner, rows, columns, w);
+static void outer(const float *x, const float *y, int64_t rows, int64_t inner, int64_t columns, int64_t stride,
+                  float *w) {
+    product(x, 1, stride, y, NULL, inner, rows, columns, columns, w);
+}
+
+static void sum_rows(const float *y, int64_t rows, int64_t columns, float *bias) {
     for (int64_t c = 0; c < columns; c += 16) {
         f16v sum = splat(0);
         for (int64_t r = 0; r < rows; r++) sum += load16(y + r * columns + c);
@@ -94,7 +99,7 @@ static void outer(const float *x, const float *y, int64_t rows, int64_t inner, i
     }
 }
 
-INLINE void back_tile(const float *y, const float *w, int64_t inner, int64_t columns, int rows, int outputs, float *x) {
+INLINE void back_tile(const float *y, const float *w, int64_t columns, int64_t stride, int rows, int outputs, float *x) {
     f16v sums[4][4];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < outputs; j++) sums[i][j] = splat(0);
@@ -107,16 +112,17 @@ INLINE void back_tile(const float *y, const float *w, int64_t inner, int64_t col
         }
     }
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < outputs; j++) x[i * inner + j] = sum_lanes(sums[i][j]);
+        for (int j = 0; j < outputs; j++) x[i * stride + j] = sum_lanes(sums[i][j]);
 }
 
-static void multiply_back(const float *y, const float *w, int64_t rows, int64_t inner, int64_t columns, float *x) {
-    // Inner sizes are multiples of 16 as well. A strip of W stays in the first cache while all rows pass.
+static void multiply_back(const float *y, const float *w, int64_t rows, int64_t inner, int64_t columns, int64_t stride,
+                          float *x) {
+    // A strip of W stays in the first cache while all rows pass.
     for (int64_t j = 0; j < inner; j += 4) {
         int64_t r = 0;
         for (; r + BACK_ROWS <= rows; r += BACK_ROWS)
-            back_tile(y + r * columns, w + j * columns, inner, columns, BACK_ROWS, 4, x + r * inner + j);
-        for (; r < rows; r++) back_tile(y + r * columns, w + j * columns, inner, columns, 1, 4, x + r * inner + j);
+            back_tile(y + r * columns, w + j * columns, columns, stride, BACK_ROWS, 4, x + r * stride + j);
+        for (; r < rows; r++) back_tile(y + r * columns, w + j * columns, columns, stride, 1, 4, x + r * stride + j);
     }
 }
 
@@ -226,6 +232,7 @@ static void adam(const pith_stream_adam *step, const float *gradient, int64_t co
 }
 
 const pith_stream_kernels STREAM_TABLE = {
-    .multiply = multiply, .multiply_back = multiply_back, .outer = outer, .normalize = normalize,
-    .normalize_back = normalize_back, .scan = scan, .scan_back = scan_back, .softmax = softmax, .adam = adam,
+    .multiply = multiply, .multiply_back = multiply_back, .outer = outer, .sum_rows = sum_rows,
+    .normalize = normalize, .normalize_back = normalize_back, .scan = scan, .scan_back = scan_back, .softmax = softmax,
+    .adam = adam,
 };

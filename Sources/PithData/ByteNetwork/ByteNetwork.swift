@@ -1,4 +1,5 @@
 import CPithKernels
+import PithCore
 import PithTensor
 
 /// A small recurrent network that predicts bytes and learns from them, a block of steps at a time.
@@ -24,6 +25,8 @@ package final class ByteNetwork {
     package var (keepMean, keepSquare): (Float, Float) = (0.9, 0.999)
 
     private let kernels: pith_stream_kernels
+    // Shares the products among threads; without one the calling thread does all.
+    private let pool: ThreadPool?
     package let gradient: FloatStore
     private let mean: FloatStore
     private let square: FloatStore
@@ -48,11 +51,13 @@ package final class ByteNetwork {
 
     /// A network with parameters of its own, which it changes.
     package init(
-        _ shape: ByteNetworkShape, parameters: FloatStore, steps: Int, streams: Int = 1, rate: Float
+        _ shape: ByteNetworkShape, parameters: FloatStore, steps: Int, streams: Int = 1, rate: Float,
+        pool: ThreadPool? = nil
     ) {
         precondition(shape.width % 16 == 0 && shape.embedding % 16 == 0 && parameters.count == shape.parameterCount)
         let (rows, width, inner) = (steps * streams, shape.width, shape.taps * shape.embedding)
         (self.shape, self.parameters, self.steps, self.streams, self.rate) = (shape, parameters, steps, streams, rate)
+        self.pool = pool
         kernels = pith_stream_kernels_of(pith_path(UInt32(KernelPath.current.rawValue)))!.pointee
         gradient = FloatStore(shape.parameterCount)
         mean = FloatStore(shape.parameterCount)
@@ -91,8 +96,8 @@ package final class ByteNetwork {
             let (layer, x) = (shape.layer(index), hidden[index].floats)
             let source =
                 index == 0 ? embedded.floats + start * layer.inner : normed[index - 1].floats + start * width
-            kernels.multiply(
-                source, weights + layer.weight, weights + layer.bias, rows, Int64(layer.inner), Int64(3 * width),
+            multiply(
+                source, weights + layer.weight, weights + layer.bias, rows, layer.inner, 3 * width,
                 gates[index].floats + start * 3 * width)
             if index > 0 {
                 (x + start * width).update(from: hidden[index - 1].floats + start * width, count: Int(rows) * width)
@@ -105,9 +110,9 @@ package final class ByteNetwork {
                 scales[index].floats + start)
         }
         let output = outputs.floats + start * ByteNetworkShape.symbols
-        kernels.multiply(
+        multiply(
             normed[shape.layers - 1].floats + start * width, weights + shape.head, weights + shape.headBias, rows,
-            Int64(width), Int64(ByteNetworkShape.symbols), output)
+            width, ByteNetworkShape.symbols, output)
         kernels.softmax(output, rows)
     }
 
@@ -130,11 +135,15 @@ package final class ByteNetwork {
         addGradient(bytes)
         meanPower *= keepMean
         squarePower *= keepSquare
-        var step = pith_stream_adam(
+        let step = pith_stream_adam(
             rate: rate / (1 - meanPower), keep_mean: keepMean, keep_square: keepSquare, spread: 1 / (1 - squarePower),
             epsilon: 1e-8)
-        kernels.adam(
-            &step, gradient.floats, Int64(shape.parameterCount), parameters.floats, mean.floats, square.floats)
+        withUnsafePointer(to: step) { step in
+            share(shape.parameterCount, grain: 1 << 14) {
+                kernels.adam(
+                    step, gradient.floats + $0, $1, parameters.floats + $0, mean.floats + $0, square.floats + $0)
+            }
+        }
         carryOn(count)
     }
 
@@ -150,14 +159,12 @@ package final class ByteNetwork {
     package func addGradient(_ bytes: ArraySlice<UInt8>) {
         let (rows, width, layers) = (bytes.count, shape.width, shape.layers)
         let (weights, gradients) = (parameters.floats, gradient.floats)
-        let columns = Int64(ByteNetworkShape.symbols)
+        let columns = ByteNetworkShape.symbols
         for (row, byte) in bytes.enumerated() { outputs.floats[row * ByteNetworkShape.symbols + Int(byte)] -= 1 }
         let last = normed[layers - 1].floats
-        kernels.outer(
-            last, outputs.floats, Int64(rows), Int64(width), columns, gradients + shape.head,
-            gradients + shape.headBias)
-        kernels.multiply_back(
-            outputs.floats, weights + shape.head, Int64(rows), Int64(width), columns, entering.floats)
+        outer(last, outputs.floats, rows, width, columns, gradients + shape.head)
+        kernels.sum_rows(outputs.floats, Int64(rows), Int64(columns), gradients + shape.headBias)
+        multiplyBack(outputs.floats, weights + shape.head, rows, width, columns, entering.floats)
         slopes.floats.clear(rows * width)
         for index in (0..<layers).reversed() {
             let layer = shape.layer(index)
@@ -166,11 +173,13 @@ package final class ByteNetwork {
             withUnsafePointer(to: layerArrays(index)) {
                 kernels.scan_back($0, Int64(rows), slopes.floats, carry.floats, gradients + layer.peephole)
             }
-            kernels.outer(
-                index == 0 ? embedded.floats : normed[index - 1].floats, gates[index].floats, Int64(rows),
-                Int64(layer.inner), Int64(3 * width), gradients + layer.weight, gradients + layer.bias)
-            kernels.multiply_back(
-                gates[index].floats, weights + layer.weight, Int64(rows), Int64(layer.inner), Int64(3 * width),
+            let gateSlopes = gates[index].floats
+            outer(
+                index == 0 ? embedded.floats : normed[index - 1].floats, gateSlopes, rows, layer.inner, 3 * width,
+                gradients + layer.weight)
+            kernels.sum_rows(gateSlopes, Int64(rows), Int64(3 * width), gradients + layer.bias)
+            multiplyBack(
+                gateSlopes, weights + layer.weight, rows, layer.inner, 3 * width,
                 index == 0 ? embeddedSlopes.floats : entering.floats)
         }
         addEmbeddingGradient(rows)
@@ -186,5 +195,38 @@ package final class ByteNetwork {
                 for i in stride(from: 0, to: width, by: 16) { target.add(slope.lanes(i), i) }
             }
         }
+    }
+
+    // MARK: Products
+
+    private typealias Floats = UnsafeMutablePointer<Float>
+
+    /// Calls `body` with parts of 0..<count on all threads.
+    private func share(_ count: Int, grain: Int = 64, _ body: (_ first: Int, _ count: Int64) -> Void) {
+        guard let pool else { return body(0, Int64(count)) }
+        pool.forEachBlock(of: count, grain: grain) { body($0.lowerBound, Int64($0.count)) }
+    }
+
+    /// y = bias + x W: x of [rows, inner], W of [inner, columns].
+    private func multiply(
+        _ x: Floats, _ w: Floats, _ bias: Floats, _ rows: Int64, _ inner: Int, _ columns: Int, _ y: Floats
+    ) {
+        share(columns) { kernels.multiply(x, w + $0, bias + $0, rows, Int64(inner), $1, Int64(columns), y + $0) }
+    }
+
+    /// x = y Wᵀ: y of [rows, columns], W of [inner, columns].
+    private func multiplyBack(
+        _ y: Floats, _ w: Floats, _ rows: Int, _ inner: Int, _ columns: Int, _ x: Floats
+    ) {
+        share(inner) {
+            kernels.multiply_back(y, w + $0 * columns, Int64(rows), $1, Int64(columns), Int64(inner), x + $0)
+        }
+    }
+
+    /// W = xᵀ y: x of [rows, inner], y of [rows, columns].
+    private func outer(
+        _ x: Floats, _ y: Floats, _ rows: Int, _ inner: Int, _ columns: Int, _ w: Floats
+    ) {
+        share(inner) { kernels.outer(x + $0, y, Int64(rows), $1, Int64(columns), Int64(inner), w + $0 * columns) }
     }
 }

@@ -18,9 +18,9 @@ package struct ByteNetworkPredictor: ExternalPredictor {
     /// The size of the steps of learning.
     package static let rate: Float = 0.0005
 
-    /// About how many bytes a predictor with the built-in weights needs.
-    package static var memory: Int {
-        ByteNetworkShape().memory(rows: blockLength) + (KnownBytes.blocksAhead + 2) * blockLength * 257 * 4
+    /// About how many bytes a predictor needs.
+    package static func memory(_ shape: ByteNetworkShape) -> Int {
+        shape.memory(rows: blockLength) + (KnownBytes.blocksAhead + 2) * blockLength * 257 * 4
     }
 
     /// A predictor for the encoder of `input`, with first weights.
@@ -29,7 +29,9 @@ package struct ByteNetworkPredictor: ExternalPredictor {
     }
 
     /// A predictor for a decoder.
-    package init(decodingWith weights: ByteNetworkWeights) { self.init(UnknownBytes(weights)) }
+    package init(decodingWith weights: ByteNetworkWeights, pool: ThreadPool) {
+        self.init(UnknownBytes(weights, pool))
+    }
 
     private init(_ source: any ByteDistributions) {
         self.source = source
@@ -37,8 +39,9 @@ package struct ByteNetworkPredictor: ExternalPredictor {
     }
 
     /// A network that learns without momentum: what a stream is like now counts, and each step is one block's.
-    fileprivate static func network(_ weights: ByteNetworkWeights) -> ByteNetwork {
-        let network = ByteNetwork(weights.shape, parameters: weights.parameters(), steps: blockLength, rate: rate)
+    fileprivate static func network(_ weights: ByteNetworkWeights, pool: ThreadPool? = nil) -> ByteNetwork {
+        let network = ByteNetwork(
+            weights.shape, parameters: weights.parameters(), steps: blockLength, rate: rate, pool: pool)
         (network.keepMean, network.keepSquare) = (0, 0.9998)
         return network
     }
@@ -89,8 +92,8 @@ private final class UnknownBytes: ByteDistributions {
     private var block: [UInt8] = []
     private var step = -1
 
-    init(_ weights: ByteNetworkWeights) {
-        network = ByteNetworkPredictor.network(weights)
+    init(_ weights: ByteNetworkWeights, _ pool: ThreadPool) {
+        network = ByteNetworkPredictor.network(weights, pool: pool)
     }
 
     deinit { sums.deallocate() }

@@ -16,6 +16,9 @@ package struct ByteNetworkShape: Hashable, Sendable {
         (self.taps, self.embedding, self.width, self.layers) = (taps, embedding, width, layers)
     }
 
+    /// Those of the built-in weights, by number.
+    package static let builtIn = [1: ByteNetworkShape(), 2: ByteNetworkShape(width: 320)]
+
     /// Symbols.
     package static let symbols = 256
 

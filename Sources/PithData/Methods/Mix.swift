@@ -19,8 +19,8 @@ struct Mix: DataMethod {
                 "a language model whose predictions are mixed in: stronger on text, and much slower"),
             .integer("primer", 0, in: 0...1, "the built-in text that is learnt before other text is; 0 for none"),
             .integer(
-                "network", 0, in: 0...1,
-                "the built-in first weights of a network that learns the bytes; 0 for no network"),
+                "network", 0, in: 0...ByteNetworkShape.builtIn.count,
+                "the built-in first weights of a network that learns the bytes, the larger 2 or 1; 0 for no network"),
         ])
 
     private let effort: MixSettings.Effort
@@ -45,7 +45,8 @@ struct Mix: DataMethod {
     func memory(for count: Int) -> Int {
         let size = MixSize(MixSettings(effort: effort, content: content ?? .text, width: width), count: count)
         let model = modelName == nil ? 0 : size.flagMemory
-        return size.memory + model + (hasNetwork(for: count) ? ByteNetworkPredictor.memory : 0)
+        let shape = hasNetwork(for: count) ? ByteNetworkShape.builtIn[network] : nil
+        return size.memory + model + (shape.map { ByteNetworkPredictor.memory($0) } ?? 0)
     }
 
     /// That of the language model, of the primer and of the network's first weights.

@@ -74,7 +74,7 @@ package enum MixCoder {
         let size = count + learnt.count
         let arena = try Self.arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
         defer { withExtendedLifetime(arena) {} }
-        let network = weights.map { ByteNetworkPredictor(decodingWith: $0) }
+        let network = weights.map { ByteNetworkPredictor(decodingWith: $0, pool: context.pool) }
         var predictor = MixPredictor(settings, count: size, external, network: network, arena)
         try predictor.prime(learnt)
         for index in 0..<count {
