@@ -49,14 +49,23 @@ struct Decoder {
         _ tokens: UnsafeBufferPointer<Int32>, targets: UnsafeBufferPointer<Int32>, angles: RotaryAngles,
         scale: Float, rowLosses: UnsafeMutablePointer<Double>? = nil, on tape: Tape
     ) -> Double {
+        tape.crossEntropy(
+            states(tokens, angles, tape), head: head, targets: targets, scale: scale, rowLosses: rowLosses)
+    }
+
+    /// What is expected behind each of `tokens`, whole sequences in a row: [tokens, vocabulary].
+    func logits(_ tokens: UnsafeBufferPointer<Int32>, angles: RotaryAngles, on tape: Tape) -> Variable {
+        tape.linear(states(tokens, angles, tape), head)
+    }
+
+    private func states(_ tokens: UnsafeBufferPointer<Int32>, _ angles: RotaryAngles, _ tape: Tape) -> Variable {
         // x [tokens, hidden]
         var x = tape.embed(tokens, embedding)
         for layer in layers {
             x = attend(x, layer, angles, tape)
             x = feedForward(x, layer, tape)
         }
-        x = tape.rmsNorm(x, norm, epsilon: Float(shape.normEpsilon))
-        return tape.crossEntropy(x, head: head, targets: targets, scale: scale, rowLosses: rowLosses)
+        return tape.rmsNorm(x, norm, epsilon: Float(shape.normEpsilon))
     }
 
     private func attend(_ x: Variable, _ layer: Layer, _ angles: RotaryAngles, _ tape: Tape) -> Variable {

@@ -131,6 +131,54 @@ package final class DecoderLearner {
             options, pool: pool)
     }
 
+    /// `count` sequences of `length` tokens behind `first`, drawn token by token from what the model expects.
+    package func sample(
+        _ count: Int, length: Int, after first: Int32, _ generator: inout SeededGenerator
+    ) -> [[Int32]] {
+        var sequences = [[Int32]](repeating: [first], count: count)
+        for _ in 0..<length {
+            for (index, logits) in lastLogits(of: sequences).enumerated() {
+                let draw = Self.draw(logits, at: Double(generator.uniform()))
+                sequences[index].append(Int32(draw))
+            }
+        }
+        return sequences
+    }
+
+    /// What is expected behind each of some sequences of one length.
+    private func lastLogits(of sequences: [[Int32]]) -> [[Float]] {
+        let (length, columns) = (sequences[0].count, shape.vocabularySize)
+        let angles = RotaryAngles(length: length, headSize: shape.headSize, theta: shape.ropeTheta)
+        var result = [[Float]](repeating: [], count: sequences.count)
+        result.withUnsafeMutableBufferPointer { result in
+            pool.forEachBlock(of: sequences.count, grain: max(1, sequences.count / (2 * pool.threadCount))) { block in
+                let (tape, decoder) = (
+                    Tape(isRecording: false), Decoder(shape, weights: buffer, gradients: nil)
+                )
+                sequences[block].flatMap { $0 }.withUnsafeBufferPointer { tokens in
+                    let logits = decoder.logits(tokens, angles: angles, on: tape)
+                    for (place, index) in block.enumerated() {
+                        let last = logits.values + ((place + 1) * length - 1) * columns
+                        result[index] = Array(UnsafeBufferPointer(start: last, count: columns))
+                    }
+                }
+            }
+        }
+        return result
+    }
+
+    /// The token that a share, in 0..<1, of the probability lies before.
+    private static func draw(_ logits: [Float], at share: Double) -> Int {
+        let largest = logits.max() ?? 0
+        let weights = logits.map { exponential(Double($0 - largest)) }
+        var rest = share * weights.reduce(0, +)
+        for (token, weight) in weights.enumerated() {
+            rest -= weight
+            if rest < 0 { return token }
+        }
+        return weights.lastIndex { $0 > 0 } ?? 0
+    }
+
     /// Sequences of one length that go through the model together.
     private struct Group {
         var length: Int

@@ -22,6 +22,13 @@ struct EpiplexityCommand: ParsableCommand {
     @Flag(help: "Learn each window from its end to its beginning, too.")
     var reversed = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Describe what was learned to a student, too.",
+            discussion: "The student learns from windows that the learner writes; the bits are what those take to send."
+        ))
+    var requential = false
+
     @Flag(help: "Print the figures and loss curves as JSON.")
     var json = false
 
@@ -33,7 +40,7 @@ struct EpiplexityCommand: ParsableCommand {
             let data = Array(try Files.bytes(file).prefix(max(0, bytes)))
             for isReversed in reversed ? [false, true] : [false] {
                 var measure = Epiplexity()
-                measure.seed = seed
+                (measure.seed, measure.hasStudent) = (seed, requential)
                 do throws(PithError) {
                     let result = try measure.measure(
                         data, reversed: isReversed, pool: shared.pool, quiet: shared.quiet)
@@ -45,30 +52,36 @@ struct EpiplexityCommand: ParsableCommand {
     }
 
     private func present(_ rows: [(name: String, result: Epiplexity.Result)]) {
-        if json {
-            printJSON(
-                .array(
-                    rows.map { name, result in
-                        [
-                            "name": .string(name), "bytes": .integer(result.bytes),
-                            "structureBits": .real(result.structure.value),
-                            "structureError": .real(result.structure.standardError),
-                            "noiseBits": .real(result.noise.value), "finalBitsPerByte": .real(result.finalRate.value),
-                            "curve": .array(result.curve.map { .real($0) }),
-                        ]
-                    }))
-        } else {
-            let cells = rows.map { name, result in
-                let structure = Estimate(
-                    result.structure.value / 1000, standardError: result.structure.standardError / 1000)
-                return [
-                    name, "\(result.bytes)", structure.formatted(decimals: 1),
-                    (result.noise.value / 1000).formatted(decimals: 1), result.finalRate.formatted(decimals: 3),
-                ]
-            }
-            let header = ["data", "bytes", "structure, kbit", "noise, kbit", "final bits/byte"]
-            print(TextTable(header: header, rows: cells).text)
+        guard !json else { return printJSON(.array(rows.map { json(of: $0.result, $0.name) })) }
+        let header =
+            ["data", "bytes", "structure, kbit", "noise, kbit", "final bits/byte"]
+            + (requential ? ["requential, kbit", "student's bits/byte"] : [])
+        print(TextTable(header: header, rows: rows.map { cells(of: $0.result, $0.name) }).text)
+    }
+
+    private func json(of result: Epiplexity.Result, _ name: String) -> JSONValue {
+        let student = result.student
+        return [
+            "name": .string(name), "bytes": .integer(result.bytes),
+            "structureBits": .real(result.structure.value), "structureError": .real(result.structure.standardError),
+            "noiseBits": .real(result.noise.value), "finalBitsPerByte": .real(result.finalRate.value),
+            "requentialBits": student.map { .real($0.bits.value) } ?? .null,
+            "requentialError": student.map { .real($0.bits.standardError) } ?? .null,
+            "studentBitsPerByte": student.map { .real($0.finalRate.value) } ?? .null,
+            "curve": .array(result.curve.map { .real($0) }),
+        ]
+    }
+
+    private func cells(of result: Epiplexity.Result, _ name: String) -> [String] {
+        func kilobits(_ bits: Estimate) -> String {
+            Estimate(bits.value / 1000, standardError: bits.standardError / 1000).formatted(decimals: 1)
         }
+        let cells = [
+            name, "\(result.bytes)", kilobits(result.structure), (result.noise.value / 1000).formatted(decimals: 1),
+            result.finalRate.formatted(decimals: 3),
+        ]
+        guard let student = result.student else { return cells }
+        return cells + [kilobits(student.bits), student.finalRate.formatted(decimals: 3)]
     }
 }
 

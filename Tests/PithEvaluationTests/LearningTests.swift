@@ -31,6 +31,22 @@ struct LearningTests {
         #expect(throws: PithError.self) { try small.measure(Array(noise[..<100]), pool: pool) }
     }
 
+    @Test func aStudentLearnsWithoutTheData() throws {
+        var measure = small
+        measure.hasStudent = true
+        var generator = SeededGenerator(seed: 1)
+        let noise = (0..<24_000).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+        let pattern = (0..<24_000).map { UInt8("abc, abd; ".utf8.map { $0 }[$0 % 10]) }
+        let (random, patterned) = (try measure.measure(noise, pool: pool), try measure.measure(pattern, pool: pool))
+        let students = (try #require(random.student), try #require(patterned.student))
+        #expect(students.0.bits.value > 0 && students.0.bits.value < 0.3 * students.1.bits.value)
+        #expect(abs(students.0.finalRate.value - 8) < 0.3 && students.1.finalRate.value < 5)
+        // The windows are drawn alike whatever the threads.
+        let alone = try measure.measure(pattern, pool: ThreadPool(threads: 1)).student
+        #expect(alone?.bits == students.1.bits && alone?.finalRate == students.1.finalRate)
+        #expect(try small.measure(pattern, pool: pool).student == nil)
+    }
+
     @Test func learningDoesNotDependOnThreads() throws {
         let bytes = (0..<8000).map { UInt8(truncatingIfNeeded: $0 * $0 / 7) }
         let one = try small.measure(bytes, pool: ThreadPool(threads: 1))

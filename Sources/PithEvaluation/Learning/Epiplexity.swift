@@ -9,6 +9,12 @@ import PithTraining
 /// curve; what lies above the final loss is what had to be learned (epiplexity), the rest is noise to this learner:
 ///
 ///     structure = Σ over batches, bytes · (loss − final loss)        noise = bytes · final loss
+///
+/// What a learner knows can also be sent without the data: a student learns from windows that the learner, its teacher,
+/// writes after each of its steps. Relative-entropy coding sends a window at the cost of what the teacher expects of it
+/// beyond the student (requential coding); the sum describes the last student, a program that predicts the data:
+///
+///     requential = Σ over batches, log₂ teacher(window) − log₂ student(window), windows drawn from the teacher
 public struct Epiplexity: Sendable {
     /// What was found in some data.
     public struct Result: Sendable {
@@ -21,6 +27,16 @@ public struct Epiplexity: Sendable {
         /// Bits per byte of each batch before it was learned from.
         public var curve: [Double]
         /// Bits per byte, at the end, of windows that were not learned from.
+        public var finalRate: Estimate
+        /// What a student learned from the learner, if one did.
+        public var student: Student?
+    }
+
+    /// A student that learned from its teacher's windows alone.
+    public struct Student: Sendable, Equatable {
+        /// Bits that describe it.
+        public var bits: Estimate
+        /// Its bits per byte, at the end, of windows of the data that were not learned from.
         public var finalRate: Estimate
     }
 
@@ -36,9 +52,11 @@ public struct Epiplexity: Sendable {
     public var learningRate = 4e-3
     /// Where all random choices come from.
     public var seed: UInt64 = 1
+    /// Whether a student learns from the learner.
+    public var hasStudent = false
 
     /// The token before the first byte.
-    private static let beginning: Int32 = 256
+    fileprivate static let beginning: Int32 = 256
 
     /// A measure with a learner of the usual size.
     public init() {}
@@ -61,6 +79,7 @@ public struct Epiplexity: Sendable {
         }
         let heldOut = Array(windows[..<(windows.count / 10)])
         let learner = DecoderLearner(try shape(), seed: seed, pool: pool)
+        var student = hasStudent ? StudentLearner(try shape(), seed: seed &+ 1, pool: pool) : nil
         let steps = (windows.count - heldOut.count) / batch
         var curve: [Double] = []
         var progress = Progress("learning", total: steps, quiet: quiet)
@@ -70,10 +89,13 @@ public struct Epiplexity: Sendable {
             guard loss.isFinite else { throw .data("the loss is no longer a number", remedy: "a lower learning rate") }
             curve.append(loss / naturalLogarithm(2))
             learner.update(rate: rate(step, of: steps), weightDecay: 0.1)
+            student?.learn(from: learner, windows: batch, of: window, rate: rate(step, of: steps))
             progress.update(step + 1)
         }
         progress.finish()
-        return result(curve, finalRate: rate(of: learner, on: heldOut))
+        var result = result(curve, finalRate: rate(of: learner, on: heldOut))
+        result.student = student.map { Student(bits: $0.bits, finalRate: rate(of: $0.learner, on: heldOut)) }
+        return result
     }
 
     private func result(_ curve: [Double], finalRate: Estimate) -> Result {
@@ -106,5 +128,35 @@ public struct Epiplexity: Sendable {
         let warmup = max(1, steps / 20)
         if step < warmup { return learningRate * Double(step + 1) / Double(warmup) }
         return learningRate * (1 - 0.9 * Double(step - warmup) / Double(max(1, steps - warmup)))
+    }
+}
+
+/// Learns from what a teacher writes, and counts what that takes.
+private struct StudentLearner {
+    let learner: DecoderLearner
+    private var generator: SeededGenerator
+    // The bits so far, and the variance of their sum: windows are drawn independently.
+    private var sum = 0.0
+    private var variance = 0.0
+
+    init(_ shape: ModelConfiguration, seed: UInt64, pool: ThreadPool) {
+        learner = DecoderLearner(shape, seed: seed, pool: pool)
+        generator = SeededGenerator(seed: seed)
+    }
+
+    var bits: Estimate { Estimate(sum, standardError: variance.squareRoot()) }
+
+    /// Draws windows from the teacher and takes a step on them.
+    mutating func learn(from teacher: DecoderLearner, windows: Int, of length: Int, rate: Double) {
+        let drawn = teacher.sample(windows, length: length, after: Epiplexity.beginning, &generator)
+        let differences = zip(learner.losses(of: drawn), teacher.losses(of: drawn)).map { mine, theirs in
+            (mine.reduce(0, +) - theirs.reduce(0, +)) / naturalLogarithm(2)
+        }
+        let mean = differences.reduce(0, +) / Double(windows)
+        sum += mean * Double(windows)
+        variance +=
+            differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } * Double(windows) / Double(max(1, windows - 1))
+        _ = learner.computeGradient(of: drawn)
+        learner.update(rate: rate, weightDecay: 0.1)
     }
 }
