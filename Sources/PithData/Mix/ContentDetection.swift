@@ -7,6 +7,9 @@ package enum ContentDetection {
     package static func settings(for input: [UInt8], effort: MixSettings.Effort) -> MixSettings {
         let sample = input.prefix(sampleSize)
         if isText(sample) { return MixSettings(effort: effort, content: .text, width: 0) }
+        if let content = MachineCode.content(of: sample) {
+            return MixSettings(effort: effort, content: content, width: content == .arm64 ? 4 : 0)
+        }
         let width = recordLength(Array(sample))
         if isBilevel(sample), width > 8 { return MixSettings(effort: effort, content: .image1, width: width) }
         return MixSettings(effort: effort, content: .binary, width: width)

@@ -6,7 +6,7 @@ struct DistanceContexts {
     private let isUsed: Bool
 
     init(_ settings: MixSettings, _ arena: Arena) {
-        isUsed = settings.content == .binary && settings.effort == .best
+        isUsed = settings.content.isBinary && settings.effort == .best
         bytePlaces = arena.allocate(isUsed ? 256 : 0)
         pairPlaces = arena.allocate(isUsed ? 1 << 16 : 0)
     }

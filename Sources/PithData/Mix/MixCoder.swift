@@ -27,6 +27,8 @@ package enum MixCoder {
         _ input: [UInt8], _ settings: MixSettings, _ external: consuming External,
         network weights: ByteNetworkWeights? = nil, primer: [UInt8] = [], _ context: CodingContext
     ) throws(PithError) -> [UInt8] {
+        var input = input
+        MachineCode.makeAbsolute(&input, settings.content)
         let learnt = Self.learnt(primer, settings, count: input.count)
         let size = input.count + learnt.count
         let arena = try Self.arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
@@ -74,9 +76,14 @@ package enum MixCoder {
         let size = count + learnt.count
         let arena = try Self.arena(settings, count: size, hasExternal: External.self != NoPredictor.self)
         defer { withExtendedLifetime(arena) {} }
-        let network = weights.map { ByteNetworkPredictor(decodingWith: $0, pool: context.pool) }
+        let network = weights.map {
+            ByteNetworkPredictor(
+                decodingBehind: learnt.suffix(MixPredictor<External>.rehearsed), $0, pool: context.pool)
+        }
         var predictor = MixPredictor(settings, count: size, external, network: network, arena)
         try predictor.prime(learnt)
+        let first = output.count
+        defer { MachineCode.makeRelative(&output, settings.content, from: first) }
         for index in 0..<count {
             var isWhole = false
             while !isWhole {

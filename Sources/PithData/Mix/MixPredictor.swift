@@ -22,6 +22,7 @@ struct MixPredictor<External: ExternalPredictor> {
     private let distances: DistanceContexts
     private let indirect: IndirectContexts
     private let records: RecordContexts
+    private var instructions: InstructionContexts
     private let pictures: PictureContexts
     private let sounds: SoundContexts
     private var refinements: RefinementStage
@@ -60,12 +61,13 @@ struct MixPredictor<External: ExternalPredictor> {
         distances = DistanceContexts(settings, arena)
         indirect = IndirectContexts(settings, arena)
         records = RecordContexts(settings)
+        instructions = InstructionContexts(settings, arena)
         pictures = PictureContexts(settings)
         sounds = SoundContexts(settings)
         let isText = settings.hasWords
         let contexts =
             orders.count + (isText ? words.count + layout.count : 0) + sparse.count + distances.count
-            + indirect.count + records.count + pictures.count + sounds.count
+            + indirect.count + records.count + instructions.count + pictures.count + sounds.count
         bank = ContextBank(
             count: contexts, ordered: min(orders.count, 7),
             slots: SlotTable(size: size.slotBytes(contexts: contexts), arena),
@@ -76,8 +78,8 @@ struct MixPredictor<External: ExternalPredictor> {
         bankStart = 1 + ExternalInput.count + MatchModels.inputCount + frequent.count * ContextCounters.inputsPerContext
         bilevelStart = bankStart + contexts * ContextBank.inputsPerContext
         networkStart = bilevelStart + BilevelModel.inputCount(settings)
-        selection = MixerSelection(settings, hasNetwork: network != nil)
         let hasExternal = External.self != NoPredictor.self
+        selection = MixerSelection(settings, hasExternal: hasExternal, hasNetwork: network != nil)
         mixer = Mixer(
             inputCount: networkStart + (network == nil ? 0 : ExternalInput.count), sets: selection.sets,
             finalSets: selection.finalSets, initialWeight: network == nil ? 250 : 150,
@@ -155,8 +157,8 @@ struct MixPredictor<External: ExternalPredictor> {
         let contexts = [
             ("orders", orders.count), ("words", hasWords ? words.count : 0), ("layout", hasWords ? layout.count : 0),
             ("sparse", sparse.count), ("distances", distances.count), ("indirect", indirect.count),
-            ("records", records.count),
-            ("picture", pictures.count), ("sound", sounds.count),
+            ("records", records.count), ("instructions", instructions.count), ("picture", pictures.count),
+            ("sound", sounds.count),
         ]
         for (name, count) in contexts { add(name, count * ContextBank.inputsPerContext) }
         add("bilevel", BilevelModel.inputCount(settings))
@@ -205,11 +207,12 @@ struct MixPredictor<External: ExternalPredictor> {
         distances.add(history, to: &bank)
         indirect.add(history, to: &bank)
         records.add(history, to: &bank)
+        instructions.add(history, to: &bank)
         pictures.add(history, to: &bank)
         sounds.add(history, to: &bank)
         if settings.content == .image1 { bilevel.beginByte(history) }
         bank.beginByte()
-        selection.beginByte(history, text)
+        selection.beginByte(history, text, instructions)
     }
 
     /// The probability of the flag that is due, of 2¹⁶; nil if none is.
@@ -231,7 +234,7 @@ struct MixPredictor<External: ExternalPredictor> {
 
 extension MixSettings {
     /// Whether contexts of words make sense: programs have words in them.
-    var hasWords: Bool { content == .text || content == .binary && effort == .best }
+    var hasWords: Bool { content == .text || content.isBinary && effort == .best }
 }
 
 /// How large tables are.

@@ -7,7 +7,12 @@ package struct MixSettings {
 
     /// What the bytes are, and with it which contexts are used.
     package enum Content: UInt8, CaseIterable {
-        case text, binary, image1, image8, image24, audio16
+        case text, binary, image1, image8, image24, audio16, x86, x64, arm64
+
+        /// Whether it is a program for x86.
+        package var isX86: Bool { self == .x86 || self == .x64 }
+        /// Whether it is a program or anything else without rows of pixels or samples.
+        var isBinary: Bool { self == .binary || isX86 || self == .arm64 }
 
         /// The word in specs.
         package var name: String { "\(self)" }
@@ -32,7 +37,7 @@ package struct MixSettings {
         switch (effort, content) {
         case (.best, .text): .max
         case (.default, .text): 82_000
-        case (.best, .binary): width == 0 ? 82_000 : 0
+        case (.best, let content) where content.isBinary: width == 0 ? 82_000 : 0
         default: 0
         }
     }

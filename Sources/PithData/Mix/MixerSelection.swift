@@ -5,6 +5,7 @@ struct MixerSelection {
     let finalSets: [Int]
     private let isText: Bool
     private let isBest: Bool
+    private let hasInstructions: Bool
     private let width: Int
     // Of the next byte.
     private var last = 0
@@ -18,27 +19,31 @@ struct MixerSelection {
     private var views = TextViews()
     // Where the sets begin that text and other data have for themselves.
     private let ownStart: Int
-    // Where the network's own set begins, if there is a network.
+    // Where the sets of the language model and of the network are, if there are these.
+    private let externalStart: Int?
     private let networkStart: Int?
 
     private static let viewBits = 12
 
-    init(_ settings: MixSettings, hasNetwork: Bool) {
+    init(_ settings: MixSettings, hasExternal: Bool, hasNetwork: Bool) {
         isText = settings.content == .text
         isBest = settings.effort == .best
+        hasInstructions = settings.content.isX86
         width = settings.content == .text ? 0 : settings.width
-        let common = [8, 256 * 3, 256 * 8, 8 * 8 * 3, 2048, 1024, 32 * 9, 4096, 2048]
+        let common = [256 * 3, 256 * 8, 8 * 8 * 3, 2048, 4096, 2048]
         let own =
             isText
             ? [Int](repeating: 1 << Self.viewBits, count: TextViews.count)
-            : [256, 16 * 8, 1024, 256, 2048] + [Int](repeating: 1 << Self.viewBits, count: isBest ? 3 : 0)
-        sets = common + own + (hasNetwork ? [32] : [])
+            : [256, 16 * 8, 1024, 256, 2048, 1024] + [Int](repeating: 1 << Self.viewBits, count: isBest ? 3 : 0)
         ownStart = common.count
-        networkStart = hasNetwork ? sets.count - 1 : nil
+        let end = ownStart + own.count
+        externalStart = hasExternal ? end : nil
+        networkStart = hasNetwork ? end + (hasExternal ? 1 : 0) : nil
+        sets = common + own + (hasExternal ? [32 * 9] : []) + (hasNetwork ? [32] : [])
         finalSets = [256, 16 * 3, 32, 64 * 8, 128] + (hasNetwork ? [32] : [])
     }
 
-    mutating func beginByte(_ history: History, _ text: TextState) {
+    mutating func beginByte(_ history: History, _ text: TextState, _ instructions: InstructionContexts) {
         last = Int(history.byte(1))
         beforeLast = Int(history.byte(2))
         pairClass = Int(Hash.combine(5, history.lastBytes(2)) >> 53)
@@ -55,6 +60,11 @@ struct MixerSelection {
             columnClass = width > 0 ? min(history.position % width, 127) : Int(history.byte(4) >> 1)
             sentenceClass = width > 0 ? Int(history.byte(width) >> 2) : history.position & 3
         }
+        guard hasInstructions else { return }
+        kinds = instructions.partClass << 7 | instructions.opcodeClass >> 1
+        columnClass = instructions.partClass << 2 | history.position & 3
+        sentenceClass = instructions.opcodeClass >> 1
+        wordHash = Int(instructions.view >> 56)
     }
 
     @inline(__always)
@@ -65,21 +75,21 @@ struct MixerSelection {
         let (partial, bit) = (history.partial, history.bitIndex)
         let match = matches.best
         let expected = match.bit
-        mixer.select(0, bit)
-        mixer.select(1, partial &* 3 &+ expected)
-        mixer.select(2, last &* 8 &+ bit)
-        mixer.select(3, (known &* 8 &+ bit) &* 3 &+ expected)
-        mixer.select(4, wordClass &* 8 &+ bit)
-        mixer.select(5, columnClass &* 8 &+ bit)
-        mixer.select(6, external.rowClass &* 9 &+ (external.rowClass == 0 ? 0 : bit))
-        mixer.select(7, kinds)
-        mixer.select(8, pairClass)
+        mixer.select(0, partial &* 3 &+ expected)
+        mixer.select(1, last &* 8 &+ bit)
+        mixer.select(2, (known &* 8 &+ bit) &* 3 &+ expected)
+        mixer.select(3, wordClass &* 8 &+ bit)
+        mixer.select(4, kinds)
+        mixer.select(5, pairClass)
         if isText { selectViews(partial, &mixer) } else { selectOthers(history, match, bit, &mixer) }
         mixer.selectFinal(0, partial)
         mixer.selectFinal(1, match.strength &* 3 &+ expected)
         mixer.selectFinal(2, external.rowClass)
         mixer.selectFinal(3, (kinds & 63) &* 8 &+ bit)
         mixer.selectFinal(4, columnClass)
+        if let externalStart {
+            mixer.select(externalStart, external.rowClass &* 9 &+ (external.rowClass == 0 ? 0 : bit))
+        }
         if let networkStart {
             mixer.select(networkStart, network.rowClass)
             mixer.selectFinal(5, network.rowClass)
@@ -109,11 +119,12 @@ struct MixerSelection {
         mixer.select(ownStart &+ 2, sentenceClass &* 16 &+ match.strength)
         mixer.select(ownStart &+ 3, match.expectation ?? 0)
         mixer.select(ownStart &+ 4, wordHash &* 8 &+ bit)
+        mixer.select(ownStart &+ 5, columnClass &* 8 &+ bit)
         guard isBest else { return }
         let partial = history.partial
-        mixer.select(ownStart &+ 5, row(history.last & 0xFF, partial))
-        mixer.select(ownStart &+ 6, row(history.last & 0xFF00, partial))
-        mixer.select(ownStart &+ 7, row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength), partial))
+        mixer.select(ownStart &+ 6, row(history.last & 0xFF, partial))
+        mixer.select(ownStart &+ 7, row(history.last & 0xFF00, partial))
+        mixer.select(ownStart &+ 8, row(UInt64(match.expectation ?? 256) << 4 | UInt64(match.strength), partial))
     }
 }
 

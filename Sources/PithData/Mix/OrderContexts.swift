@@ -6,9 +6,9 @@ struct OrderContexts {
     init(_ settings: MixSettings) {
         switch (settings.effort, settings.content) {
         case (.best, .text): orders = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 0]
-        case (.default, .text): orders = [1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 0]
-        case (.best, .binary): orders = [1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 0]
-        case (.default, .binary): orders = [1, 2, 3, 4, 5, 6, 8, 0]
+        case (.default, .text): orders = [1, 2, 3, 4, 5, 6, 8, 13, 0]
+        case (.best, let content) where content.isBinary: orders = [1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 0]
+        case (.default, let content) where content.isBinary: orders = [1, 2, 3, 4, 5, 6, 8, 0]
         default: orders = [1, 2, 3, 4, 6, 0]
         }
     }

@@ -4,7 +4,7 @@ struct RecordContexts {
     private let isBest: Bool
 
     init(_ settings: MixSettings) {
-        width = settings.content == .binary ? settings.width : 0
+        width = settings.content.isBinary ? settings.width : 0
         isBest = settings.effort == .best
     }
 

@@ -17,7 +17,7 @@ struct SparseContexts {
         ]
         switch settings.content {
         case .text: masks = settings.effort == .best ? text + more : text
-        case .binary: masks = text + binary + (settings.effort == .best ? moreBinary : [])
+        case let content where content.isBinary: masks = text + binary + (settings.effort == .best ? moreBinary : [])
         default: masks = []
         }
     }
