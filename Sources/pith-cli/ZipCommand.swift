@@ -21,14 +21,17 @@ struct ZipCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "How much work is put into it: fast, default or best.",
-            discussion: "best mixes a language model's predictions in, and needs the same model to open the archive."))
+            discussion: "best has more models, among them a network that was trained before and learns on the way."))
     var level = ZipLevel.standard
 
     @Option(help: "One method for everything, for example lm:model=nano; 'pith methods' lists them.")
     var method: String?
 
-    @Option(help: "The language model of level best: a built-in model's name, or a model folder.")
-    var model = "nano"
+    @Option(
+        help: ArgumentHelp(
+            "A language model that level best mixes in where it knows a text: a name, or a model folder.",
+            discussion: "The archive then needs the same model to be opened."))
+    var model: String?
 
     @Option(help: "An earlier checkpoint: tensors are coded as what differs from its own of the same names.")
     var base: String?

@@ -76,7 +76,7 @@ struct ArchiveTests {
         #expect(throws: PithError.self) { try Self.open(archive + archive) }
     }
 
-    /// Level best asks its language model of text, and leaves it out where it knows too little.
+    /// Level best asks a language model that is named of text, and leaves it out where it knows too little.
     @Test func theLanguageModelIsAsked() throws {
         let guide = try LanguageModelCodingTests.guide(3000)
         let program = Array(
@@ -85,7 +85,7 @@ struct ArchiveTests {
         #expect(try !ModelKnowledge.helps("nano", with: program, Self.context))
         for (content, isUsed) in [(guide, true), (program, false)] {
             var options = ZipOptions()
-            options.level = .best
+            (options.level, options.model) = (.best, "nano")
             let sink = MemorySink()
             let written = try Zip.write(
                 ArchiveInput(ByteRegion(copying: content)), to: sink, options, Self.context)

@@ -7,8 +7,8 @@ public struct ZipOptions: Sendable {
     public var level = ZipLevel.standard
     /// One method for all content, instead of those of the level.
     public var method: Spec?
-    /// The language model of the strongest level: a name or a folder.
-    public var model = "nano"
+    /// A language model for the strongest level to mix in where it knows the text: a name or a folder.
+    public var model: String?
     /// The memory that coding may take.
     public var memoryLimit = ByteCount(2 << 30)
     /// Whether to note where the bits went.
@@ -144,10 +144,9 @@ struct SegmentPlanner {
 
     /// What is chosen among where the language model knows little; nil if none takes part.
     private func withoutModel(_ part: ContentPart) -> (candidates: [Spec], model: String)? {
-        guard options.method == nil else { return nil }
+        guard options.method == nil, let model = options.model else { return nil }
         let candidates = options.level.candidates(for: part.kind, model: nil)
-        return candidates == options.level.candidates(for: part.kind, model: options.model)
-            ? nil : (candidates, options.model)
+        return candidates == options.level.candidates(for: part.kind, model: model) ? nil : (candidates, model)
     }
 
     /// The size of a segment that all candidates can code in the memory allowed.

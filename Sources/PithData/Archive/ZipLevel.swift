@@ -6,11 +6,11 @@ public enum ZipLevel: String, CaseIterable, Sendable {
     case fast
     /// Some tens of kilobytes a second.
     case standard = "default"
-    /// As small as Pith can, with a language model among the predictors.
+    /// As small as Pith can, with a trained network among the predictors.
     case best
 
     /// The methods to choose among for content of a kind, the first the most likely; none for what is only stored.
-    /// `model` is the language model that may take part.
+    /// `model` is the language model that takes part, if any does.
     func candidates(for kind: ContentKind, model: String?) -> [Spec] {
         switch kind {
         case .noise: []
@@ -32,8 +32,8 @@ public enum ZipLevel: String, CaseIterable, Sendable {
         case .text, .table:
             if self == .best, let model { options.append(("model", model)) }
             options.append(("primer", "1"))
-            if self == .best { options.append(("network", "1")) }
-        default: if self == .best { options += [("primer", "1"), ("network", "1")] }
+            if self == .best { options.append(("network", "2")) }
+        default: if self == .best { options += [("primer", "1"), ("network", "2")] }
         }
         return Spec("mix", options)
     }

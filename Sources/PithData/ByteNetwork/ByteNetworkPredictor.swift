@@ -28,9 +28,9 @@ package struct ByteNetworkPredictor: ExternalPredictor {
         self.init(KnownBytes(Array(input), weights, ahead: pool.threadCount > 1))
     }
 
-    /// A predictor for a decoder.
-    package init(decodingWith weights: ByteNetworkWeights, pool: ThreadPool) {
-        self.init(UnknownBytes(weights, pool))
+    /// A predictor for the decoder of what stands behind `known`, with first weights.
+    package init(decodingBehind known: ArraySlice<UInt8>, _ weights: ByteNetworkWeights, pool: ThreadPool) {
+        self.init(UnknownBytes(Array(known), weights, pool))
     }
 
     private init(_ source: any ByteDistributions) {
@@ -85,14 +85,19 @@ private func addUp(_ probabilities: UnsafePointer<Float>, _ sums: UnsafeMutableP
     }
 }
 
-/// The decoder's: bytes that become known one by one.
+/// The decoder's: bytes that become known one by one, behind some that are known before and run a block at a time.
 private final class UnknownBytes: ByteDistributions {
     private let network: ByteNetwork
     private let sums = UnsafeMutablePointer<UInt32>.allocate(capacity: 257)
+    private let known: [UInt8]
     private var block: [UInt8] = []
     private var step = -1
+    // Bytes before the present block, and the steps of it that were run.
+    private var blockStart = 0
+    private var ready = 0
 
-    init(_ weights: ByteNetworkWeights, _ pool: ThreadPool) {
+    init(_ known: [UInt8], _ weights: ByteNetworkWeights, _ pool: ThreadPool) {
+        self.known = known
         network = ByteNetworkPredictor.network(weights, pool: pool)
     }
 
@@ -104,9 +109,14 @@ private final class UnknownBytes: ByteDistributions {
         if step == network.steps {
             network.learn(block[...])
             block.removeAll(keepingCapacity: true)
-            step = 0
+            blockStart += step
+            (step, ready) = (0, 0)
         }
-        network.run(step, 1, after: [byte])
+        if step == ready {
+            let ahead = known[min(blockStart + step, known.count)...].prefix(network.steps - 1 - step)
+            network.run(step, 1 + ahead.count, after: [byte] + ahead)
+            ready += 1 + ahead.count
+        }
         addUp(network.probabilities + step * 256, sums)
         return UnsafePointer(sums)
     }
