@@ -7,7 +7,7 @@ import CPithKernels
 /// came in a row.
 struct ContextBank {
     /// Inputs that each context makes.
-    static let inputsPerContext = 5
+    static let inputsPerContext = 4
 
     let count: Int
     private let slots: SlotTable
@@ -134,17 +134,15 @@ struct ContextBank {
         let (expected, length) = (Int(runs[context][0]) | 256, Int(runs[context][1]))
         guard length > 0, expected &>> (8 &- bitIndex) == partial else {
             usedRun[context] = -1
-            input[0] = 0
-            input[1] = 0
+            input.pointee = 0
             return
         }
         let place = context &* Self.runClasses &+ min(length, 15) &* 8 &+ bitIndex
         let bit = expected &>> (7 &- bitIndex) & 1
         usedRun[context] = Int32(truncatingIfNeeded: place &* 2 &+ bit)
-        let probability = runEstimates[place] &>> 16
-        let (stretched, linear) = (tables.stretch(probability), (Int32(probability) &- 32768) &>> 5)
-        input[0] = Int16(truncatingIfNeeded: bit == 1 ? stretched : 0 &- stretched)
-        input[1] = Int16(truncatingIfNeeded: bit == 1 ? linear : 0 &- linear)
+        // Stretched as well it would tell the mixer nothing more.
+        let linear = (Int32(runEstimates[place] &>> 16) &- 32768) &>> 5
+        input.pointee = Int16(truncatingIfNeeded: bit == 1 ? linear : 0 &- linear)
     }
 
     /// Learns a bit.
