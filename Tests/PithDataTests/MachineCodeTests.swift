@@ -80,6 +80,20 @@ struct MachineCodeTests {
         #expect(known.count * 10 < plain.count * 9, "\(known.count) of \(plain.count) bytes")
     }
 
+    /// Of a program that was cut, what is given is right.
+    @Test(arguments: [MixSettings.Content.x86, .x64, .arm64]) func cutProgramsAreRightAsFarAsTheyGo(
+        machine: MixSettings.Content
+    ) {
+        let bytes = Self.program(machine, count: 400)
+        var coded = bytes
+        MachineCode.makeAbsolute(&coded, machine)
+        for length in 0..<400 {
+            var opened = Array(coded.prefix(length))
+            let known = MachineCode.makeRelative(&opened, machine, from: 0)
+            #expect(known <= length && known > length - 11 && bytes.starts(with: opened[..<known]), "\(length) bytes")
+        }
+    }
+
     /// Instructions of known lengths leave the reader at the beginning of the next.
     @Test(
         arguments: [

@@ -7,7 +7,7 @@ import PithCore
 /// lies behind a damaged one can still be opened.
 enum ArchiveFormat {
     /// "PZA" and the version.
-    static let magic: [UInt8] = [0x50, 0x5A, 0x41, 1]
+    static let magic: [UInt8] = [0x50, 0x5A, 0x41, 2]
     /// A coded payload is cut into frames of so many bytes, each followed by four bytes of its checksum.
     static let frameSize = 1 << 15
     /// No spec is longer.

@@ -30,38 +30,44 @@ package enum MachineCode {
             let high = (bytes[place + 3] & 3) << 1 | bytes[place + 2] >> 7
             if high == 0 || high == 7 { near += 1 } else { far += 1 }
         }
-        return near * 300 > bytes.count && near > 4 * far
+        return near * 200 > bytes.count && near > 4 * far
     }
 
     /// Makes distances in a program for `machine` places.
     package static func makeAbsolute(_ bytes: inout [UInt8], _ machine: MixSettings.Content) {
-        convert(&bytes, machine, from: 0, sign: 1)
+        _ = convert(&bytes, machine, from: 0, sign: 1)
     }
 
-    /// Makes places in `bytes` from `start` on the distances that they were.
-    package static func makeRelative(_ bytes: inout [UInt8], _ machine: MixSettings.Content, from start: Int) {
+    /// Makes places in `bytes` from `start` on the distances that they were. Of a program that is cut, bytes are right up
+    /// to the offset that is returned.
+    @discardableResult
+    package static func makeRelative(
+        _ bytes: inout [UInt8], _ machine: MixSettings.Content, from start: Int
+    ) -> Int {
         convert(&bytes, machine, from: start, sign: -1)
     }
 
+    /// Returns where it ended: what follows is too short for an instruction with a distance.
     private static func convert(
         _ bytes: inout [UInt8], _ machine: MixSettings.Content, from start: Int, sign: Int32
-    ) {
+    ) -> Int {
         switch machine {
         case .x86, .x64: convertX86(&bytes, machine == .x64, from: start, sign: sign)
         case .arm64: convertARM(&bytes, from: start, sign: sign)
-        default: break
+        default: bytes.count
         }
     }
 
     /// Calls: 26 bits that count words.
-    private static func convertARM(_ bytes: inout [UInt8], from start: Int, sign: Int32) {
+    private static func convertARM(_ bytes: inout [UInt8], from start: Int, sign: Int32) -> Int {
         for place in stride(from: start, to: bytes.count - 3, by: 4) where bytes[place + 3] >> 2 == 0x25 {
             let moved = word(bytes, place) &+ sign &* Int32(truncatingIfNeeded: (place - start) / 4)
             write(moved & 0x3FF_FFFF | 0x25 << 26, to: &bytes, place)
         }
+        return bytes.count - (bytes.count - start) % 4
     }
 
-    private static func convertX86(_ bytes: inout [UInt8], _ is64: Bool, from start: Int, sign: Int32) {
+    private static func convertX86(_ bytes: inout [UInt8], _ is64: Bool, from start: Int, sign: Int32) -> Int {
         var place = start
         while place + 7 <= bytes.count {
             guard let operand = operand(bytes, place, is64) else {
@@ -75,6 +81,7 @@ package enum MachineCode {
             // 25 bits with their sign: near places stay near ones.
             write((moved << 7) >> 7, to: &bytes, operand)
         }
+        return min(place, bytes.count)
     }
 
     /// Where the distance of the instruction at `place` is.

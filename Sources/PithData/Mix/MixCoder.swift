@@ -83,7 +83,20 @@ package enum MixCoder {
         var predictor = MixPredictor(settings, count: size, external, network: network, arena)
         try predictor.prime(learnt)
         let first = output.count
-        defer { MachineCode.makeRelative(&output, settings.content, from: first) }
+        do throws(PithError) {
+            try decode(count, with: &decoder, &predictor, into: &output, context)
+        } catch {
+            output.removeSubrange(MachineCode.makeRelative(&output, settings.content, from: first)...)
+            throw error
+        }
+        MachineCode.makeRelative(&output, settings.content, from: first)
+        guard decoder.byteCount >= stream.count else { throw .invalidStream("bytes are left behind the last") }
+    }
+
+    private static func decode<External: ExternalPredictor>(
+        _ count: Int, with decoder: inout RangeDecoder, _ predictor: inout MixPredictor<External>,
+        into output: inout [UInt8], _ context: CodingContext
+    ) throws(PithError) {
         for index in 0..<count {
             var isWhole = false
             while !isWhole {
@@ -97,7 +110,6 @@ package enum MixCoder {
             if (index + 1) % reportStep == 0 { context.advance(reportStep) }
         }
         context.advance(count % reportStep)
-        guard decoder.byteCount >= stream.count else { throw .invalidStream("bytes are left behind the last") }
     }
 
     private static func header(_ settings: MixSettings) -> [UInt8] {
