@@ -3,8 +3,9 @@
 
     python3 Models/recipe/stream_text.py --from FOLDER --out FILE
 
-FOLDER is what `fetch_text.py --out` wrote; FOLDER:0.7 is 70 % of its documents, and there may be several. Half of its documents keep each paragraph on one line, half are wrapped as
-plain text is; between them stand plain text files of the packages as they are, with their lines, code and markup.
+FOLDER is what `fetch_text.py --out` wrote; FOLDER:0.7 is 70 % of its documents, and there may be several. Half of the
+documents keep each paragraph on one line, half are wrapped as plain text is; between them stand plain text files of the
+packages as they are, with their lines, code and markup.
 """
 
 import argparse

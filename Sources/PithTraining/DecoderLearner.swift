@@ -148,7 +148,7 @@ package final class DecoderLearner {
     /// What is expected behind each of some sequences of one length.
     private func lastLogits(of sequences: [[Int32]]) -> [[Float]] {
         let (length, columns) = (sequences[0].count, shape.vocabularySize)
-        let angles = RotaryAngles(length: length, headSize: shape.headSize, theta: shape.ropeTheta)
+        let angles = prepareAngles(length)
         var result = [[Float]](repeating: [], count: sequences.count)
         result.withUnsafeMutableBufferPointer { result in
             pool.forEachBlock(of: sequences.count, grain: max(1, sequences.count / (2 * pool.threadCount))) { block in
@@ -193,9 +193,7 @@ package final class DecoderLearner {
         let limit = min(Self.rowsTogether, total / Self.laneCount)
         for (index, sequence) in sequences.enumerated() where sequence.count > 1 {
             let length = sequence.count - 1
-            if angles[length] == nil {
-                angles[length] = RotaryAngles(length: length, headSize: shape.headSize, theta: shape.ropeTheta)
-            }
+            prepareAngles(length)
             if let last = groups.last, last.length == length, last.rows + length <= limit {
                 groups[groups.count - 1].members.append(index)
             } else {
@@ -203,6 +201,15 @@ package final class DecoderLearner {
             }
         }
         return groups
+    }
+
+    /// The angles of sequences of a length, made once.
+    @discardableResult
+    private func prepareAngles(_ length: Int) -> RotaryAngles {
+        if let known = angles[length] { return known }
+        let made = RotaryAngles(length: length, headSize: shape.headSize, theta: shape.ropeTheta)
+        angles[length] = made
+        return made
     }
 
     private func run(
