@@ -9,7 +9,8 @@ public struct ByteCount: Hashable, Comparable, Sendable, Codable, CustomStringCo
     /// Reads `750000`, `512 MB` (powers of 1000) or `2GiB` (powers of 1024); nil for anything else.
     public init?(parsing text: String) {
         let units = [
-            "": 1.0, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024, "MiB": 1_048_576, "GiB": 1_073_741_824,
+            "": 1.0, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 0x1p10, "MiB": 0x1p20, "GiB": 0x1p30,
+            "TiB": 0x1p40,
         ]
         let number = text.prefix { $0.isNumber || $0 == "." }
         let unit = text.dropFirst(number.count).drop { $0 == " " }

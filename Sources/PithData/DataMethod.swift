@@ -19,8 +19,16 @@ public protocol DataMethod: Sendable {
     /// part of the context's base; nil if nothing is. Throws if it is not at hand.
     func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64?
 
-    /// About how many bytes of memory are needed to code or decode `count` bytes, the model aside.
+    /// About how many bytes of memory are needed to code or decode `count` bytes, the model, the bytes themselves and
+    /// what they are coded to aside.
     func memory(for count: Int) -> Int
+
+    /// About how many nanoseconds it takes to code or decode a byte on one thread: progress over several methods is
+    /// weighed by it.
+    var costPerByte: Int { get }
+
+    /// How many bytes are gone through to code or decode `count` bytes: `CodingContext.advance` is told of all.
+    func workCount(for count: Int) -> Int
 
     /// Codes `input`. Where the bits went is added to the context's trace, if it has one.
     ///
@@ -39,6 +47,10 @@ public protocol DataMethod: Sendable {
 extension DataMethod {
     /// The identifier in specs.
     public static var identifier: String { entry.identifier }
+    /// That of methods which nothing else is weighed against.
+    public var costPerByte: Int { 20_000 }
+    /// Most methods go through the bytes alone.
+    public func workCount(for count: Int) -> Int { count }
     /// Most methods need no language model.
     public var modelName: String? { nil }
 

@@ -15,13 +15,21 @@ extension NumberReading {
         return bytes
     }
 
-    /// Seven bits a byte, the lowest first; the highest bit says that more follow. Below 2⁵⁶, in no more bytes than it
-    /// takes: one number has one form.
+    /// A number below 2⁵⁶, as `wide` reads it.
     mutating func number() throws(PithError) -> Int {
-        var result = 0
-        for shift in stride(from: 0, to: 56, by: 7) {
+        let number = try wide()
+        guard number < 1 << 56 else { throw .invalidStream("a number has too many digits") }
+        return Int(number)
+    }
+
+    /// Seven bits a byte, the lowest first; the highest bit says that more follow. In no more bytes than it takes: one
+    /// number has one form.
+    mutating func wide() throws(PithError) -> UInt64 {
+        var result: UInt64 = 0
+        for shift in stride(from: 0, to: 64, by: 7) {
             let byte = try byte()
-            result |= Int(byte & 127) << shift
+            result |= UInt64(byte & 127) << shift
+            guard shift < 63 || byte < 2 else { break }
             guard byte < 128 else { continue }
             guard byte > 0 || shift == 0 else { throw .invalidStream("a number begins with zeros") }
             return result
@@ -37,8 +45,11 @@ extension NumberReading {
 
 extension [UInt8] {
     /// Appends a number in groups of seven bits, the lowest first.
-    mutating func append(number: Int) {
-        var rest = UInt64(number)
+    mutating func append(number: Int) { append(wide: UInt64(number)) }
+
+    /// Appends a number in groups of seven bits, the lowest first.
+    mutating func append(wide number: UInt64) {
+        var rest = number
         while rest >= 128 {
             append(UInt8(rest & 127) | 128)
             rest >>= 7
@@ -67,10 +78,10 @@ struct ByteReader: NumberReading {
         return source[offset]
     }
 
-    /// A text that a zero ends.
-    mutating func text() throws(PithError) -> String {
+    /// The bytes up to a zero.
+    mutating func text() throws(PithError) -> ArraySlice<UInt8> {
         guard let end = source[offset...].firstIndex(of: 0) else { throw .truncated(at: source.count) }
         defer { offset = end + 1 }
-        return String(decoding: source[offset..<end], as: UTF8.self)
+        return source[offset..<end]
     }
 }

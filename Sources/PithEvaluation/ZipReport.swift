@@ -8,6 +8,8 @@ public struct ZipReport: Sendable {
     private let archiveCount: Int
     private let modelSize: ByteCount?
     private let segments: [SegmentSummary]
+    // Those of them that hold no list of files.
+    private var contentSegments: [SegmentSummary] { segments.filter { !$0.isDirectory } }
 
     /// A page about an archive of `archiveCount` bytes with the content of `count`; `modelSize` is that of the language
     /// model that must be there to open it.
@@ -59,7 +61,8 @@ public struct ZipReport: Sendable {
     private var segmentRows: [[String]] {
         segments.map { segment in
             [
-                segment.spec, "\(ByteCount(segment.count))", "\(ByteCount(segment.storedCount))",
+                segment.isDirectory ? "list of files" : segment.spec, "\(ByteCount(segment.count))",
+                "\(ByteCount(segment.storedCount))",
                 (Double(segment.storedCount) * 8 / Double(max(1, segment.count))).formatted(decimals: 3),
             ]
         }
@@ -67,35 +70,43 @@ public struct ZipReport: Sendable {
 
     // MARK: Along the content
 
-    /// Where regions end in the content, and bits for each of their bytes.
-    private var regions: [(start: Double, end: Double, rate: Double)] {
-        var (result, start) = ([(start: Double, end: Double, rate: Double)](), 0.0)
-        for segment in segments where segment.count > 0 {
-            let bits = segment.trace?.regionBits ?? []
-            if bits.isEmpty {
-                let rate = Double(segment.storedCount) * 8 / Double(segment.count)
-                result.append((start, start + Double(segment.count), rate))
-            } else {
-                let size = Double(segment.trace?.regionSize ?? 1)
-                for (index, spent) in bits.enumerated() {
-                    let begin = Double(index) * size
-                    let end = min(Double(segment.count), begin + size)
-                    guard end > begin else { continue }
-                    result.append((start + begin, start + end, spent / (end - begin)))
-                }
+    /// Bits for each byte in equal stretches of the content, about as many as a picture has points.
+    private var rates: [Double] {
+        let total = contentSegments.reduce(0) { $0 + $1.count }
+        let stretch = max(1, Double(total) / 800)
+        var bits = [Double](repeating: 0, count: Int((Double(total) / stretch).rounded(.up)))
+        func add(_ spent: Double, from start: Double, to end: Double) {
+            var at = start
+            while at < end {
+                let index = min(bits.count - 1, Int(at / stretch))
+                let next = index == bits.count - 1 ? end : min(end, Double(index + 1) * stretch)
+                bits[index] += spent * (next - at) / (end - start)
+                at = max(next, at.nextUp)
             }
-            start += Double(segment.count)
         }
-        return result
+        var start = 0.0
+        for segment in contentSegments where segment.count > 0 {
+            let (regions, count) = (segment.trace?.regionBits ?? [], Double(segment.count))
+            if regions.isEmpty { add(Double(segment.storedCount) * 8, from: start, to: start + count) }
+            let size = Double(segment.trace?.regionSize ?? 1)
+            for (index, spent) in regions.enumerated() {
+                add(spent, from: start + Double(index) * size, to: start + min(count, Double(index + 1) * size))
+            }
+            start += count
+        }
+        return bits.indices.map { bits[$0] / min(stretch, Double(total) - Double($0) * stretch) }
     }
+
+    // What takes more is the head of a segment of few bytes: drawn as long as it is, all else would be too small to see.
+    private static let highestRate = 9.0
 
     private var strip: String {
         let (width, height, left, bottom, top) = (880.0, 260.0, 48.0, 36.0, 12.0)
-        let regions = regions
-        let limit = max(1, (regions.map(\.rate).max() ?? 8).rounded(.up))
-        let total = max(1, regions.last?.end ?? 1)
-        func x(_ offset: Double) -> Double { left + offset / total * (width - left - 8) }
-        func y(_ rate: Double) -> Double { height - bottom - rate / limit * (height - bottom - top) }
+        let rates = rates
+        let limit = min(Self.highestRate, max(1, (rates.max() ?? 8).rounded(.up)))
+        let total = Double(contentSegments.reduce(0) { $0 + $1.count })
+        func x(_ share: Double) -> Double { left + share * (width - left - 8) }
+        func y(_ rate: Double) -> Double { height - bottom - min(rate, limit) / limit * (height - bottom - top) }
         var parts: [String] = []
         for rate in stride(from: 0, through: limit, by: limit > 4 ? 2 : 1) {
             let at = y(rate).formatted(decimals: 1)
@@ -104,18 +115,19 @@ public struct ZipReport: Sendable {
                 "<text class=\"tick\" x=\"\(left - 8)\" y=\"\(at)\" dy=\"4\" text-anchor=\"end\">\(Int(rate))</text>")
         }
         var path = "M \(x(0).formatted(decimals: 1)) \(y(0).formatted(decimals: 1))"
-        for region in regions {
-            let level = y(region.rate).formatted(decimals: 1)
-            path +=
-                " L \(x(region.start).formatted(decimals: 1)) \(level) L \(x(region.end).formatted(decimals: 1)) \(level)"
+        for (index, rate) in rates.enumerated() {
+            let level = y(rate).formatted(decimals: 1)
+            for end in [index, index + 1] {
+                path += " L \(x(Double(end) / Double(rates.count)).formatted(decimals: 1)) \(level)"
+            }
         }
-        path += " L \(x(total).formatted(decimals: 1)) \(y(0).formatted(decimals: 1)) Z"
+        path += " L \(x(1).formatted(decimals: 1)) \(y(0).formatted(decimals: 1)) Z"
         parts.append("<path class=\"c0\" d=\"\(path)\"/>")
         for share in [0.0, 0.25, 0.5, 0.75, 1] {
             let anchor = share == 0 ? "start" : share == 1 ? "end" : "middle"
             parts.append(
                 """
-                <text class="tick" x="\(x(share * total).formatted(decimals: 1))" y="\(height - bottom + 20)" \
+                <text class="tick" x="\(x(share).formatted(decimals: 1))" y="\(height - bottom + 20)" \
                 text-anchor="\(anchor)">\(ByteCount(Int(share * total)))</text>
                 """)
         }
@@ -131,7 +143,7 @@ public struct ZipReport: Sendable {
     /// For each model the bits for each byte that it would have spent alone, over the segments that have it.
     private var modelRates: [(name: String, rate: Double)] {
         var (names, bits, counts) = ([String](), [String: Double](), [String: Int]())
-        for segment in segments {
+        for segment in contentSegments {
             for (name, spent) in segment.trace?.modelBits ?? [] {
                 if bits[name] == nil { names.append(name) }
                 bits[name, default: 0] += spent

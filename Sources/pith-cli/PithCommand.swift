@@ -13,8 +13,8 @@ struct PithCommand: ParsableCommand {
             model (nano). What to do is a spec: name:option=value,option=value, composed with +, for example \
             gptq:bits=4,group=64 or sparsegpt:sparsity=0.5+eora:rank=16. 'pith methods' lists them.
 
-            Results go to standard output, progress to standard error. Exit status 64 means a wrong call, 65 wrong \
-            data, 70 a fault of the system.
+            Results go to standard output, progress to standard error. Exit status 1 means that something was left \
+            out, 64 a wrong call, 65 wrong data, 70 a fault of the system.
             """,
         version: "0.1.0",
         subcommands: [
@@ -26,11 +26,12 @@ struct PithCommand: ParsableCommand {
         ])
 
     static func main() {
+        Interruption.install()
         do {
             var command = try parseAsRoot()
             try command.run()
         } catch let error as PithError {
-            PithCore.Progress.write("pith: \(error)\n")
+            PithCore.Progress.write("pith: \(error.description.printable)\n")
             Foundation.exit(error.kind.rawValue)
         } catch {
             exit(withError: error)

@@ -1,5 +1,3 @@
-import Dispatch
-import Foundation
 import Pith
 import Synchronization
 
@@ -26,17 +24,4 @@ final class ProgressMeter: Sendable {
 
     /// Ends the line on a terminal.
     func finish() { state.withLock { $0.progress?.end() } }
-}
-
-/// From now on Ctrl-C removes the files that are being written and ends the program.
-func removeUnfinishedFilesOnInterrupt() {
-    signal(SIGINT, SIG_IGN)
-    let interrupts = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-    interrupts.setEventHandler {
-        UnfinishedFiles.removeAll()
-        _exit(130)
-    }
-    interrupts.resume()
-    // It must live as long as the program.
-    _ = Unmanaged.passRetained(interrupts as AnyObject)
 }

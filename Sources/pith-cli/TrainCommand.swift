@@ -86,7 +86,11 @@ struct TrainCommand: ParsableCommand {
         if resume { try trainer.resume(from: checkpoint) }
         Progress.write(plan(job, trainer))
         if dryRun { return }
-        guard try train(trainer, checkpoint: checkpoint, pool: pool) else {
+        let stopRequest = trainer.stopRequest
+        let isComplete = try Interruption.handling(by: { stopRequest.raise() }) {
+            try train(trainer, checkpoint: checkpoint, pool: pool)
+        }
+        guard isComplete else {
             Progress.write("Stopped after step \(trainer.step). Go on with --resume.\n")
             throw ExitCode(130)
         }
@@ -98,19 +102,6 @@ struct TrainCommand: ParsableCommand {
 
     /// Runs to the end or to Ctrl-C; returns whether the end was reached.
     private func train(_ trainer: Trainer, checkpoint: String, pool: ThreadPool) throws -> Bool {
-        let stopRequest = trainer.stopRequest
-        signal(SIGINT, SIG_IGN)
-        let interrupts = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-        interrupts.setEventHandler {
-            // A second Ctrl-C ends the program at once.
-            signal(SIGINT, SIG_DFL)
-            stopRequest.raise()
-        }
-        interrupts.resume()
-        defer {
-            interrupts.cancel()
-            signal(SIGINT, SIG_DFL)
-        }
         let settings = trainer.configuration
         let peak = TrainingBenchmark.measurePeak(pool)
         let operations = settings.model.trainingOperations(perTokenAt: settings.sequenceLength)

@@ -12,10 +12,10 @@ struct UnzipCommand: ParsableCommand {
             """)
 
     @Argument(help: "The archive, or - for standard input.")
-    var archive: String
+    var archive: BytePath
 
     @Option(name: [.short, .long], help: "The file or folder to write; - for standard output.")
-    var output: String?
+    var output: BytePath?
 
     @Flag(help: "List what is in the archive.")
     var list = false
@@ -35,7 +35,13 @@ struct UnzipCommand: ParsableCommand {
     @Option(help: "The memory that may be used, for example 512MB or 4GiB.")
     var memoryLimit = ByteCount(4 << 30)
 
-    @Flag(help: "Replace files that stand there already.")
+    @Option(
+        help: ArgumentHelp(
+            "The most that may come out, for example 2TB.",
+            discussion: "By default a thousand times the archive's size, and 1 GiB."))
+    var outputLimit: ByteCount?
+
+    @Flag(help: "Replace files and links that stand there already.")
     var force = false
 
     @Flag(help: "Print results as JSON.")
@@ -48,50 +54,52 @@ struct UnzipCommand: ParsableCommand {
     }
 
     func run() throws {
-        removeUnfinishedFilesOnInterrupt()
-        let isPipe = archive == "-"
+        let file = archive == "-" ? nil : try InputFile(archive)
         let source =
-            isPipe
-            ? ArchiveSource(FileHandle.standardInput) : ArchiveSource(try MappedFile.open(archive), name: archive)
+            try file.map { ArchiveSource($0, name: archive.description) }
+            // What is lost may be found again further on.
+            ?? (salvage
+                ? ArchiveSource(SequentialInput.standardInput.spooled(), name: "standard input")
+                : ArchiveSource(.standardInput))
         let meter = ProgressMeter()
         let context = CodingContext(
             pool: shared.pool, models: .standard(override: model),
             base: try base.map { (path) throws(PithError) in try MappedFile.open(path) }
         ) { meter.advance($0) }
-        var reader = try ArchiveReader(source, context, memoryLimit: memoryLimit.value)
+        var limits = ReadingLimits()
+        (limits.memory, limits.memoryTaken) = (memoryLimit.value, ProgramMemory.beginLimit().value)
+        limits.output = outputLimit?.value
+        var reader = try ArchiveReader(source, context, limits: limits, salvaging: salvage)
         if list { return try printList(&reader) }
-        // How much there is can be seen beforehand, but not in a pipe, nor if the archive is damaged.
-        var ahead = reader
-        if !isPipe, let segments = try? ahead.describe() {
-            meter.begin("Opening", total: segments.reduce(0) { $0 + $1.count }, quiet: shared.quiet)
-        }
+        if let time = reader.time { meter.begin("Opening", total: time, quiet: shared.quiet) }
         if test {
             try Unzip.test(&reader)
             meter.finish()
             return json ? printJSON(["ok": .bool(true)]) : print("\(archive): all is well")
         }
-        let losses = try reader.directory == nil ? openFile(&reader) : openFolder(&reader)
+        let losses = try reader.directory == nil ? openFile(&reader, file?.attributes) : openFolder(&reader)
         meter.finish()
         guard losses.isEmpty else { throw try failure(losses) }
     }
 
     // MARK: Opening
 
-    private func openFile(_ reader: inout ArchiveReader) throws -> [Unzip.Loss] {
+    /// The one file of an archive, which gets owner, permissions and times of the archive: those were its own.
+    private func openFile(_ reader: inout ArchiveReader, _ attributes: FileAttributes?) throws -> [Unzip.Loss] {
         let place = output ?? defaultOutput
-        if place == "-" {
-            return try Unzip.write(&reader, to: StreamSink(.standardOutput), salvaging: salvage)
-        }
-        guard force || !Files.exists(place) else { throw occupied(place) }
+        if place == "-" { return try Unzip.write(&reader, to: StandardOutputSink()) }
+        guard force || !Files.exists(place) || AtomicFile.isStream(place) else { throw occupied(place) }
         let sink = try FileSink(place)
-        let losses = try Unzip.write(&reader, to: sink, salvaging: salvage)
-        try sink.commit()
+        let losses = try Unzip.write(&reader, to: sink)
+        try sink.commit(as: attributes ?? .new)
         return losses
     }
 
-    private var defaultOutput: String {
+    private var defaultOutput: BytePath {
         if archive == "-" { return "-" }
-        return archive.hasSuffix(".pith") ? String(archive.dropLast(5)) : archive + ".opened"
+        let ending = Array(".pith".utf8)
+        return archive.name.bytes.count > ending.count && archive.bytes.suffix(ending.count) == ending[...]
+            ? BytePath(archive.bytes.dropLast(ending.count)) : BytePath(archive.bytes + Array(".opened".utf8))
     }
 
     private func openFolder(_ reader: inout ArchiveReader) throws -> [Unzip.Loss] {
@@ -99,49 +107,52 @@ struct UnzipCommand: ParsableCommand {
         guard root != "-" else {
             throw PithError.usage("several files do not go to standard output", remedy: "name a folder with -o")
         }
-        for entry in reader.directory?.entries ?? [] where !entry.path.contains("/") {
-            let place = joinPath(root, entry.path)
-            guard force || !Files.exists(place) else { throw occupied(place) }
+        if let directory = reader.directory, !force {
+            for name in Set(directory.lazy.map { $0.path.components[0] }) where Files.exists(root.appending(name)) {
+                throw occupied(root.appending(name))
+            }
         }
-        return try Unzip.extract(&reader, into: root, salvaging: salvage)
+        return try Unzip.extract(&reader, into: root, isReplacing: force)
     }
 
-    private func occupied(_ path: String) -> PithError {
-        .usage("stands there already", at: path, remedy: "give another place with -o, or --force")
+    private func occupied(_ path: BytePath) -> PithError {
+        .usage("stands there already", at: path.description, remedy: "give another place with -o, or --force")
     }
 
     private func failure(_ losses: [Unzip.Loss]) throws -> PithError {
         for loss in losses {
-            let name = loss.path.isEmpty ? "the content" : loss.path
+            let name = loss.path == "" ? "the content" : loss.path.description
             let amount = loss.count > 0 ? "\(ByteCount(loss.count)) lost: " : ""
-            Progress.write("\(name): \(amount)\(loss.reason)\n")
+            Progress.write("\(name): \(amount)\(loss.reason.description.printable)\n")
         }
-        return .data("something was lost; the rest was saved", at: archive)
+        return .data("something was lost; the rest was saved", at: archive.description)
     }
 
     // MARK: Listing
 
     private func printList(_ reader: inout ArchiveReader) throws {
-        let entries = reader.directory?.entries
         let segments = try reader.describe()
-        if json {
-            return printJSON([
-                "entries": .array((entries ?? []).map(Self.json)),
-                "segments": .array(segments.map(Self.json)),
-            ])
-        }
-        if let entries {
-            let rows = entries.map { entry in
-                [
-                    entry.path, entry.kind == .file ? "\(entry.size)" : "\(entry.kind)",
-                    Date(timeIntervalSince1970: Double(entry.modified)).formatted(.iso8601),
-                ]
+        if json { return printJSONList(reader.directory, segments) }
+        if let directory = reader.directory {
+            // Line by line: there may be millions.
+            let width = directory.reduce(6) { max($0, "\($1.size)".count) }
+            func line(_ size: String, _ time: String, _ path: String) {
+                let padding = String(repeating: " ", count: max(0, width - size.count))
+                print(
+                    padding + size, time + String(repeating: " ", count: max(0, 20 - time.count)), path, separator: "  "
+                )
             }
-            print(TextTable(header: ["path", "bytes", "modified"], rows: rows).text + "\n")
+            line("bytes", "modified", "path")
+            for entry in directory {
+                line(
+                    entry.kind == .file ? "\(entry.size)" : "\(entry.kind)", Self.time(entry.modified),
+                    entry.path.description)
+            }
+            print()
         }
         let rows = segments.map { segment in
             [
-                segment.spec, "\(segment.count)", "\(segment.storedCount)",
+                segment.spec.printable, "\(segment.count)", "\(segment.storedCount)",
                 (Double(segment.storedCount) * 8 / Double(max(1, segment.count))).formatted(decimals: 3),
                 segment.fingerprint.map { String($0, radix: 16) } ?? "",
             ]
@@ -149,9 +160,30 @@ struct UnzipCommand: ParsableCommand {
         print(TextTable(header: ["method", "bytes", "stored", "bits/byte", "model"], rows: rows).text)
     }
 
+    /// `2026-11-27T20:25:00Z`, or seconds since 1970 where calendars end.
+    private static func time(_ seconds: Int) -> String {
+        guard abs(Double(seconds)) < 2e11 else { return "@\(seconds)" }
+        return Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+    }
+
+    private func printJSONList(_ directory: ArchiveDirectory?, _ segments: [ArchiveReader.SegmentDescription]) {
+        func printArray(_ name: String, _ values: some Sequence<JSONValue>, end: String) {
+            var separator = "\n"
+            print("  \"\(name)\": [", terminator: "")
+            for value in values {
+                print(separator + "    " + value.compactText, terminator: "")
+                separator = ",\n"
+            }
+            print(separator == "\n" ? "]" + end : "\n  ]" + end)
+        }
+        print("{")
+        printArray("entries", directory.map { AnySequence($0.lazy.map(Self.json)) } ?? AnySequence([]), end: ",")
+        printArray("segments", segments.lazy.map(Self.json), end: "\n}")
+    }
+
     private static func json(_ entry: ArchiveDirectory.Entry) -> JSONValue {
         [
-            "path": .string(entry.path), "kind": .string("\(entry.kind)"), "bytes": .integer(entry.size),
+            "path": .string(entry.path.jsonText), "kind": .string("\(entry.kind)"), "bytes": .integer(entry.size),
             "modified": .integer(entry.modified),
         ]
     }

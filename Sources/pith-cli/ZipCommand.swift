@@ -13,10 +13,13 @@ struct ZipCommand: ParsableCommand {
             """)
 
     @Argument(help: "Files and folders, or - for standard input.")
-    var inputs: [String]
+    var inputs: [BytePath]
 
     @Option(name: [.short, .long], help: "The archive to write; - for standard output.")
-    var output: String?
+    var output: BytePath?
+
+    @Flag(help: "Store what links lead to instead of links.")
+    var follow = false
 
     @Option(
         help: ArgumentHelp(
@@ -55,7 +58,6 @@ struct ZipCommand: ParsableCommand {
     }
 
     func run() throws {
-        removeUnfinishedFilesOnInterrupt()
         let options = try zipOptions()
         let target = try target()
         let result: Result
@@ -66,15 +68,18 @@ struct ZipCommand: ParsableCommand {
         }
         if let report {
             let page = ZipReport(
-                title: "Where the bits of \(TextFile.fileName(inputs[0])) went", count: result.count,
+                title: "Where the bits of \(inputs[0].trimmed.name) went", count: result.count,
                 archiveCount: result.archiveCount, modelSize: try modelSize(result.segments),
                 segments: result.segments)
             try AtomicFile.write(page.html, to: report)
         }
         try print(result, target)
+        // What is missing was named; what came of the rest is well.
+        if result.notes.contains(where: \.isLoss) { throw ExitCode(1) }
     }
 
     private struct Result {
+        var notes: [InputNotes.Note] = []
         var count: Int
         var archiveCount: Int
         var seconds: Double
@@ -87,13 +92,13 @@ struct ZipCommand: ParsableCommand {
         options.method = try method.map { try Spec(parsing: $0) }
         if let method = options.method { _ = try DataCatalogue.method(for: method) }
         options.model = model
-        options.memoryLimit = memoryLimit
+        (options.memoryLimit, options.memoryTaken) = (memoryLimit, ProgramMemory.beginLimit())
         options.traces = report != nil
         return options
     }
 
     /// The path of the archive; nil for standard output.
-    private func target() throws -> String? {
+    private func target() throws -> BytePath? {
         if let output, output != "-" { return try free(output) }
         if output == "-" || inputs == ["-"] {
             guard isatty(1) == 0 else {
@@ -101,48 +106,49 @@ struct ZipCommand: ParsableCommand {
             }
             return nil
         }
-        let name = inputs.count == 1 ? trimmed(inputs[0]) : "archive"
-        return try free(name + ".pith")
+        let name = inputs.count == 1 ? inputs[0].trimmed : "archive"
+        return try free(BytePath(([".", "..", "/"].contains(name) ? "archive" : name).bytes + Array(".pith".utf8)))
     }
 
-    private func trimmed(_ path: String) -> String {
-        let bare = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-        return bare == "." || bare == ".." || bare == "/" ? "archive" : bare
-    }
-
-    private func free(_ path: String) throws -> String {
-        guard force || !Files.exists(path) else {
-            throw PithError.usage("stands there already", at: path, remedy: "give another name with -o, or --force")
+    private func free(_ path: BytePath) throws -> BytePath {
+        guard force || !Files.exists(path) || AtomicFile.isStream(path) else {
+            throw PithError.usage(
+                "stands there already", at: path.description, remedy: "give another name with -o, or --force")
         }
         return path
     }
 
-    private func zipFiles(to target: String?, _ options: ZipOptions) throws -> Result {
-        let input = try ArchiveInput(paths: inputs)
+    private func zipFiles(to target: BytePath?, _ options: ZipOptions) throws -> Result {
+        let archive = target.map { try? InputFile($0).state } ?? .standardOutput
+        let input = try ArchiveInput(paths: inputs, followsLinks: follow, archive: archive)
         let meter = ProgressMeter()
-        meter.begin("Compressing", total: input.count, quiet: shared.quiet)
         let context = try codingContext(meter)
         let start = ContinuousClock.now
+        let job = try ZipJob(input, options, context)
+        meter.begin("Compressing", total: try job.time, quiet: shared.quiet)
         var sink = try CountingSink(target)
-        var segments = try Zip.write(input, to: sink, options, context)
+        var segments = try job.write(to: sink)
         if !Zip.fits(sink.count, input), target != nil {
             sink = try CountingSink(target)
             segments = try Zip.writeStored(input, to: sink, context)
         }
-        try sink.finish()
+        try sink.finish(as: input.attributes)
         meter.finish()
+        let notes = input.notes.all
+        for note in notes { Progress.write("\(note.path): \(note.message.printable)\n") }
         return Result(
-            count: input.count, archiveCount: sink.count, seconds: (ContinuousClock.now - start).seconds,
+            notes: notes, count: segments.reduce(0) { $0 + ($1.isDirectory ? 0 : $1.count) }, archiveCount: sink.count,
+            seconds: (ContinuousClock.now - start).seconds,
             segments: segments)
     }
 
-    private func zipPipe(to target: String?, _ options: ZipOptions) throws -> Result {
+    private func zipPipe(to target: BytePath?, _ options: ZipOptions) throws -> Result {
         let start = ContinuousClock.now
         let sink = try CountingSink(target)
         let segments = try Zip.write(pipe: .standardInput, to: sink, options, try codingContext(nil))
-        try sink.finish()
+        try sink.finish(as: .new)
         return Result(
-            count: segments.reduce(0) { $0 + $1.count }, archiveCount: sink.count,
+            count: segments.reduce(0) { $0 + ($1.isDirectory ? 0 : $1.count) }, archiveCount: sink.count,
             seconds: (ContinuousClock.now - start).seconds, segments: segments)
     }
 
@@ -162,13 +168,20 @@ struct ZipCommand: ParsableCommand {
         return nil
     }
 
-    private func print(_ result: Result, _ target: String?) throws {
+    private func print(_ result: Result, _ target: BytePath?) throws {
         let rate = Double(result.archiveCount) * 8 / Double(max(1, result.count))
         if json {
             let summary: JSONValue = [
-                "archive": .string(target ?? "-"), "bytes": .integer(result.count),
+                "archive": .string(target?.jsonText ?? "-"), "bytes": .integer(result.count),
                 "archiveBytes": .integer(result.archiveCount), "bitsPerByte": .real(rate),
                 "seconds": .real(result.seconds),
+                "notes": .array(
+                    result.notes.map {
+                        [
+                            "path": .string($0.path.jsonText), "message": .string($0.message),
+                            "isLoss": .bool($0.isLoss),
+                        ]
+                    }),
                 "segments": .array(
                     result.segments.map {
                         [
@@ -183,7 +196,7 @@ struct ZipCommand: ParsableCommand {
         let ratio = (Double(result.count) / Double(max(1, result.archiveCount))).formatted(significant: 3)
         let speed = ByteCount(Int(Double(result.count) / max(result.seconds, 1e-6)))
         let line =
-            "\(target ?? "standard output"): \(ByteCount(result.archiveCount)) of \(ByteCount(result.count)), "
+            "\(target?.description ?? "standard output"): \(ByteCount(result.archiveCount)) of \(ByteCount(result.count)), "
             + "\(rate.formatted(decimals: 3)) bits per byte, \(ratio) times smaller, \(speed)/s"
         if target == nil {
             if !shared.quiet { Progress.write(line + "\n") }
@@ -209,12 +222,12 @@ private final class CountingSink: ByteSink {
     private(set) var count = 0
 
     /// A sink for a path, or for standard output.
-    init(_ path: String?) throws(PithError) {
+    init(_ path: BytePath?) throws(PithError) {
         if let path {
             let file = try FileSink(path)
             (self.file, inner) = (file, file)
         } else {
-            (file, inner) = (nil, StreamSink(.standardOutput))
+            (file, inner) = (nil, StandardOutputSink())
         }
     }
 
@@ -223,5 +236,5 @@ private final class CountingSink: ByteSink {
         try inner.write(bytes)
     }
 
-    func finish() throws(PithError) { try file?.commit() }
+    func finish(as attributes: FileAttributes) throws(PithError) { try file?.commit(as: attributes) }
 }

@@ -30,7 +30,7 @@ struct ArchivePortabilityTests {
                 let source = ArchiveSource(ByteRegion(copying: archives[0]))
                 var reader = try ArchiveReader(source, Self.context(threads))
                 let sink = MemorySink()
-                _ = try Unzip.write(&reader, to: sink, salvaging: false)
+                _ = try Unzip.write(&reader, to: sink)
                 #expect(sink.bytes == content, "\(path), \(threads) threads")
             }
         }

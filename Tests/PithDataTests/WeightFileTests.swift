@@ -26,7 +26,7 @@ struct WeightFileTests {
     private func open(_ archive: [UInt8], _ context: CodingContext = context) throws -> [UInt8] {
         var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: archive)), context)
         let sink = MemorySink()
-        _ = try Unzip.write(&reader, to: sink, salvaging: false)
+        _ = try Unzip.write(&reader, to: sink)
         return sink.bytes
     }
 

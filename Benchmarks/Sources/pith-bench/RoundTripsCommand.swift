@@ -175,8 +175,8 @@ private struct ArchiveCoder {
         } catch { guard error.kind != .fault else { throw error } }
         let sink = MemorySink()
         do throws(PithError) {
-            var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: broken)), context)
-            _ = try Unzip.write(&reader, to: sink, salvaging: true)
+            var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: broken)), context, salvaging: true)
+            _ = try Unzip.write(&reader, to: sink)
         } catch { guard error.kind != .fault else { throw error } }
         guard sink.bytes.count <= count + (1 << 26) else {
             throw fault("saves \(sink.bytes.count) bytes of \(count)")
@@ -186,7 +186,7 @@ private struct ArchiveCoder {
     private func open(_ archive: [UInt8]) throws(PithError) -> [UInt8] {
         var reader = try ArchiveReader(ArchiveSource(ByteRegion(copying: archive)), context)
         let sink = MemorySink()
-        _ = try Unzip.write(&reader, to: sink, salvaging: false)
+        _ = try Unzip.write(&reader, to: sink)
         return sink.bytes
     }
 }

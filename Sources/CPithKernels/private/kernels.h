@@ -149,7 +149,6 @@ static void rotate(float *vectors, int64_t heads, int64_t half, const float *cos
 
 // MARK: Calibration
 
-typedef double d8v __attribute__((vector_size(64), aligned(8)));
 
 static void gram(const double *x, int64_t rows, int64_t width, int64_t panel, double *products) {
     const double *a = x + panel * rows * 8;

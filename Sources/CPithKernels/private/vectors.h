@@ -10,10 +10,42 @@
 typedef float f16v __attribute__((vector_size(64), aligned(4)));
 typedef float f8v __attribute__((vector_size(32), aligned(4)));
 typedef float f4v __attribute__((vector_size(16), aligned(4)));
+typedef double d8v __attribute__((vector_size(64), aligned(8)));
 typedef int32_t i16v __attribute__((vector_size(64), aligned(4)));
 
 #define INLINE static inline __attribute__((always_inline))
+
+#ifdef WITHOUT_FMA
+typedef int64_t l8v __attribute__((vector_size(64), aligned(8)));
+
+/// a · b + c with one rounding, on processors without an instruction for it, where the C library takes a call for each
+/// lane. The product is exact in doubles. The sum is rounded to odd: where it is not exact its last bit becomes 1, so
+/// that it is never taken for a tie when it is rounded to a float (Boldo and Melquiond 2008).
+INLINE f8v fma8(f8v a, f8v b, f8v c) {
+    d8v product = __builtin_convertvector(a, d8v) * __builtin_convertvector(b, d8v);
+    d8v addend = __builtin_convertvector(c, d8v), sum = product + addend, back = sum - product;
+    // What rounding took away, exactly.
+    d8v error = (product - (sum - back)) + (addend - back);
+    l8v bits = (l8v)sum, is_inexact = (error > 0) | (error < 0), is_even = (bits & 1) - 1;
+    l8v toward_error = (((l8v)error ^ bits) >> 63) | 1;
+    bits += is_inexact & is_even & toward_error;
+    return __builtin_convertvector((d8v)bits, f8v);
+}
+
+__attribute__((overloadable)) INLINE f16v fma_lanes(f16v a, f16v b, f16v c) {
+    f8v low = fma8(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7),
+                   __builtin_shufflevector(b, b, 0, 1, 2, 3, 4, 5, 6, 7),
+                   __builtin_shufflevector(c, c, 0, 1, 2, 3, 4, 5, 6, 7));
+    f8v high = fma8(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15),
+                    __builtin_shufflevector(b, b, 8, 9, 10, 11, 12, 13, 14, 15),
+                    __builtin_shufflevector(c, c, 8, 9, 10, 11, 12, 13, 14, 15));
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+__attribute__((overloadable)) INLINE d8v fma_lanes(d8v a, d8v b, d8v c) { return __builtin_elementwise_fma(a, b, c); }
+#define FMA(a, b, c) fma_lanes((a), (b), (c))
+#else
 #define FMA(a, b, c) __builtin_elementwise_fma((a), (b), (c))
+#endif
 
 INLINE f16v load16(const float *p) {
     f16v v;

@@ -6,8 +6,13 @@ import PithCore
 /// The magic number, then segments, each with a header and a payload, then an end mark. Segments are independent: what
 /// lies behind a damaged one can still be opened.
 enum ArchiveFormat {
-    /// "PZA" and the version.
-    static let magic: [UInt8] = [0x50, 0x5A, 0x41, 2]
+    /// "PZA", before the version.
+    static let name: [UInt8] = [0x50, 0x5A, 0x41]
+    /// The version that is written. In the one before, heads do not say where their content begins, and the directory
+    /// is there once.
+    static let version: UInt8 = 3
+    /// The versions that are read.
+    static let versions: ClosedRange<UInt8> = 2...3
     /// A coded payload is cut into frames of so many bytes, each followed by four bytes of its checksum.
     static let frameSize = 1 << 15
     /// No spec is longer.
@@ -17,14 +22,16 @@ enum ArchiveFormat {
     static let largestSparseSegment = 1 << 26
     /// Beyond that, the most bytes of content that one byte of payload may claim to hold.
     static let largestExpansion = 1 << 17
+    /// The same of a directory: every file in it takes memory.
+    static let largestDirectoryExpansion = 1 << 12
+    /// A directory of so many bytes may be claimed by any payload.
+    static let largestSparseDirectory = 1 << 16
     /// The most bytes of content of a coded segment: what methods say of their memory stays a number.
     static let largestSegment = 1 << 40
 
-    /// What stands at the beginning of a segment.
+    /// What stands at the beginning of a segment, beside its role.
     enum Tag {
         static let end: UInt8 = 0
-        static let content: UInt8 = 1
-        static let directory: UInt8 = 2
         /// Added when a fingerprint of a language model or of a base follows the spec.
         static let model: UInt8 = 16
     }
@@ -35,8 +42,17 @@ enum ArchiveFormat {
 
 /// What is said of a segment before its payload.
 struct SegmentHeader: Equatable {
-    /// Whether the segment holds the directory of the archive and not content.
-    var isDirectory: Bool
+    /// What a segment holds.
+    enum Role: UInt8 {
+        case content = 1
+        case directory = 2
+        case lastDirectory = 3
+    }
+
+    /// Whether the segment holds content or the directory of the archive.
+    var role: Role
+    /// Where its content begins in that of the archive; nil if the version does not say.
+    var start: Int?
     /// The method that coded it.
     var spec: String
     /// The fingerprint of the language model or of the part of a base that the method used.
@@ -58,12 +74,11 @@ struct SegmentHeader: Equatable {
 
     /// The header in bytes.
     var bytes: [UInt8] {
-        var tag = isDirectory ? ArchiveFormat.Tag.directory : ArchiveFormat.Tag.content
-        if fingerprint != nil { tag |= ArchiveFormat.Tag.model }
-        var bytes = [tag]
+        var bytes = [role.rawValue | (fingerprint == nil ? 0 : ArchiveFormat.Tag.model)]
         bytes.append(number: spec.utf8.count)
         bytes += Array(spec.utf8)
         if let fingerprint { bytes.append(word: fingerprint) }
+        if let start { bytes.append(number: start) }
         bytes.append(number: count)
         bytes.append(number: payloadCount)
         bytes.append(word: hash)
@@ -71,41 +86,65 @@ struct SegmentHeader: Equatable {
         return bytes + check.bytes
     }
 
-    /// Reads the header behind its tag.
-    init(tag: UInt8, from source: inout ArchiveSource) throws(PithError) {
-        let place = source.offset - 1
-        var header = HeaderReader(source: source, read: [tag])
-        do throws(PithError) {
-            isDirectory = tag & ~ArchiveFormat.Tag.model == ArchiveFormat.Tag.directory
-            let length = try header.number()
-            guard length <= ArchiveFormat.longestSpec else { throw .invalidStream("a method's name is too long") }
-            spec = String(decoding: try header.bytes(length), as: UTF8.self)
-            fingerprint = tag & ArchiveFormat.Tag.model == 0 ? nil : try header.word()
-            count = try header.number()
-            payloadCount = try header.number()
-            hash = try header.word()
-            let check = header.read.withUnsafeBytes { ArchiveFormat.check($0) }
-            guard try header.bytes(4) == check.bytes else { throw .invalidStream("the head of a segment is damaged") }
-            guard
-                count <= ArchiveFormat.largestSparseSegment
-                    || (count - 1) / ArchiveFormat.largestExpansion <= payloadCount + 16
-            else {
-                throw .invalidStream("a segment of \(payloadCount) bytes claims to hold \(count)")
-            }
-            guard count <= ArchiveFormat.largestSegment || spec == Stored.identifier else {
-                throw .invalidStream("a coded segment claims to hold \(count) bytes")
-            }
-            source = header.source
-        } catch { throw error.within("byte \(place)") }
-    }
+    /// No header is longer.
+    static let longest = 1 + 2 + ArchiveFormat.longestSpec + 8 + 3 * 8 + 8 + 4
 
-    init(isDirectory: Bool, spec: String, fingerprint: UInt64?, count: Int, payloadCount: Int, hash: UInt64) {
-        self.isDirectory = isDirectory
+    init(role: Role, start: Int?, spec: String, fingerprint: UInt64?, count: Int, payloadCount: Int, hash: UInt64) {
+        self.role = role
+        self.start = start
         self.spec = spec
         self.fingerprint = fingerprint
         self.count = count
         self.payloadCount = payloadCount
         self.hash = hash
+    }
+}
+
+extension SegmentHeader {
+    /// Reads the header at the beginning of `bytes`, which may go on behind it, and says how long it is.
+    static func read(_ bytes: [UInt8], version: UInt8) throws(PithError) -> (header: SegmentHeader, length: Int) {
+        var reader = ByteReader(bytes)
+        let tag = try reader.byte()
+        guard let role = Role(rawValue: tag & ~ArchiveFormat.Tag.model) else {
+            throw .invalidStream("no segment begins here")
+        }
+        let length = try reader.number()
+        guard length <= ArchiveFormat.longestSpec else { throw .invalidStream("a method's name is too long") }
+        let spec = String(decoding: try reader.bytes(length), as: UTF8.self)
+        let header = SegmentHeader(
+            role: role, spec: spec, fingerprint: tag & ArchiveFormat.Tag.model == 0 ? nil : try reader.word(),
+            start: version > 2 ? try reader.number() : nil, count: try reader.number(),
+            payloadCount: try reader.number(), hash: try reader.word())
+        let check = bytes.prefix(reader.offset).withUnsafeBytes { ArchiveFormat.check($0) }
+        guard try reader.bytes(4) == check.bytes else { throw .invalidStream("the head of a segment is damaged") }
+        try header.checkClaims()
+        return (header, reader.offset)
+    }
+
+    // In the order of the bytes.
+    private init(
+        role: Role, spec: String, fingerprint: UInt64?, start: Int?, count: Int, payloadCount: Int, hash: UInt64
+    ) {
+        self.init(
+            role: role, start: start, spec: spec, fingerprint: fingerprint, count: count, payloadCount: payloadCount,
+            hash: hash)
+    }
+
+    /// Throws for what no writer writes.
+    private func checkClaims() throws(PithError) {
+        let (sparse, expansion) =
+            role == .content
+            ? (ArchiveFormat.largestSparseSegment, ArchiveFormat.largestExpansion)
+            : (ArchiveFormat.largestSparseDirectory, ArchiveFormat.largestDirectoryExpansion)
+        guard count <= sparse || (count - 1) / expansion <= payloadCount + 16 else {
+            throw .invalidStream("a segment of \(payloadCount) bytes claims to hold \(count)")
+        }
+        guard count <= ArchiveFormat.largestSegment || spec == Stored.identifier else {
+            throw .invalidStream("a coded segment claims to hold \(count) bytes")
+        }
+        guard isFramed || count == payloadCount else {
+            throw .invalidStream("a stored segment of \(payloadCount) bytes claims to hold \(count)")
+        }
     }
 }
 
@@ -121,7 +160,7 @@ struct ArchiveEnd: Equatable {
 
     /// Counts a segment.
     mutating func add(_ header: SegmentHeader) {
-        if !header.isDirectory { count += header.count }
+        if header.role == .content { count += header.count }
         withUnsafeBytes(of: header.hash.littleEndian) { hashes.update($0) }
     }
 
@@ -133,28 +172,17 @@ struct ArchiveEnd: Equatable {
         return bytes
     }
 
-    /// Throws unless the mark behind its tag is the one of the segments that were read.
-    func check(_ source: inout ArchiveSource) throws(PithError) {
-        var reader = HeaderReader(source: source, read: [])
-        let (count, hash) = (try reader.number(), try reader.word())
-        source = reader.source
-        guard count == self.count, hash == self.hash else {
+    /// The length of the mark at the beginning of `bytes`, which may go on behind it; throws unless it is that of the
+    /// segments that were read.
+    func check(_ bytes: [UInt8]) throws(PithError) -> Int {
+        var reader = ByteReader(bytes)
+        guard try reader.byte() == ArchiveFormat.Tag.end, try reader.number() == count, try reader.word() == hash else {
             throw .invalidStream("the end does not fit the segments: one is missing or out of place")
         }
+        return reader.offset
     }
 
     static func == (left: Self, right: Self) -> Bool { left.count == right.count && left.hash == right.hash }
-}
-
-/// Reads from a source and keeps what was read, for its checksum.
-private struct HeaderReader: NumberReading {
-    var source: ArchiveSource
-    var read: [UInt8]
-
-    mutating func byte() throws(PithError) -> UInt8 {
-        read += try source.take(1)
-        return read[read.count - 1]
-    }
 }
 
 extension UInt32 {

@@ -1,109 +1,61 @@
-import Foundation
 import PithCore
 
 /// What goes into an archive: the content of files, one behind the other, and what stands where.
 public struct ArchiveInput: Sendable {
-    /// Content that is to be found under one name.
-    struct File: Sendable {
-        var name: String
-        var content: ByteRegion
-    }
-
-    /// The content, in order.
-    var files: [File]
+    /// The content of files, in order.
+    var contents: [ContentSource]
     /// The files and folders; nil for one run of bytes without a name.
     public let directory: ArchiveDirectory?
+    /// What the archive may be read by, and for one file also whose it is and when it was changed. Nobody may read an
+    /// archive who might not read all that is in it.
+    public let attributes: FileAttributes
+    /// What was left out or changed while it was read; complete when the archive is written.
+    public let notes: InputNotes
 
     /// One run of bytes; its name is not kept.
-    public init(_ content: ByteRegion, name: String = "") {
-        files = [File(name: name, content: content)]
-        directory = nil
+    public init(_ content: ByteRegion) {
+        (contents, directory, attributes, notes) = ([ContentSource(content)], nil, .new, InputNotes())
     }
 
     /// A directory alone, of entries without content.
     package init(directory: ArchiveDirectory) {
-        files = []
-        self.directory = directory
+        (contents, self.directory, attributes, notes) = ([], directory, .new, InputNotes())
     }
 
     /// Bytes of content.
-    public var count: Int { files.reduce(0) { $0 + $1.content.count } }
+    public var count: Int { contents.reduce(0) { $0 + $1.count } }
 
     /// The files and folders at `paths`, each under its last name. One file alone is a run of bytes without a name.
-    public init(paths: [String]) throws(PithError) {
-        if paths.count == 1, !Files.isFolder(paths[0]) {
-            files = [File(name: paths[0], content: try MappedFile.open(paths[0]))]
+    ///
+    /// Links given by name are followed; others are stored, unless `followsLinks` says otherwise. `archive`, if there is
+    /// one already, is left out. What cannot be read is noted and left out.
+    public init(paths: [BytePath], followsLinks: Bool = false, archive: InputFile.State? = nil) throws(PithError) {
+        notes = InputNotes()
+        guard paths.count != 1 || Files.isFolder(paths[0]) else {
+            let file = try InputFile(paths[0])
             directory = nil
+            attributes = file.attributes
+            contents = [try Self.content(of: file, paths[0], isFilled: false, notes)]
             return
         }
-        var found: [(entry: ArchiveDirectory.Entry, path: String)] = []
-        for path in paths {
-            let name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
-            guard !found.contains(where: { $0.entry.path == name }) else {
-                throw .usage("two inputs have the name '\(name)'", remedy: "put them into one folder")
-            }
-            try Self.collect(path, as: name, into: &found)
-        }
-        // Folders first, so that they are there when files come; then like beside like.
-        func order(_ entry: ArchiveDirectory.Entry) -> (Int, String, String) {
-            let name = entry.path.split(separator: "/").last ?? ""
-            let ending = name.lastIndex(of: ".").map { String(name[$0...]) } ?? ""
-            return (
-                entry.kind == .folder ? 0 : entry.kind == .file ? 1 : 2, entry.kind == .file ? ending : "", entry.path
-            )
-        }
-        found.sort { order($0.entry) < order($1.entry) }
-        files = []
-        for index in found.indices {
-            switch found[index].entry.kind {
-            case .folder: break
-            case .file:
-                let content = try MappedFile.open(found[index].path)
-                // The file may have changed since it was listed.
-                found[index].entry.size = content.count
-                files.append(File(name: found[index].entry.path, content: content))
-            case .link:
-                let target = try Self.target(of: found[index].path)
-                found[index].entry.size = target.count
-                files.append(File(name: found[index].entry.path, content: ByteRegion(copying: target)))
-            }
-        }
-        directory = ArchiveDirectory(entries: found.map(\.entry))
+        var listing = FolderListing(followsLinks: followsLinks, archive: archive, notes: notes)
+        for path in paths { try listing.add(path) }
+        guard !listing.items.isEmpty else { throw .data("nothing of it can be read", at: paths[0].description) }
+        listing.noteLinksThatLeadOut()
+        let items = listing.sorted()
+        directory = ArchiveDirectory(entries: items.lazy.map(\.entry))
+        contents = items.compactMap(\.content)
+        attributes = FileAttributes(permissions: FileAttributes.new.permissions & (listing.readers | 0o600))
     }
 
-    /// Lists what stands at `path` and below it. What is neither file, folder nor link is left out.
-    private static func collect(
-        _ path: String, as name: String, into found: inout [(entry: ArchiveDirectory.Entry, path: String)]
-    ) throws(PithError) {
-        var information = stat()
-        guard lstat(path, &information) == 0 else { throw .data("cannot be examined", at: path) }
-        let kind: ArchiveDirectory.Kind
-        switch information.st_mode & S_IFMT {
-        case S_IFREG: kind = .file
-        case S_IFDIR: kind = .folder
-        case S_IFLNK: kind = .link
-        default: return
+    /// The content of an open file. What the system makes up when it is read is read at once.
+    static func content(
+        of file: InputFile, _ path: BytePath, isFilled: Bool, _ notes: InputNotes
+    ) throws(PithError) -> ContentSource {
+        if file.mayBeMadeUp {
+            let bytes = try file.readToEnd()
+            if bytes.count != file.size { return ContentSource(ByteRegion(copying: bytes)) }
         }
-        #if os(macOS)
-            let modified = information.st_mtimespec.tv_sec
-        #else
-            let modified = information.st_mtim.tv_sec
-        #endif
-        found.append(
-            (
-                ArchiveDirectory.Entry(
-                    path: name, kind: kind, size: 0, permissions: Int(information.st_mode) & 0o7777, modified: modified),
-                path
-            ))
-        guard kind == .folder else { return }
-        for child in try Files.names(in: path) {
-            try collect(joinPath(path, child), as: "\(name)/\(child)", into: &found)
-        }
-    }
-
-    private static func target(of path: String) throws(PithError) -> [UInt8] {
-        do { return Array(try FileManager.default.destinationOfSymbolicLink(atPath: path).utf8) } catch {
-            throw .data("the link cannot be read: \(error.localizedDescription)", at: path)
-        }
+        return ContentSource(.init(path: path, state: file.state, isFilled: isFilled, notes: notes))
     }
 }

@@ -1,6 +1,26 @@
 import PithCoding
 import PithCore
 
+/// What opening an archive may take.
+public struct ReadingLimits: Sendable {
+    /// Bytes of memory that the program may take.
+    public var memory = Int.max
+    /// Bytes of memory that it has taken already.
+    public var memoryTaken = 0
+    /// Bytes of content that may come out; nil for what archives of that size usually hold at most: a thousand times
+    /// their size, and a gibibyte.
+    public var output: Int?
+
+    /// The defaults.
+    public init() {}
+
+    /// What is left of the memory.
+    var memoryLeft: Int { max(0, memory - memoryTaken) }
+
+    /// The bytes that may come out of an archive of `count` bytes.
+    func output(for count: Int) -> Int { output ?? (1 << 30) + 1000 * min(count, 1 << 50) }
+}
+
 /// Reads archives, front to back.
 public struct ArchiveReader {
     /// A piece of what an archive holds.
@@ -25,238 +45,194 @@ public struct ArchiveReader {
         public var fingerprint: UInt64?
     }
 
-    private var source: ArchiveSource
-    private let context: CodingContext
-    private let memoryLimit: Int
-    private var end = ArchiveEnd()
+    private var cursor: SegmentCursor
+    private let decoder: SegmentDecoder
+    private let limits: ReadingLimits
+    /// Whether what can be saved of a damaged archive is looked for.
+    public let isSalvaging: Bool
+    // A header that was read while the directory was looked for.
     private var next: SegmentHeader?
-    private var isAtEnd = false
+    private var directoryHash: UInt64?
     /// The files of the archive; nil if it holds one run of bytes without a name.
     public private(set) var directory: ArchiveDirectory?
+    /// Why there is no directory although there was one.
+    public private(set) var lostDirectory: PithError?
+    /// Bytes of content that were passed on.
+    private var position = 0
 
-    /// Opens an archive and reads its directory. Segments that need more than `memoryLimit` bytes are refused.
+    /// Opens an archive and reads its directory. Segments that need more memory than the limits say are refused.
+    /// To salvage from a pipe, spool it first.
     public init(
-        _ source: ArchiveSource, _ context: CodingContext, memoryLimit: Int = .max
+        _ source: ArchiveSource, _ context: CodingContext, limits: ReadingLimits = ReadingLimits(),
+        salvaging: Bool = false
     ) throws(PithError) {
-        self.source = source
-        self.context = context
-        self.memoryLimit = memoryLimit
+        decoder = SegmentDecoder(
+            context: context, memoryLimit: limits.memoryLeft, memoryTaken: limits.memoryTaken)
+        self.limits = limits
+        isSalvaging = salvaging
         do throws(PithError) {
-            try readStart()
+            cursor = try salvaging ? SegmentCursor(salvaging: source) : SegmentCursor(source)
+            try salvaging ? searchDirectory() : readDirectory()
         } catch { throw error.within(source.name) }
     }
 
-    private mutating func readStart() throws(PithError) {
-        let start = try source.takeAvailable(ArchiveFormat.magic.count)
-        guard start.prefix(3) == ArchiveFormat.magic.prefix(3) else {
-            throw .data("is no archive of Pith's", remedy: "they begin with 'PZA'; 'pith zip' makes them")
-        }
-        guard start == ArchiveFormat.magic else {
-            throw .data(
-                start.count == 4 ? "is an archive of version \(start[3])" : "ends too early",
-                remedy: "this program reads version \(ArchiveFormat.magic[3])")
-        }
-        next = try readHeader()
-        guard let first = next, first.isDirectory else { return }
+    // MARK: The directory
+
+    private mutating func readDirectory() throws(PithError) {
+        next = try cursor.next()
+        guard let header = next, header.role == .directory else { return }
         next = nil
-        let payload = try readPayload(first)
-        let bytes = try Self.decode(first, payload.bytes, isCut: payload.damage != nil, context, memoryLimit).content
-        guard let bytes else { throw payload.damage ?? .invalidStream("the list of files is damaged") }
-        directory = try ArchiveDirectory(bytes)
+        directory = try directory(of: header)
+        directoryHash = header.hash
     }
 
-    /// The next segment's header; nil at the end mark.
-    private mutating func readHeader() throws(PithError) -> SegmentHeader? {
-        let tag = try source.take(1)[0]
-        if tag == ArchiveFormat.Tag.end {
-            try end.check(&source)
-            isAtEnd = true
-            guard try source.takeAvailable(1).isEmpty else {
-                throw .invalidStream("there is something behind the end, at byte \(source.offset - 1)")
-            }
-            return nil
+    /// Takes the first directory that is whole.
+    private mutating func searchDirectory() throws(PithError) {
+        var rest = cursor
+        while let header = try rest.next() {
+            guard header.role != .content else { continue }
+            cursor.source = rest.source
+            do throws(PithError) {
+                directory = try directory(of: header)
+                lostDirectory = nil
+                return
+            } catch { lostDirectory = error }
         }
-        let kind = tag & ~ArchiveFormat.Tag.model
-        guard kind == ArchiveFormat.Tag.content || (kind == ArchiveFormat.Tag.directory && end == ArchiveEnd()) else {
-            throw .invalidStream("no segment begins at byte \(source.offset - 1)")
-        }
-        let header = try SegmentHeader(tag: tag, from: &source)
-        end.add(header)
-        return header
     }
+
+    private mutating func directory(of header: SegmentHeader) throws(PithError) -> ArchiveDirectory {
+        let memory = ArchiveDirectory.memory(for: header.count)
+        guard memory <= limits.memoryLeft else {
+            throw .usage(
+                "the list of files needs \(ByteCount(memory + limits.memoryTaken))",
+                remedy: "allow it with --memory-limit")
+        }
+        let payload = try Payload(header, from: &cursor.source)
+        let decoded = try decoder.decode(header, payload)
+        guard let bytes = decoded.content else {
+            throw payload.damage ?? decoded.failure ?? .invalidStream("the list of files is damaged")
+        }
+        return try ArchiveDirectory(bytes)
+    }
+
+    // MARK: Segments
 
     /// What the segments are, without decoding them.
     public mutating func describe() throws(PithError) -> [SegmentDescription] {
-        var result: [SegmentDescription] = []
-        do throws(PithError) {
-            while let header = try takeHeader() {
-                result.append(
-                    SegmentDescription(
-                        spec: header.spec, count: header.count, storedCount: header.storedCount,
-                        fingerprint: header.fingerprint))
-                try source.skip(header.storedCount)
-            }
-        } catch { throw error.within(source.name) }
-        return result
+        try contentHeaders().map {
+            SegmentDescription(
+                spec: $0.spec, count: $0.count, storedCount: $0.storedCount, fingerprint: $0.fingerprint)
+        }
     }
 
-    private mutating func takeHeader() throws(PithError) -> SegmentHeader? {
+    /// About how long it takes to decode everything, in nanoseconds: `CodingContext.advance` is told of so many. Nil if
+    /// that cannot be seen beforehand.
+    public var time: Int? {
+        var ahead = self
+        guard cursor.source.count != nil, let headers = try? ahead.contentHeaders() else { return nil }
+        return decoder.time(of: headers)
+    }
+
+    private mutating func contentHeaders() throws(PithError) -> [SegmentHeader] {
+        var headers: [SegmentHeader] = []
+        do throws(PithError) {
+            while let header = try takeContentHeader() {
+                headers.append(header)
+                if !isSalvaging { try cursor.source.skip(header.storedCount) }
+            }
+        } catch { throw error.within(cursor.source.name) }
+        return headers
+    }
+
+    /// The head of the next segment that holds content.
+    private mutating func takeContentHeader() throws(PithError) -> SegmentHeader? {
         if let header = next {
             next = nil
             return header
         }
-        return isAtEnd ? nil : try readHeader()
+        while let header = try cursor.next() {
+            guard header.role != .content else { return header }
+            guard !isSalvaging else { continue }
+            // The directory again: it must be the same, and whole.
+            guard header.hash == directoryHash, header.role == .lastDirectory else {
+                throw .invalidStream("the archive holds two lists of files that differ")
+            }
+            if let damage = try Payload(header, from: &cursor.source).damage { throw damage }
+        }
+        return nil
     }
 
     /// Decodes everything and passes it on in order. Where something is damaged, what can be saved comes first, then
     /// how much is lost; behind a damaged segment the next ones are still decoded.
     ///
-    /// Throws where the archive's own structure is damaged: nothing behind that can be found.
+    /// Throws where the archive's own structure is damaged.
     public mutating func readContent(_ body: (Piece) throws(PithError) -> Void) throws(PithError) {
         do throws(PithError) {
+            try checkOutput()
             var (isDone, failure) = (false, PithError?.none)
             while !isDone {
                 var wave: [(header: SegmentHeader, payload: Payload)] = []
                 do throws(PithError) {
-                    while wave.count < sideBySide(wave.map(\.header)) {
-                        guard let header = try takeHeader() else {
+                    while wave.count < decoder.sideBySide(wave.map(\.header)) {
+                        guard let header = try takeContentHeader() else {
                             isDone = true
                             break
                         }
-                        wave.append((header, try readPayload(header)))
+                        wave.append((header, try Payload(header, from: &cursor.source)))
                     }
                 } catch {
                     // First what was read before.
                     (isDone, failure) = (true, error)
                 }
-                for piece in try decode(wave) { try body(piece) }
-            }
-            if let failure { throw failure }
-        } catch { throw error.within(source.name) }
-    }
-
-    /// How many segments may be decoded at a time, those that were read among them.
-    private func sideBySide(_ headers: [SegmentHeader]) -> Int {
-        guard let largest = headers.map(\.count).max() else { return 1 }
-        guard let header = headers.first, let spec = try? Spec(parsing: header.spec),
-            let method = try? DataCatalogue.method(for: spec)
-        else { return 1 }
-        return max(1, min(context.pool.threadCount, memoryLimit / (method.memory(for: largest) + 2 * largest)))
-    }
-
-    private struct Payload: Sendable {
-        /// The payload up to the damage.
-        var bytes: [UInt8]
-        /// What is wrong with the rest.
-        var damage: PithError?
-    }
-
-    /// Reads a payload up to the first damaged frame, and passes over the rest.
-    private mutating func readPayload(_ header: SegmentHeader) throws(PithError) -> Payload {
-        var payload = Payload(bytes: [])
-        let start = source.offset
-        guard header.isFramed else {
-            payload.bytes = try source.takeAvailable(header.payloadCount)
-            if payload.bytes.count < header.payloadCount { payload.damage = .truncated(at: source.offset) }
-            return payload
-        }
-        while payload.bytes.count < header.payloadCount {
-            let size = min(ArchiveFormat.frameSize, header.payloadCount - payload.bytes.count)
-            let frame = try source.takeAvailable(size)
-            let check = try source.takeAvailable(4)
-            guard frame.count == size, check.count == 4 else {
-                payload.damage = .truncated(at: source.offset)
-                return payload
-            }
-            guard frame.withUnsafeBytes({ ArchiveFormat.check($0) }).bytes == check else {
-                payload.damage = .data("the archive is damaged", at: "byte \(source.offset - size - 4)")
-                try source.skip(start + header.storedCount - source.offset)
-                return payload
-            }
-            payload.bytes += frame
-        }
-        return payload
-    }
-
-    private struct Decoded: Sendable {
-        /// The whole content, if its checksum is right.
-        var content: [UInt8]?
-        /// What could be decoded before something went wrong.
-        var saved: [UInt8] = []
-        /// What went wrong.
-        var failure: PithError?
-    }
-
-    private func decode(_ wave: [(header: SegmentHeader, payload: Payload)]) throws(PithError) -> [Piece] {
-        var results = [Decoded?](repeating: nil, count: wave.count)
-        var inner = context
-        if wave.count > 1 { inner.pool = ThreadPool(threads: 1) }
-        let (shared, limit) = (inner, memoryLimit)
-        results.withUnsafeMutableBufferPointer { results in
-            context.pool.forEachBlock(of: wave.count, grain: 1) { range in
-                for index in range {
-                    let (header, payload) = wave[index]
-                    do throws(PithError) {
-                        results[index] = try Self.decode(
-                            header, payload.bytes, isCut: payload.damage != nil, shared, limit)
-                    } catch { results[index] = Decoded(failure: error) }
+                for (segment, pieces) in zip(wave, try decoder.decode(wave)) {
+                    try pass(pieces, of: segment.header, body)
                 }
             }
+            if let failure { throw failure }
+            try checkTotal(body)
+        } catch { throw error.within(cursor.source.name) }
+    }
+
+    /// Passes on what was decoded of a segment, behind what is missing before it.
+    private mutating func pass(
+        _ pieces: [Piece], of header: SegmentHeader, _ body: (Piece) throws(PithError) -> Void
+    ) throws(PithError) {
+        let start = header.start ?? position
+        // Found twice, or out of place.
+        guard start >= position else { return }
+        if start > position {
+            try body(.lost(start - position, .data("the head of a segment is damaged")))
+            position = start
         }
-        return zip(wave, results).flatMap { part, result -> [Piece] in
-            if let content = result?.content { return [.content(content)] }
-            let saved = result?.saved ?? []
-            let reason =
-                part.payload.damage ?? result?.failure
-                ?? .data("some of the bytes are wrong: their checksum differs", remedy: "the archive is damaged")
-            if saved.count == part.header.count { return [.damaged(saved, reason)] }
-            return [.content(saved), .lost(part.header.count - saved.count, reason)]
+        position += header.count
+        try checkOutput(position)
+        for piece in pieces { try body(piece) }
+    }
+
+    /// Throws if more would come out than may, as far as that can be seen beforehand.
+    private func checkOutput() throws(PithError) {
+        if let directory { try checkOutput(directory.contentCount) }
+        guard cursor.source.count != nil else { return }
+        var ahead = self
+        if let headers = try? ahead.contentHeaders() { try checkOutput(headers.reduce(0) { $0 &+ $1.count }) }
+    }
+
+    private func checkOutput(_ count: Int) throws(PithError) {
+        let limit = limits.output(for: cursor.source.count ?? cursor.source.offset)
+        guard count <= limit else {
+            throw .data(
+                "\(ByteCount(count)) or more would come out, which is more than \(ByteCount(limit))",
+                remedy: "allow it with --output-limit")
         }
     }
 
-    /// Decodes a segment. Throws if that cannot be tried: another method, model or machine is needed.
-    private static func decode(
-        _ header: SegmentHeader, _ payload: [UInt8], isCut: Bool, _ context: CodingContext, _ memoryLimit: Int
-    ) throws(PithError) -> Decoded {
-        let method = try method(of: header, context)
-        let memory = method.memory(for: header.count)
-        guard memory <= memoryLimit else {
-            throw .usage(
-                "a segment coded by '\(header.spec)' needs \(ByteCount(memory))",
-                remedy: "allow it with --memory-limit")
+    /// Whether the content is that of the files.
+    private mutating func checkTotal(_ body: (Piece) throws(PithError) -> Void) throws(PithError) {
+        guard let directory, directory.contentCount != position else { return }
+        guard isSalvaging, directory.contentCount > position else {
+            throw .data("the content is \(directory.contentCount > position ? "shorter" : "longer") than its files")
         }
-        var decoded = Decoded()
-        do throws(PithError) {
-            try method.decode(
-                CodedPayload(ByteRegion(copying: payload), isCut: isCut), count: header.count, into: &decoded.saved,
-                context)
-        } catch { decoded.failure = error }
-        // What was decoded from a whole payload and has another checksum is wrong from some unknown place on.
-        guard decoded.saved.count == header.count, XXHash64.hash(decoded.saved) == header.hash else {
-            if !isCut && header.isFramed { decoded.saved = [] }
-            return decoded
-        }
-        decoded.content = decoded.saved
-        return decoded
-    }
-
-    private static func method(
-        of header: SegmentHeader, _ context: CodingContext
-    ) throws(PithError) -> any DataMethod {
-        let method: any DataMethod
-        do { method = try DataCatalogue.method(for: Spec(parsing: header.spec)) } catch {
-            throw .data(
-                "was coded by '\(header.spec)': \(error.message)", remedy: "a newer version of Pith may know the method"
-            )
-        }
-        let found = try method.fingerprint(for: header.count, context)
-        guard found == header.fingerprint else {
-            func text(_ fingerprint: UInt64?) -> String { fingerprint.map { String($0, radix: 16) } ?? "none" }
-            let what = method.modelName.map { "with the language model '\($0)'" } ?? "against a base"
-            throw .data(
-                "was coded \(what) of fingerprint \(text(header.fingerprint)); what is at hand has \(text(found))",
-                remedy: "give the right one with " + (method.modelName == nil ? "--base FILE" : "--model FOLDER"))
-        }
-        return method
+        try body(.lost(directory.contentCount - position, .data("the segments behind are missing")))
+        position = directory.contentCount
     }
 }

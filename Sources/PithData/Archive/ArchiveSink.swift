@@ -1,4 +1,3 @@
-import Foundation
 import PithCore
 
 /// Where bytes go, front to back.
@@ -28,22 +27,25 @@ public final class MemorySink: ByteSink {
 public final class FileSink: ByteSink {
     private var file: AtomicFile
     /// Begins a file that shall stand at `path`.
-    public init(_ path: String) throws(PithError) { file = try AtomicFile(at: path) }
+    public init(_ path: BytePath) throws(PithError) { file = try AtomicFile(at: path) }
+    /// Begins a file that shall stand at `name` in a folder.
+    init(_ name: BytePath, in folder: FolderHandle) throws(PithError) { file = try AtomicFile(name, in: folder) }
     /// Appends bytes.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(PithError) { try file.write(bytes) }
+    /// Leaves out `count` bytes, which are read as zeros.
+    func skip(_ count: Int) throws(PithError) { try file.skip(count) }
     /// Puts the whole file in its place.
-    public func commit() throws(PithError) { try file.commit() }
+    public func commit(
+        as attributes: FileAttributes = .new, at name: BytePath? = nil, isFlushed: Bool = true
+    ) throws(PithError) {
+        try file.commit(as: attributes, at: name, isFlushed: isFlushed)
+    }
 }
 
-/// Writes to a pipe, for example standard output.
-public final class StreamSink: ByteSink {
-    private let handle: FileHandle
-    /// Writes to `handle`.
-    public init(_ handle: FileHandle) { self.handle = handle }
+/// Writes to standard output.
+public final class StandardOutputSink: ByteSink {
+    /// Nothing was written yet.
+    public init() {}
     /// Appends bytes.
-    public func write(_ bytes: UnsafeRawBufferPointer) throws(PithError) {
-        do { try handle.write(contentsOf: Data(bytes)) } catch {
-            throw .fault("cannot be written: \(error.localizedDescription)", at: "standard output")
-        }
-    }
+    public func write(_ bytes: UnsafeRawBufferPointer) throws(PithError) { try bytes.writeToStandardOutput() }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import PithCoding
 import PithCore
 
@@ -6,22 +5,33 @@ import PithCore
 public struct ArchiveSource {
     private enum Origin {
         case memory(ByteRegion)
-        case stream(FileHandle)
+        case file(InputFile)
+        case stream(SequentialInput)
     }
     private let origin: Origin
     /// The name for errors.
     public let name: String
     /// Bytes read or skipped so far.
     public private(set) var offset = 0
+    // Read of a stream, but not taken yet.
+    private var ahead: [UInt8] = []
 
-    /// Reads from memory, or from a mapped file.
-    public init(_ region: ByteRegion, name: String = "archive") {
-        (origin, self.name) = (.memory(region), name)
-    }
+    /// Reads from memory.
+    public init(_ region: ByteRegion, name: String = "archive") { (origin, self.name) = (.memory(region), name) }
+
+    /// Reads from a file.
+    public init(_ file: InputFile, name: String) { (origin, self.name) = (.file(file), name) }
 
     /// Reads from a pipe.
-    public init(_ handle: FileHandle, name: String = "standard input") {
-        (origin, self.name) = (.stream(handle), name)
+    public init(_ stream: SequentialInput) { (origin, name) = (.stream(stream), stream.name) }
+
+    /// All bytes; nil for a pipe, where they may be read once, front to back.
+    var count: Int? {
+        switch origin {
+        case .memory(let region): region.count
+        case .file(let file): file.size
+        case .stream: nil
+        }
     }
 
     /// The next `count` bytes; throws if there are fewer. Memory is taken as bytes arrive, not as claimed.
@@ -33,32 +43,41 @@ public struct ArchiveSource {
 
     /// The next `count` bytes, or what is left.
     mutating func takeAvailable(_ count: Int) throws(PithError) -> [UInt8] {
-        var result: [UInt8] = []
+        let bytes = try peek(count)
+        if case .stream = origin { ahead.removeFirst(bytes.count) }
+        offset += bytes.count
+        return bytes
+    }
+
+    /// The next `count` bytes, or what is left, which stay to be taken.
+    mutating func peek(_ count: Int) throws(PithError) -> [UInt8] {
         switch origin {
         case .memory(let region):
-            result = region.withBytes { Array($0[min(offset, $0.count)..<min($0.count, offset + count)]) }
-        case .stream(let handle):
-            while result.count < count {
-                let data: Data?
-                do { data = try handle.read(upToCount: min(count - result.count, 1 << 20)) } catch {
-                    throw .fault("cannot be read: \(error.localizedDescription)", at: name)
-                }
-                guard let data, !data.isEmpty else { break }
-                result += data
-            }
+            let start = min(offset, region.count)
+            return region.withBytes { Array($0[start..<start + min(count, $0.count - start)]) }
+        case .file(let file):
+            let start = min(offset, file.size)
+            return try file.read(start..<start + min(count, file.size - start))
+        case .stream(let stream):
+            if ahead.count < count { ahead += try stream.read(count - ahead.count) }
+            return Array(ahead.prefix(count))
         }
-        offset += result.count
-        return result
     }
 
     /// Passes over `count` bytes.
     mutating func skip(_ count: Int) throws(PithError) {
-        guard case .memory(let region) = origin else {
+        guard let all = self.count else {
             var left = count
             while left > 0 { left -= try take(min(left, 1 << 20)).count }
             return
         }
-        guard region.count - offset >= count else { throw .truncated(at: region.count) }
+        guard all - offset >= count else { throw .truncated(at: all) }
         offset += count
+    }
+
+    /// Goes on at another place; not in a pipe.
+    mutating func seek(to place: Int) {
+        precondition(count != nil, "a pipe is read front to back")
+        offset = place
     }
 }

@@ -3,23 +3,51 @@ import PithCore
 /// A segment to be coded: its content, and the methods to choose among.
 struct SegmentPlan: Sendable {
     /// Specs of methods; the one that gives the fewest bytes is taken, and `store` if none makes the content smaller.
-    /// With none at all the content is stored without being read into memory, however large it is.
     var candidates: [Spec]
     /// What is chosen among instead where the language model knows little of the content; nil without a model.
     var withoutModel: (candidates: [Spec], model: String)?
     /// The pieces that the content consists of, in order.
-    var pieces: [ByteRegion]
-    /// Whether this is the directory.
-    var isDirectory = false
+    var pieces: [ContentSource]
+    var role: SegmentHeader.Role
 
     /// The bytes of content.
     var count: Int { pieces.reduce(0) { $0 + $1.count } }
 
-    /// The content in one piece.
-    var content: [UInt8] {
+    /// The list of files.
+    init(_ directory: ArchiveDirectory) {
+        self.init(
+            candidates: ZipLevel.fast.candidates(for: .binary, model: nil),
+            pieces: [ContentSource(ByteRegion(copying: directory.bytes))], role: .directory)
+    }
+
+    /// A segment of content.
+    init(
+        candidates: [Spec], withoutModel: (candidates: [Spec], model: String)? = nil, pieces: [ContentSource],
+        role: SegmentHeader.Role = .content
+    ) {
+        (self.candidates, self.withoutModel, self.pieces, self.role) = (candidates, withoutModel, pieces, role)
+    }
+
+    /// What its candidates take.
+    var works: [SegmentWork] {
+        get throws(PithError) {
+            var works: [SegmentWork] = []
+            for spec in candidates {
+                works.append(SegmentWork(method: try DataCatalogue.method(for: spec), count: count))
+            }
+            return works
+        }
+    }
+
+    /// About how many nanoseconds it takes to read it and to code it with all candidates.
+    var time: Int { get throws(PithError) { try works.reduce(count) { $0 + $1.time } } }
+
+    /// The content in one piece. It is read once: what is written is always what its checksum was taken of.
+    func read() throws(PithError) -> [UInt8] {
+        if pieces.count == 1 { return try pieces[0].read() }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
-        for piece in pieces { piece.withBytes { bytes.append(contentsOf: $0) } }
+        for piece in pieces { bytes += try piece.read() }
         return bytes
     }
 }
@@ -28,7 +56,9 @@ struct SegmentPlan: Sendable {
 public struct SegmentSummary: Sendable {
     /// The method that coded it.
     public var spec: String
-    /// Bytes of content.
+    /// Whether it holds the list of files.
+    public var isDirectory: Bool
+    /// Bytes that it holds.
     public var count: Int
     /// Bytes of header, payload and checksums.
     public var storedCount: Int
@@ -43,64 +73,74 @@ struct ArchiveWriter {
     private let memoryLimit: Int
     private let traces: Bool
     private var end = ArchiveEnd()
+    private var directory: Coded?
     /// What was written so far.
     private(set) var summaries: [SegmentSummary] = []
 
-    /// Begins an archive. Segments are coded side by side as far as the threads of the context and `memoryLimit`, in
-    /// bytes, permit.
-    init(to sink: any ByteSink, _ context: CodingContext, memoryLimit: Int, traces: Bool) throws(PithError) {
-        self.sink = sink
-        self.context = context
-        self.memoryLimit = memoryLimit
-        self.traces = traces
-        try sink.write(ArchiveFormat.magic)
+    /// Begins an archive. Segments are coded side by side as far as the threads of the context and the memory permit.
+    init(to sink: any ByteSink, _ context: CodingContext, _ options: ZipOptions) throws(PithError) {
+        (self.sink, self.context, traces) = (sink, context, options.traces)
+        memoryLimit = options.memoryLeft
+        try sink.write(ArchiveFormat.name + [ArchiveFormat.version])
     }
 
     /// Codes and writes segments.
     mutating func write(_ plans: [SegmentPlan]) throws(PithError) {
-        var rest = plans[...]
-        while let first = rest.first {
-            if first.candidates.isEmpty {
-                try writeStored(rest.removeFirst())
-                continue
-            }
-            let wave = Array(rest.prefix(try sideBySide(first)))
-            rest = rest.dropFirst(wave.count)
-            for coded in try code(wave) { try append(coded) }
+        for wave in try waves(plans) {
+            for coded in try code(Array(wave)) { try append(coded) }
         }
     }
 
-    /// Writes the mark behind the last segment.
-    func finish() throws(PithError) { try sink.write(end.bytes) }
-
-    private mutating func writeStored(_ plan: SegmentPlan) throws(PithError) {
-        var hash = XXHash64()
-        for piece in plan.pieces { piece.withBytes { hash.update($0) } }
-        let header = SegmentHeader(
-            isDirectory: plan.isDirectory, spec: Stored.identifier, fingerprint: nil, count: plan.count,
-            payloadCount: plan.count, hash: hash.value)
-        try sink.write(header.bytes)
-        for piece in plan.pieces {
-            try piece.withBytes { (bytes) throws(PithError) in try sink.write(bytes) }
-            context.advance(piece.count)
+    /// About how many nanoseconds it takes to code segments.
+    func time(of plans: [SegmentPlan]) throws(PithError) -> Int {
+        var time = 0
+        for wave in try waves(plans) {
+            var longest = 0
+            for plan in wave { longest = max(longest, try plan.time) }
+            time += longest
         }
-        note(header)
+        return time
+    }
+
+    /// The segments that are coded side by side.
+    private func waves(_ plans: [SegmentPlan]) throws(PithError) -> [ArraySlice<SegmentPlan>] {
+        var (waves, rest) = ([ArraySlice<SegmentPlan>](), plans[...])
+        while let first = rest.first {
+            waves.append(rest.prefix(try sideBySide(first)))
+            rest = rest.dropFirst(waves[waves.count - 1].count)
+        }
+        return waves
+    }
+
+    /// Codes the list of files and writes it; it is written again behind the content.
+    mutating func write(_ directory: ArchiveDirectory) throws(PithError) {
+        let coded = try code([SegmentPlan(directory)])[0]
+        try append(coded)
+        self.directory = coded
+    }
+
+    /// Writes what stands behind the content.
+    mutating func finish() throws(PithError) {
+        if var directory {
+            directory.header.role = .lastDirectory
+            try append(directory)
+        }
+        try sink.write(end.bytes)
     }
 
     private mutating func note(_ header: SegmentHeader, _ trace: CodingTrace.Contents? = nil) {
         end.add(header)
         summaries.append(
             SegmentSummary(
-                spec: header.spec, count: header.count, storedCount: header.bytes.count + header.storedCount,
+                spec: header.spec, isDirectory: header.role != .content, count: header.count,
+                storedCount: header.bytes.count + header.storedCount,
                 trace: trace))
     }
 
     /// How many segments like this one can be coded at a time.
     private func sideBySide(_ plan: SegmentPlan) throws(PithError) -> Int {
         var largest = 1
-        for spec in plan.candidates {
-            largest = max(largest, try DataCatalogue.method(for: spec).memory(for: plan.count) + 2 * plan.count)
-        }
+        for work in try plan.works { largest = max(largest, try work.memory(context)) }
         return max(1, min(context.pool.threadCount, memoryLimit / largest))
     }
 
@@ -112,13 +152,16 @@ struct ArchiveWriter {
 
     private mutating func code(_ wave: [SegmentPlan]) throws(PithError) -> [Coded] {
         var results = [Result<Coded, PithError>?](repeating: nil, count: wave.count)
-        var context = context
-        if wave.count > 1 { context.pool = ThreadPool(threads: 1) }
-        let (inner, traces) = (context, traces)
+        let (inner, traces) = (wave.count > 1 ? context.onOneThread : context, traces)
+        var times: [Int] = []
+        for plan in wave { times.append(try plan.time) }
+        let share = SegmentWork.share(of: times)
         results.withUnsafeMutableBufferPointer { results in
             self.context.pool.forEachBlock(of: wave.count, grain: 1) { range in
                 for index in range {
-                    results[index] = Result { () throws(PithError) in try Self.code(wave[index], inner, traces) }
+                    results[index] = Result { () throws(PithError) in
+                        try Self.code(wave[index], inner, traces, share: share)
+                    }
                 }
             }
         }
@@ -129,27 +172,29 @@ struct ArchiveWriter {
 
     /// The smallest of what the candidates make of a segment.
     private static func code(
-        _ plan: SegmentPlan, _ context: CodingContext, _ traces: Bool
+        _ plan: SegmentPlan, _ context: CodingContext, _ traces: Bool, share: Double
     ) throws(PithError) -> Coded {
-        let content = plan.content
+        let content = try plan.read()
         var best = Coded(
             header: SegmentHeader(
-                isDirectory: plan.isDirectory, spec: Stored.identifier, fingerprint: nil, count: content.count,
+                role: plan.role, start: 0, spec: Stored.identifier, fingerprint: nil, count: content.count,
                 payloadCount: content.count, hash: XXHash64.hash(content)),
             payload: content)
+        context.advance(Int(Double(content.count) * share))
         var candidates = plan.candidates
         if let without = plan.withoutModel, try !ModelKnowledge.helps(without.model, with: content, context) {
             candidates = without.candidates
         }
         for spec in candidates {
             let method = try DataCatalogue.method(for: spec)
-            var (context, trace) = (context, CodingTrace?.none)
+            var (context, trace) = (context.weighed(by: method, share: share), CodingTrace?.none)
             if traces { trace = CodingTrace(regionSize: max(1, content.count / 256)) }
             context.trace = trace
             let payload: [UInt8]
             do throws(PithError) { payload = try method.encode(content, context) } catch {
                 // The content is not what the method is for; another candidate will do.
                 guard error.kind == .usage, candidates.count > 1 else { throw error }
+                context.advance(method.workCount(for: content.count))
                 continue
             }
             var header = best.header
@@ -164,7 +209,8 @@ struct ArchiveWriter {
     }
 
     private mutating func append(_ coded: Coded) throws(PithError) {
-        let header = coded.header
+        var header = coded.header
+        if header.role == .content { header.start = end.count }
         try sink.write(header.bytes)
         if header.isFramed {
             for start in stride(from: 0, to: coded.payload.count, by: ArchiveFormat.frameSize) {

@@ -41,37 +41,52 @@ struct ContentPart: Equatable {
     var name: String?
 
     /// The parts of a file, in order and without gaps, told by its content.
-    static func parts(of region: ByteRegion) -> [ContentPart] {
-        guard region.count > 0 else { return [] }
-        let payload = tensors(region) ?? region.withBytes { sound($0) ?? picture($0) ?? [] }
+    static func parts(of view: ContentView) -> [ContentPart] {
+        guard view.count > 0 else { return [] }
+        view.load(0..<headSize)
+        let payload = tensors(view) ?? sound(view) ?? view.region.withBytes { picture($0) ?? [] }
         var (parts, end) = ([ContentPart](), 0)
         for part in payload where !part.range.isEmpty {
-            if part.range.lowerBound > end { parts.append(plain(region, end..<part.range.lowerBound)) }
+            if part.range.lowerBound > end { parts.append(plain(view, end..<part.range.lowerBound)) }
             parts.append(part)
             end = part.range.upperBound
         }
-        if end < region.count { parts.append(plain(region, end..<region.count)) }
+        if end < view.count { parts.append(plain(view, end..<view.count)) }
         return parts
     }
 
-    private static func plain(_ region: ByteRegion, _ range: Range<Int>) -> ContentPart {
-        ContentPart(range: range, kind: region[range].withBytes { ContentKind(plain: $0) })
+    // The heads of pictures are shorter.
+    private static let headSize = 1 << 16
+
+    private static func plain(_ view: ContentView, _ range: Range<Int>) -> ContentPart {
+        ContentKind.loadSamples(of: range, view)
+        return ContentPart(range: range, kind: view.region[range].withBytes { ContentKind(plain: $0) })
     }
 
     /// The tensors of safetensors and GGUF files.
-    static func tensors(_ region: ByteRegion) -> [ContentPart]? {
+    static func tensors(_ view: ContentView) -> [ContentPart]? {
+        let region = view.region
         guard region.count > 16 else { return nil }
         let isGGUF = region.withBytes { $0.prefix(4).elementsEqual("GGUF".utf8) }
         let isSafetensors = region.withBytes { $0[8] == UInt8(ascii: "{") && $0[6] == 0 && $0[7] == 0 }
-        var ranges: [TensorRange]?
-        if isGGUF { ranges = try? GGUFTensors.ranges(in: region) }
-        if isSafetensors { ranges = try? SafetensorsFile.ranges(in: region) }
-        return ranges?.map { tensor in
+        guard isGGUF || isSafetensors else { return nil }
+        // How long the head is shows when it was read.
+        for loaded in stride(from: 20, through: 30, by: 2).map({ 1 << $0 }) {
+            view.load(0..<loaded)
+            let ranges = isGGUF ? try? GGUFTensors.ranges(in: region) : try? SafetensorsFile.ranges(in: region)
+            if let ranges, (ranges.first?.range.lowerBound ?? 0) <= loaded { return parts(ranges, view) }
+            guard loaded < region.count else { break }
+        }
+        return nil
+    }
+
+    private static func parts(_ ranges: [TensorRange], _ view: ContentView) -> [ContentPart] {
+        ranges.map { tensor in
             switch tensor.encoding {
             case .elements(let type):
                 let isFloat = [.bfloat16, .float16, .float32, .float64, .float8e4m3, .float8e5m2].contains(type)
                 return ContentPart(
-                    range: tensor.range, kind: isFloat ? .floats(type) : plain(region, tensor.range).kind,
+                    range: tensor.range, kind: isFloat ? .floats(type) : plain(view, tensor.range).kind,
                     name: tensor.name)
             case .blocks(let size): return ContentPart(range: tensor.range, kind: .blocks(size), name: tensor.name)
             }
@@ -79,12 +94,15 @@ struct ContentPart: Equatable {
     }
 
     /// The samples of a WAVE file of 16 bits.
-    private static func sound(_ bytes: UnsafeRawBufferPointer) -> [ContentPart]? {
+    private static func sound(_ view: ContentView) -> [ContentPart]? {
+        let bytes = view.region.bytes
         guard bytes.count > 44, bytes.prefix(4).elementsEqual("RIFF".utf8),
             bytes[8..<12].elementsEqual("WAVE".utf8)
         else { return nil }
         var (offset, channels) = (12, 0)
-        while offset + 8 <= bytes.count {
+        // Files of sound have few chunks.
+        for _ in 0..<1000 where offset + 8 <= bytes.count {
+            view.load(offset..<offset + 24)
             let size = Int(bytes.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self).littleEndian)
             let start = offset + 8
             if bytes[offset..<offset + 4].elementsEqual("fmt ".utf8), bytes.count - start >= 16 {
@@ -159,14 +177,29 @@ struct ContentPart: Equatable {
 }
 
 extension ContentKind {
+    private static let sampleSize = 1 << 14
+
+    /// The places of the samples in content of `count` bytes.
+    private static func samples(_ count: Int) -> [Range<Int>] {
+        (0..<4).map { sample in
+            let start = max(0, count - sampleSize) * sample / 3
+            return start..<min(count, start + sampleSize)
+        }
+    }
+
+    /// Loads what is looked at to tell the kind of the bytes in `range`.
+    static func loadSamples(of range: Range<Int>, _ view: ContentView) {
+        for sample in samples(range.count) {
+            view.load(range.lowerBound + sample.lowerBound..<range.lowerBound + sample.upperBound)
+        }
+    }
+
     /// Text, a table, noise or anything else, judged by samples.
     init(plain bytes: UnsafeRawBufferPointer) {
-        let sampleSize = 1 << 14
         var (counts, total) = ([Int](repeating: 0, count: 256), 0)
-        for sample in 0..<4 {
-            let start = max(0, bytes.count - sampleSize) * sample / 3
-            for byte in bytes[start..<min(bytes.count, start + sampleSize)] { counts[Int(byte)] += 1 }
-            total += min(bytes.count, sampleSize)
+        for sample in Self.samples(bytes.count) {
+            for byte in bytes[sample] { counts[Int(byte)] += 1 }
+            total += sample.count
         }
         if Self.isNoise(counts, total) {
             self = .noise
@@ -196,7 +229,8 @@ extension ContentKind {
 
     /// Whether the first lines all have the same number of one separator.
     private static func isTable(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        let lines = bytes.prefix(1 << 14).split(separator: 10, omittingEmptySubsequences: false).dropLast().prefix(64)
+        let lines = bytes.prefix(sampleSize).split(separator: 10, omittingEmptySubsequences: false).dropLast().prefix(
+            64)
         guard lines.count >= 8 else { return false }
         return [UInt8(ascii: ","), 9, UInt8(ascii: ";"), UInt8(ascii: "|")].contains { separator in
             let numbers = lines.map { line in line.count { $0 == separator } }

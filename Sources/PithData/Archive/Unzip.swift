@@ -1,4 +1,3 @@
-import Foundation
 import PithCore
 
 /// Opens archives into files.
@@ -6,33 +5,34 @@ public enum Unzip {
     /// Content that could not be saved.
     public struct Loss: Sendable, Equatable {
         /// The path in the archive; empty if it has none.
-        public var path: String
+        public var path: BytePath
         /// Bytes that are missing; 0 if some are wrong and nobody knows which.
         public var count: Int
         /// Why.
         public var reason: PithError
     }
 
-    /// Writes the one run of bytes of an archive to `sink`. What is lost is left out; without `salvaging` it is an error.
-    public static func write(
-        _ reader: inout ArchiveReader, to sink: any ByteSink, salvaging: Bool
-    ) throws(PithError) -> [Loss] {
+    /// Writes the one run of bytes of an archive to `sink`. What is lost is left out if the reader is salvaging, and else
+    /// an error.
+    public static func write(_ reader: inout ArchiveReader, to sink: any ByteSink) throws(PithError) -> [Loss] {
         var losses: [Loss] = []
+        let isSalvaging = reader.isSalvaging
+        if let reason = reader.lostDirectory { losses.append(Loss(path: "", count: 0, reason: reason)) }
         do throws(PithError) {
             try reader.readContent { (piece) throws(PithError) in
                 switch piece {
                 case .content(let bytes): try sink.write(bytes)
                 case .damaged(let bytes, let reason):
-                    guard salvaging else { throw reason }
+                    guard isSalvaging else { throw reason }
                     try sink.write(bytes)
                     losses.append(Loss(path: "", count: 0, reason: reason))
                 case .lost(let count, let reason):
-                    guard salvaging else { throw reason }
+                    guard isSalvaging else { throw reason }
                     losses.append(Loss(path: "", count: count, reason: reason))
                 }
             }
         } catch {
-            guard salvaging, error.kind == .data else { throw error }
+            guard isSalvaging, error.kind == .data else { throw error }
             losses.append(Loss(path: "", count: 0, reason: error))
         }
         return losses
@@ -48,31 +48,35 @@ public enum Unzip {
         }
     }
 
-    /// Writes the files of an archive below the folder `root`. With `salvaging`, files of which something is lost get
-    /// the ending `.damaged`; what is lost within them is zeros.
+    /// Writes the files of an archive below the folder `root`. If the reader is salvaging, files of which something is
+    /// lost get the ending `.damaged`; what is lost within them is zeros. Files that cannot be made are among the losses.
     public static func extract(
-        _ reader: inout ArchiveReader, into root: String, salvaging: Bool
+        _ reader: inout ArchiveReader, into root: BytePath, isReplacing: Bool = false
     ) throws(PithError) -> [Loss] {
         guard let directory = reader.directory else {
             throw .usage("the archive holds one file without a name", remedy: "name the file to write with -o")
         }
-        var extraction = try Extraction(directory, root)
+        let isSalvaging = reader.isSalvaging
+        var extraction = try Extraction(directory, root, isReplacing: isReplacing)
         do throws(PithError) {
             try reader.readContent { (piece) throws(PithError) in
                 switch piece {
                 case .content(let bytes): try extraction.write(bytes)
                 case .damaged(let bytes, let reason):
-                    guard salvaging else { throw reason }
+                    guard isSalvaging else { throw reason }
                     try extraction.write(bytes, damagedBy: reason)
                 case .lost(let count, let reason):
-                    guard salvaging else { throw reason }
+                    guard isSalvaging else { throw reason }
                     try extraction.skip(count, reason)
                 }
             }
         } catch {
-            guard salvaging, error.kind == .data else { throw error }
-            try extraction.abandon(error)
+            guard isSalvaging, error.kind == .data else {
+                _ = extraction.finish()
+                throw error
+            }
+            extraction.abandon(error)
         }
-        return try extraction.finish()
+        return extraction.finish()
     }
 }

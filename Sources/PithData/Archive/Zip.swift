@@ -1,4 +1,3 @@
-import Foundation
 import PithCore
 
 /// How archives are made.
@@ -9,35 +8,62 @@ public struct ZipOptions: Sendable {
     public var method: Spec?
     /// A language model for the strongest level to mix in where it knows the text: a name or a folder.
     public var model: String?
-    /// The memory that coding may take.
+    /// The memory that the program may take.
     public var memoryLimit = ByteCount(2 << 30)
+    /// Memory that the program has taken already.
+    public var memoryTaken = ByteCount(0)
     /// Whether to note where the bits went.
     public var traces = false
 
     /// The defaults.
     public init() {}
+
+    /// What is left of the memory.
+    var memoryLeft: Int { max(0, memoryLimit.value - memoryTaken.value) }
+}
+
+/// An archive to be written.
+public struct ZipJob {
+    private let input: ArchiveInput
+    private let options: ZipOptions
+    private let context: CodingContext
+    private let plans: [SegmentPlan]
+
+    /// Looks at what is in `input` and decides how it is to be coded.
+    public init(_ input: ArchiveInput, _ options: ZipOptions, _ context: CodingContext) throws(PithError) {
+        (self.input, self.options, self.context) = (input, options, context)
+        plans = try SegmentPlanner(options, context).plans(for: input.contents)
+    }
+
+    /// About how long it takes, in nanoseconds: `CodingContext.advance` is told of so many.
+    public var time: Int {
+        get throws(PithError) {
+            let writer = try ArchiveWriter(to: MemorySink(), context, options)
+            return try writer.time(of: plans)
+                + (input.directory.map { (directory) throws(PithError) in
+                    try writer.time(of: [.init(directory)])
+                } ?? 0)
+        }
+    }
+
+    /// Writes the archive. For one file it is at most 64 bytes longer than the file; see `Zip.fits`.
+    public func write(to sink: any ByteSink) throws(PithError) -> [SegmentSummary] {
+        var writer = try ArchiveWriter(to: sink, context, options)
+        if let directory = input.directory { try writer.write(directory) }
+        try writer.write(plans)
+        try writer.finish()
+        return writer.summaries
+    }
 }
 
 /// Makes archives.
 public enum Zip {
-    /// Writes an archive of `input`. For one file it is at most 64 bytes longer than the file; see `fits`.
+    /// Writes an archive of `input`.
     @discardableResult
     public static func write(
         _ input: ArchiveInput, to sink: any ByteSink, _ options: ZipOptions, _ context: CodingContext
     ) throws(PithError) -> [SegmentSummary] {
-        var writer = try ArchiveWriter(
-            to: sink, context, memoryLimit: options.memoryLimit.value, traces: options.traces)
-        if let directory = input.directory {
-            let content = ByteRegion(copying: directory.bytes)
-            try writer.write([
-                SegmentPlan(
-                    candidates: ZipLevel.fast.candidates(for: .binary, model: nil), pieces: [content],
-                    isDirectory: true)
-            ])
-        }
-        try writer.write(try SegmentPlanner(options, base: context.base).plans(for: input))
-        try writer.finish()
-        return writer.summaries
+        try ZipJob(input, options, context).write(to: sink)
     }
 
     /// The archive of some bytes.
@@ -64,8 +90,13 @@ public enum Zip {
     public static func writeStored(
         _ input: ArchiveInput, to sink: any ByteSink, _ context: CodingContext
     ) throws(PithError) -> [SegmentSummary] {
-        var writer = try ArchiveWriter(to: sink, context, memoryLimit: .max, traces: false)
-        try writer.write([SegmentPlan(candidates: [], pieces: input.files.map(\.content))])
+        var options = ZipOptions()
+        options.memoryLimit = ByteCount(.max)
+        var writer = try ArchiveWriter(to: sink, context, options)
+        try writer.write(
+            input.contents.flatMap { content in
+                SegmentPlanner.cut(content.count).map { SegmentPlan(candidates: [], pieces: [content[$0]]) }
+            })
         try writer.finish()
         return writer.summaries
     }
@@ -73,16 +104,15 @@ public enum Zip {
     /// Writes an archive of what a pipe gives, a segment at a time.
     @discardableResult
     public static func write(
-        pipe: FileHandle, to sink: any ByteSink, _ options: ZipOptions, _ context: CodingContext
+        pipe: SequentialInput, to sink: any ByteSink, _ options: ZipOptions, _ context: CodingContext
     ) throws(PithError) -> [SegmentSummary] {
-        var writer = try ArchiveWriter(
-            to: sink, context, memoryLimit: options.memoryLimit.value, traces: options.traces)
+        var writer = try ArchiveWriter(to: sink, context, options)
         var source = ArchiveSource(pipe)
-        let planner = SegmentPlanner(options, base: context.base)
+        let planner = try SegmentPlanner(options, context)
         while true {
             let bytes = try source.takeAvailable(options.level.segmentSize)
             if bytes.isEmpty { break }
-            try writer.write(try planner.plans(for: ArchiveInput(ByteRegion(copying: bytes))))
+            try writer.write(try planner.plans(for: [ContentSource(ByteRegion(copying: bytes))]))
         }
         try writer.finish()
         return writer.summaries
@@ -92,28 +122,27 @@ public enum Zip {
 /// Cuts content into segments, each of one kind and within the memory that is allowed.
 struct SegmentPlanner {
     private let options: ZipOptions
+    private let context: CodingContext
     // The tensors of the base by their names.
     private let base: [String: ContentPart]
 
-    /// Plans for content some of which may be coded against tensors of `base`.
-    init(_ options: ZipOptions, base: ByteRegion?) {
-        self.options = options
-        let parts = base.flatMap { ContentPart.tensors($0) } ?? []
-        self.base = Dictionary(parts.map { ($0.name ?? "", $0) }) { first, _ in first }
+    /// Plans for content some of which may be coded against tensors of the context's base.
+    init(_ options: ZipOptions, _ context: CodingContext) throws(PithError) {
+        (self.options, self.context) = (options, context)
+        let parts = context.base.flatMap { ContentPart.tensors(ContentView($0)) } ?? []
+        base = Dictionary(parts.map { ($0.name ?? "", $0) }) { first, _ in first }
     }
 
     /// The segments of an input: parts of the same kind share one, even if they are of different files.
-    func plans(for input: ArchiveInput) throws(PithError) -> [SegmentPlan] {
+    func plans(for contents: [ContentSource]) throws(PithError) -> [SegmentPlan] {
         var plans: [SegmentPlan] = []
-        for file in input.files {
+        for content in contents {
             let parts =
-                options.method == nil
-                ? ContentPart.parts(of: file.content)
-                : [ContentPart(range: 0..<file.content.count, kind: .binary)]
+                options.method == nil ? content.parts : [ContentPart(range: 0..<content.count, kind: .binary)]
             for part in parts where !part.range.isEmpty {
                 let limit = try segmentSize(candidates(for: part))
                 for range in pieces(of: part, limit: limit) {
-                    let piece = file.content[range]
+                    let piece = content[range]
                     // The floats of a segment must lie side by side in the base too.
                     let offset = range.lowerBound - part.range.lowerBound
                     if let last = plans.last, last.count + piece.count <= limit,
@@ -155,20 +184,26 @@ struct SegmentPlanner {
         var size = wanted
         for spec in candidates {
             let method = try DataCatalogue.method(for: spec)
-            // Content and payload lie beside what the method needs.
-            while size > least, method.memory(for: size) + 2 * size > options.memoryLimit.value { size /= 2 }
-            guard size > least || method.memory(for: size) + 2 * size <= options.memoryLimit.value else {
+            func memory() throws(PithError) -> Int { try SegmentWork(method: method, count: size).memory(context) }
+            while size > least, try memory() > options.memoryLeft { size /= 2 }
+            let needed = try memory()
+            guard needed <= options.memoryLeft else {
                 throw .usage(
-                    "'\(spec)' needs at least \(ByteCount(method.memory(for: size) + 2 * size))",
-                    at: "--memory-limit", remedy: "allow more, or choose a faster level")
+                    "'\(spec)' needs at least \(ByteCount(needed + options.memoryTaken.value))", at: "--memory-limit",
+                    remedy: "allow more, or choose a faster level")
             }
         }
         return size
     }
 
+    /// Equal pieces of content that is only stored.
+    static func cut(_ count: Int) -> [Range<Int>] {
+        let size = ZipLevel.fast.segmentSize
+        return stride(from: 0, to: count, by: size).map { $0..<min(count, $0 + size) }
+    }
+
     /// A part in equal pieces of at most `limit` bytes, each a whole number of its units.
     private func pieces(of part: ContentPart, limit: Int) -> [Range<Int>] {
-        if candidates(for: part).isEmpty { return [part.range] }
         let (start, unit) = (part.range.lowerBound, part.kind.unit)
         let number = (part.range.count + limit - 1) / limit
         let cuts = (0..<number).map { start + part.range.count * $0 / number / unit * unit } + [part.range.upperBound]

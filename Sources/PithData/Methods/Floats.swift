@@ -37,6 +37,8 @@ struct Floats: DataMethod {
         offset = options.integer("offset")
     }
 
+    var costPerByte: Int { 4 }
+
     func memory(for count: Int) -> Int { 2 * count + 1 << 20 }
 
     func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {

@@ -10,6 +10,8 @@ struct Lean: DataMethod {
 
     init(_ options: OptionValues) {}
 
+    var costPerByte: Int { 500 }
+
     func memory(for count: Int) -> Int { LeanPredictor.memory(LeanProfile(count: count)) }
 
     /// Bytes between reports of progress.

@@ -23,6 +23,8 @@ struct Planes: DataMethod {
 
     init(_ options: OptionValues) throws(PithError) { records = RecordPlanes(width: options.integer("width")) }
 
+    var costPerByte: Int { 4 }
+
     func memory(for count: Int) -> Int { records.memory(for: count) }
 
     func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {

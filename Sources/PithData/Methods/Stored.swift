@@ -8,6 +8,8 @@ struct Stored: DataMethod {
 
     init(_ options: OptionValues) {}
 
+    var costPerByte: Int { 1 }
+
     func memory(for count: Int) -> Int { count }
 
     func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {

@@ -24,6 +24,8 @@ struct Table: DataMethod {
         choices.seed = UInt64(options.integer("seed"))
     }
 
+    var costPerByte: Int { 6_000 }
+
     func memory(for count: Int) -> Int { 48 * count + 48 << 20 }
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {

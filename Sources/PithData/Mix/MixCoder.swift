@@ -11,7 +11,12 @@ package enum MixCoder {
 
     /// What is learnt of the primer before `count` bytes: its end, but not much more than will be coded.
     private static func learnt(_ primer: [UInt8], _ settings: MixSettings, count: Int) -> ArraySlice<UInt8> {
-        primer.suffix(min(settings.primerLimit, 16 * min(count, primer.count)))
+        primer.suffix(learntCount(primer.count, settings, count: count))
+    }
+
+    /// How many of the bytes of a primer are learnt before `count` bytes.
+    static func learntCount(_ primer: Int, _ settings: MixSettings, count: Int) -> Int {
+        min(primer, settings.primerLimit, 16 * min(count, primer))
     }
 
     /// Memory for the tables of a predictor for `count` bytes.
@@ -39,6 +44,7 @@ package enum MixCoder {
         }
         var predictor = MixPredictor(settings, count: size, external, network: network, arena)
         try predictor.prime(learnt)
+        context.advance(learnt.count)
         if let trace = context.trace { predictor.begin(trace, arena) }
         var encoder = RangeEncoder()
         for (index, byte) in input.enumerated() {
@@ -82,6 +88,7 @@ package enum MixCoder {
         }
         var predictor = MixPredictor(settings, count: size, external, network: network, arena)
         try predictor.prime(learnt)
+        context.advance(learnt.count)
         let first = output.count
         do throws(PithError) {
             try decode(count, with: &decoder, &predictor, into: &output, context)

@@ -151,6 +151,8 @@ struct MixPredictor<External: ExternalPredictor> {
             start += count
         }
         add("language model", ExternalInput.count)
+        // Without one its inputs say nothing.
+        if External.self == NoPredictor.self { result = [] }
         add("match", MatchModels.inputCount)
         add("counters", frequent.count * ContextCounters.inputsPerContext)
         let hasWords = settings.hasWords
