@@ -79,6 +79,8 @@ public struct ModelFolder: Sendable {
     }
 
     /// The model, its weights mapped from the files in the form in which they are stored.
+    ///
+    /// A compressed folder's weights are read once, by all threads, and compared with their checksums.
     public func loadModel(layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) -> LanguageModel {
         do { return try load(layouts, pool) } catch { throw error.within(path) }
     }
@@ -86,6 +88,7 @@ public struct ModelFolder: Sendable {
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
         var layouts = layouts
         layouts.pool = pool
+        try manifest?.checksums?.verify(archive, pool: pool)
         let c = configuration
         let tableShape = [c.vocabularySize, c.hiddenSize]
         let table = try matrix(embeddingName, tableShape, layouts)
@@ -129,7 +132,11 @@ public struct ModelFolder: Sendable {
         guard form.shape == shape else {
             throw .data("the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(shape)")
         }
-        return try form.open(name, in: archive, layouts: layouts)
+        let matrix = try form.open(name, in: archive, layouts: layouts)
+        if manifest?.checksums == nil {
+            do { try matrix.verify(pool: layouts.pool) } catch { throw error.within("weight \(name)") }
+        }
+        return matrix
     }
 
     private func dense(_ name: String, _ shape: [Int]) throws(PithError) -> DenseOperator {

@@ -131,7 +131,8 @@ public struct ModelCompressor: Sendable {
     ) throws(PithError) -> any StoredLinear {
         guard let dense = original as? DenseOperator else { preconditionFailure("sources are dense") }
         return try pipeline.compress(
-            name: name, weight: try dense.weight.decoded(), statistics: statistics, seed: seed)
+            name: name, weight: try dense.weight.decoded(), originalType: dense.weight.type, statistics: statistics,
+            seed: seed)
     }
 
     /// Compresses the embeddings, and the head if it is not tied.
@@ -139,9 +140,10 @@ public struct ModelCompressor: Sendable {
         guard let embeddingPipeline else { return [] }
         var tables: [(name: String, matrix: any StoredLinear)] = []
         for name in source.tableNames {
-            let weight = try source.archive.tensor(name).decoded()
+            let stored = try source.archive.tensor(name)
             let matrix = try embeddingPipeline.compress(
-                name: name, weight: weight, statistics: nil, seed: seed, pool: pool)
+                name: name, weight: try stored.decoded(), originalType: stored.type, statistics: nil, seed: seed,
+                pool: pool)
             guard matrix is any RowDecodable else {
                 throw .usage(
                     "'\(embeddingPipeline.spec)' stores no single rows, which embeddings are read by",
@@ -164,7 +166,8 @@ public struct ModelCompressor: Sendable {
         let manifest = CompressionManifest(
             spec: spec.description, embeddings: embeddings?.description, seed: seed, source: try source.weightDigests(),
             calibration: record,
-            weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }))
+            weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }),
+            checksums: StoredChecksums(of: tensors, pool: pool))
         try Files.buildFolder(at: target) { (folder) throws(PithError) in
             for name in ModelFolder.companions where Files.exists(joinPath(source.path, name)) {
                 try Files.copy(joinPath(source.path, name), to: joinPath(folder, name))
@@ -189,7 +192,8 @@ private struct CalibrationStream {
         _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelFolder, _ model: LanguageModel
     ) throws(PithError) {
         let beginning = folder.configuration.bosToken.map { [$0] } ?? []
-        let tokens = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false).prefix(tokenCount)
+        let all = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false)
+        let tokens = all.prefix(tokenCount)
         guard tokens.count > 1 else { throw .data("the calibration text is too short", at: calibration.name) }
         let length = min(ModelCompressor.sequenceLength, folder.configuration.contextLength)
         let step = max(1, length - beginning.count)
@@ -205,7 +209,9 @@ private struct CalibrationStream {
         record = .init(
             name: calibration.name,
             sha256: Array(calibration.text.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) },
-            tokenCount: tokens.count, sequenceLength: length)
+            tokenCount: tokens.count, sequenceLength: length,
+            sketch: TextSketch(
+                of: tokens.count == all.count ? calibration.text : folder.tokenizer.decode(Array(tokens))))
     }
 
     /// Statistics of what the linear operators of a layer read.

@@ -96,7 +96,7 @@ struct PresentationTests {
                 top1Agreement: Estimate(0.9, standardError: 0.01), bitsPerByte: Estimate(1.5, standardError: 0.1),
                 perplexity: Estimate(12, standardError: .nan)),
             speed: SpeedMeasurement(
-                prefillTokensPerSecond: 100, decodeTokensPerSecond: 10, peakMemoryBytes: ByteCount(5000)),
+                [SpeedSample(prefillTokensPerSecond: 100, decodeTokensPerSecond: 10, peakMemoryBytes: ByteCount(5000))]),
             compressionSeconds: 1)
     }
 

@@ -20,7 +20,8 @@ func leavingOutUnits(_ count: Int, of scores: Tensor) -> [Bool] {
     let columns = scores.columns
     var kept = [Bool](repeating: true, count: scores.count)
     _ = UnitGrid(rows: scores.rows, columns: 0..<columns).leaveOut(count) { row, column in
-        scores.values[row * columns + column] * scores.values[row * columns + column]
+        let score = Double(scores.values[row * columns + column])
+        return score * score
     } _: { row, column in
         kept[row * columns + column] = false
     }
