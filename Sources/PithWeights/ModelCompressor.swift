@@ -90,7 +90,10 @@ public struct ModelCompressor: Sendable {
         var compressed = try compressTables()
         var progress = Progress("compressing \(spec)", total: model.layers.count, quiet: quiet)
         for layer in model.layers.indices {
-            let statistics = stream.map { $0.gather(layer, model, pipeline.needs) } ?? [:]
+            let statistics =
+                try stream.map { (stream) throws(PithError) in
+                    try stream.gather(layer, model, pipeline.needs)
+                } ?? [:]
             for (site, matrix) in try compress(layer, of: model, statistics) {
                 model.layers[layer][site] = matrix
                 compressed.append((site.weightName(layer: layer), matrix))
@@ -158,9 +161,9 @@ public struct ModelCompressor: Sendable {
         _ compressed: [(name: String, matrix: any StoredLinear)], record: CompressionManifest.CalibrationRecord?,
         into target: String
     ) throws(PithError) {
-        let replaced = Set(compressed.map(\.name))
+        let left = Set(compressed.map(\.name) + source.unusedNames)
         var tensors = compressed.flatMap { $0.matrix.tensors(named: $0.name) }
-        for name in source.archive.names where !replaced.contains(name) {
+        for name in source.archive.names where !left.contains(name) {
             tensors.append((name, try source.archive.tensor(name)))
         }
         let manifest = CompressionManifest(
@@ -169,13 +172,22 @@ public struct ModelCompressor: Sendable {
             weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }),
             checksums: StoredChecksums(of: tensors, pool: pool))
         try Files.buildFolder(at: target) { (folder) throws(PithError) in
-            for name in ModelFolder.companions where Files.exists(joinPath(source.path, name)) {
-                try Files.copy(joinPath(source.path, name), to: joinPath(folder, name))
-            }
+            try copyCompanions(to: folder)
             try SafetensorsWriter.write(
                 tensors, metadata: ["format": "pith"], to: joinPath(folder, "model.safetensors"))
             try AtomicFile.write(
                 manifest.json.prettyText, to: joinPath(folder, CompressionManifest.fileName))
+        }
+    }
+}
+
+extension ModelCompressor {
+    /// Copies what belongs to the model and is not weights.
+    fileprivate func copyCompanions(to folder: String) throws(PithError) {
+        for name in try source.companions().files {
+            let parts = name.split(separator: "/")
+            if parts.count > 1 { try Files.makeFolder(joinPath(folder, parts.dropLast().joined(separator: "/"))) }
+            try Files.copy(joinPath(source.path, name), to: joinPath(folder, name))
         }
     }
 }
@@ -217,10 +229,20 @@ private struct CalibrationStream {
     /// Statistics of what the linear operators of a layer read.
     func gather(
         _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
-    ) -> [ActivationSite: InputStatistics] {
+    ) throws(PithError) -> [ActivationSite: InputStatistics] {
+        try requireMemory(for: model.configuration, needs)
         let observer = StatisticsObserver(needs, model.pool)
         for index in batches.indices { _ = run(layer, model, index, observer) }
         return observer.statistics
+    }
+
+    /// Sums of products with themselves of all inputs of a layer, in double precision.
+    private func requireMemory(for configuration: ModelConfiguration, _ needs: CalibrationNeeds) throws(PithError) {
+        guard needs == .hessian else { return }
+        let widths = Set(LinearSite.allCases.map(\.input)).compactMap { site in
+            LinearSite.allCases.first { $0.input == site }.map { configuration.shape(of: $0)[1] }
+        }
+        try Memory.require(widths.reduce(0) { $0 + 8 * $1 * $1 }, for: "the Hessians of a layer's inputs")
     }
 
     /// Moves the sequences through a layer.

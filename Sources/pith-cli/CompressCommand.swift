@@ -35,16 +35,19 @@ struct CompressCommand: ParsableCommand {
         let result = try ModelFolder(output)
         let weights = try result.loadModel(pool: pool).weightCount
         let (before, after) = (try source.byteCount(), try result.byteCount())
+        let leftOut = try source.companions().leftOut
         let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: weights)
         if json {
             printJSON([
                 "spec": .string(spec.description), "folder": .string(output), "bytes": .integer(after.value),
                 "originalBytes": .integer(before.value), "bitsPerWeight": .real(rate.value),
                 "ratio": .real(Double(before.value) / Double(after.value)),
+                "leftOut": .array(leftOut.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
             ])
         } else {
             let ratio = (Double(before.value) / Double(after.value)).formatted(significant: 3)
             print("\(output): \(after), \(rate) bits per weight, \(ratio) times smaller than \(before)")
+            for (path, reason) in leftOut { print("left out: \(path), \(reason)") }
         }
     }
 }
@@ -69,7 +72,8 @@ struct CompressionOptions: ParsableArguments {
 
     /// The text to calibrate on where nothing is measured.
     func calibrationText() throws(PithError) -> CalibrationText {
-        let (name, content) = calibration == nil ? try TextFile.guideHalves().calibrated : try TextFile.load(calibration)
+        let (name, content) =
+            calibration == nil ? try TextFile.guideHalves().calibrated : try TextFile.load(calibration)
         return CalibrationText(name: name, text: content)
     }
 

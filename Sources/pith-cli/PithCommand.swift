@@ -50,14 +50,33 @@ struct SharedOptions: ParsableArguments {
     var quiet = false
 
     func validate() throws {
-        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads should be in 1…1024.") }
+        try Self.validate(threads: threads)
         guard let kernels else { return }
         guard kernels.isAvailable else { throw ValidationError("This machine has no \(kernels).") }
         KernelPath.current = kernels
     }
 
+    /// Refuses numbers of threads that no pool has.
+    static func validate(threads: Int?) throws {
+        let range = ThreadPool.threadRange
+        if let threads, !range.contains(threads) {
+            throw ValidationError("--threads should be in \(range.lowerBound)…\(range.upperBound).")
+        }
+    }
+
     /// The threads to work with.
-    var pool: ThreadPool { ThreadPool(threads: threadCount) }
+    var pool: ThreadPool { Self.pool(threads: threadCount) }
+
+    /// So many threads, or a word about those that the system does not give.
+    static func pool(threads: Int) -> ThreadPool {
+        let pool = ThreadPool(threads: threads)
+        if pool.missingThreadCount > 0 {
+            PithCore.Progress.write(
+                "pith: warning: \(pool.missingThreadCount) of \(pool.threadCount) threads could not be started; the "
+                    + "others do their work\n")
+        }
+        return pool
+    }
     /// Their number.
     var threadCount: Int { threads ?? ThreadPool.coreCount }
 

@@ -161,7 +161,8 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
     /// Writes the rows of a block, as they were before they were coded, to `target`.
     private func decode(block: Int, into target: UnsafeMutableRawPointer) throws(PithError) {
         let count = elementCount(of: block)
-        let decoded = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(1, count * codings.count)) { scratch in
+        let decoded = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(1, count * codings.count)) {
+            scratch in
             Result { () throws(PithError) in
                 var places: [UnsafePointer<UInt8>] = []
                 for (plane, coding) in codings.enumerated() {
@@ -239,7 +240,9 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
                 let bytes = UnsafeRawBufferPointer(start: panel.baseAddress!, count: rows * rowBytes)
                 let decoded = StoredTensor(
                     type: type, shape: [rows, inputCount], region: ByteRegion(bytes, keptAliveBy: nil))
-                guard let dense = try? DenseOperator(decoded, meetingFloats: meetsFloats) else { preconditionFailure("no dense \(type)") }
+                guard let dense = try? DenseOperator(decoded, meetingFloats: meetsFloats) else {
+                    preconditionFailure("no dense \(type)")
+                }
                 dense.multiply(0..<rows, input, into: output + first - outputs.lowerBound, stride: stride)
             }
         }
