@@ -96,7 +96,7 @@ extension CodecLaws {
     }
 
     /// Every method before this one, with its defaults and with each word of its choices.
-    private var compositions: [String] {
+    var compositions: [String] {
         WeightCatalogue.all.map { $0.entry }.flatMap { first in
             let choices = first.options.flatMap { option -> [String] in
                 guard case .choice(let words) = option.domain else { return [] }
