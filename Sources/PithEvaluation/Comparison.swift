@@ -127,9 +127,10 @@ public struct Comparison: Sendable {
     private func measureSpeeds(_ folders: [ModelFolder], quiet: Bool) throws(PithError) -> [SpeedMeasurement] {
         var (kinds, firstOfKind, kindOfFolder) = ([String: Int](), [ModelFolder](), [Int]())
         for folder in folders {
-            let kind = kinds[try folder.storageDescription()] ?? firstOfKind.count
-            if kind == firstOfKind.count { firstOfKind.append(folder) }
-            kinds[try folder.storageDescription()] = kind
+            let storage = try folder.storageDescription()
+            if kinds[storage] == nil { firstOfKind.append(folder) }
+            let kind = kinds[storage] ?? firstOfKind.count - 1
+            kinds[storage] = kind
             kindOfFolder.append(kind)
         }
         let speeds = try SpeedMeasurement.inTurns(firstOfKind, rounds: Self.speedRounds, quiet: quiet) {

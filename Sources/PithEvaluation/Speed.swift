@@ -21,6 +21,7 @@ public struct SpeedSample: Equatable, Sendable {
 
     /// The shortest time that is measured: a small model reads and writes more than once.
     private static let leastSeconds = 0.1
+    private static let mostRuns = 50
 
     /// Measures in this process; the memory is that of the whole process.
     ///
@@ -38,7 +39,7 @@ public struct SpeedSample: Equatable, Sendable {
         var runs: [(prefill: Double, decode: Double)] = []
         repeat {
             runs.append(try run(model, prefill: prefill, decode: decode, workspace))
-        } while runs.reduce(0) { $0 + min($1.prefill, $1.decode) } < leastSeconds
+        } while runs.count < mostRuns && runs.reduce(0) { $0 + min($1.prefill, $1.decode) } < leastSeconds
         return SpeedSample(
             prefillTokensPerSecond: Double(prefill) / Quartiles(runs.map(\.prefill)).median,
             decodeTokensPerSecond: Double(decode) / Quartiles(runs.map(\.decode)).median,

@@ -42,7 +42,8 @@ public struct DenseOperator: RowDecodable {
         guard groupSize > 0, groupSize % 32 == 0 || groupSize >= columns else {
             throw .data("groups of \(groupSize) columns", remedy: "a multiple of 32 is understood")
         }
-        groups = max(1, (columns + groupSize - 1) / groupSize)
+        // A matrix without columns has no groups to scale.
+        groups = max(scales == nil ? 1 : 0, (columns + groupSize - 1) / groupSize)
         guard scales == nil || scales?.shape == [rows, groups], let scaleType = (scales?.type ?? .float32).dense,
             scaleType != PITH_BF16
         else {

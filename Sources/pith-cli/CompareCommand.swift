@@ -39,7 +39,7 @@ struct CompareCommand: ParsableCommand {
         var parsed: [Spec] = []
         for spec in specs { parsed.append(try Spec(parsing: spec)) }
         let folder = try ModelFolder.open(model)
-        let (text, calibration) = try texts(folder)
+        let (text, calibration) = try texts(folder, for: parsed)
         var comparison = try Comparison(
             folder, specs: parsed, text: text, calibration: calibration, pool: shared.pool
         ) { (path) throws(PithError) in
@@ -59,7 +59,9 @@ struct CompareCommand: ParsableCommand {
     }
 
     /// The text to measure on and the text to calibrate on: two halves of one, unless both were named.
-    private func texts(_ folder: ModelFolder) throws(PithError) -> (EvaluationText, CalibrationText) {
+    private func texts(
+        _ folder: ModelFolder, for specs: [Spec]
+    ) throws(PithError) -> (EvaluationText, CalibrationText) {
         var (name, content) = try textOptions.load()
         var calibration = try compressionOptions.calibrationText()
         if compressionOptions.calibration == nil, textOptions.text != nil {
@@ -67,7 +69,11 @@ struct CompareCommand: ParsableCommand {
             calibration = CalibrationText(name: "first half of \(name)", text: first)
             (name, content) = ("second half of \(name)", second)
         }
-        CalibrationOverlap(calibration, measured: content)?.warn(measured: name)
+        for spec in specs where !spec.stages.isEmpty {
+            guard try WeightPipeline(spec).needs != .nothing else { continue }
+            CalibrationOverlap(calibration, measured: content)?.warn(measured: name)
+            break
+        }
         let text = try EvaluationText(
             content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
             windowLength: textOptions.window)

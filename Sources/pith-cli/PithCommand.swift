@@ -78,7 +78,7 @@ struct SharedOptions: ParsableArguments {
         return pool
     }
     /// Their number.
-    var threadCount: Int { threads ?? ThreadPool.coreCount }
+    var threadCount: Int { min(threads ?? ThreadPool.coreCount, ThreadPool.threadRange.upperBound) }
 
     /// These options for another process, so that it works as this one does.
     var arguments: [String] {
