@@ -67,7 +67,7 @@ public struct DenseOperator: RowDecodable {
             values: weight.region.bytes.baseAddress.map { $0 + row * inputCount * weight.type.byteCount }, type: type,
             columns: Int64(inputCount),
             scales: scales.flatMap { scales in
-                scales.region.bytes.baseAddress.map { $0 + row * groups * scales.type.byteCount }
+                groups == 0 ? nil : scales.region.bytes.baseAddress.map { $0 + row * groups * scales.type.byteCount }
             }, scale_type: scaleType, groups: Int64(groups), group: Int64(groupSize))
     }
 
