@@ -14,19 +14,24 @@ import Synchronization
 /// same length, so that what it read last time is still in its cache; then it takes over what others have left.
 /// Idle workers spin for some tens of microseconds, then sleep.
 public final class ThreadPool: Sendable {
-    /// Threads that work, the calling one included.
+    /// Threads that a loop is shared among, the calling one included.
     public let threadCount: Int
+    /// Those of them that the system did not start. The pool works all the same: the others take their shares.
+    public let missingThreadCount: Int
 
     private let state: SharedState
 
-    /// Creates a pool of `threads` threads; by default one for each core.
+    /// How many threads a pool can have.
+    public static let threadRange = 1...1024
+
+    /// Creates a pool of `threads` threads, no fewer and no more than `threadRange` allows; by default one for each
+    /// core.
     public init(threads: Int = ThreadPool.coreCount) {
-        threadCount = max(1, threads)
+        threadCount = min(max(threads, Self.threadRange.lowerBound), Self.threadRange.upperBound)
         state = SharedState(threads: threadCount)
-        for worker in 1..<threadCount {
-            // Without the thread the pool still works: the others take its share.
-            _ = Self.startThread { [state] in state.work(worker) }
-        }
+        var missing = 0
+        for worker in 1..<threadCount where !Self.startThread({ [state] in state.work(worker) }) { missing += 1 }
+        missingThreadCount = missing
     }
 
     deinit { state.stop() }
@@ -37,11 +42,13 @@ public final class ThreadPool: Sendable {
     /// Calls `body` on consecutive ranges of at most `grain` indices until all of `0..<count` are done.
     ///
     /// Blocks run in any order and at the same time; `body` must write only what belongs to its range.
-    /// Loops do not nest: a loop inside `body` runs on the thread that calls it.
+    /// Loops do not nest: a loop inside `body` runs on the thread that calls it. Nor do two loops share the pool: while
+    /// it works on the loop of one thread, that of another runs on its caller alone, and `contendedLoopCount` counts it.
     public func forEachBlock(of count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
         let grain = max(1, grain)
         let blocks = (count + grain - 1) / grain
         guard blocks > 1, threadCount > 1, state.claim() else {
+            if blocks > 1, threadCount > 1 { state.noteContention() }
             for block in 0..<max(0, blocks) { body(block * grain..<min(count, (block + 1) * grain)) }
             return
         }
@@ -50,6 +57,9 @@ public final class ThreadPool: Sendable {
         }
         state.release()
     }
+
+    /// Loops that ran on one thread because another thread's loop had the pool.
+    public var contendedLoopCount: Int { state.contendedLoops.load(ordering: .relaxed) }
 
     /// What a thread is started with.
     private final class Work {
@@ -104,8 +114,10 @@ private final class SharedState: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
     private let someoneSleeps = Atomic<Bool>(false)
+    let contendedLoops = Atomic<Int>(0)
     private let threads: Int
-    // For each thread the next block of its share, and whether it is inside; on cache lines of their own.
+    // For each thread the next block of its share, and whether it is inside and which thread it is; on cache lines of
+    // their own.
     private let counters: UnsafeMutablePointer<Atomic<Int>>
     private static let line = 16
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -132,11 +144,38 @@ private final class SharedState: @unchecked Sendable {
         condition.deallocate()
     }
 
-    func claim() -> Bool { !busy.exchange(true, ordering: .acquiring) }
-    func release() { busy.store(false, ordering: .releasing) }
+    func claim() -> Bool {
+        guard !busy.exchange(true, ordering: .acquiring) else { return false }
+        identity(0).pointee.store(Self.currentThread, ordering: .relaxed)
+        return true
+    }
+
+    func release() {
+        identity(0).pointee.store(0, ordering: .relaxed)
+        busy.store(false, ordering: .releasing)
+    }
+
+    /// Counts a loop that found the pool taken by another thread. A loop inside a loop runs on a thread that works on
+    /// the outer one.
+    func noteContention() {
+        let current = Self.currentThread
+        let isNested = (0..<threads).contains { identity($0).pointee.load(ordering: .relaxed) == current }
+        if !isNested { contendedLoops.add(1, ordering: .relaxed) }
+    }
+
+    /// The number of the thread that calls this; never 0.
+    private static var currentThread: Int {
+        #if canImport(Darwin)
+            Int(bitPattern: pthread_self())
+        #else
+            Int(truncatingIfNeeded: pthread_self())
+        #endif
+    }
 
     private func next(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { counters + 2 * Self.line * thread }
     private func inside(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { next(thread) + Self.line }
+    /// Which thread works on a thread's share.
+    private func identity(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { inside(thread) + 1 }
     /// The first block of a thread's share.
     private func start(_ thread: Int, _ blocks: Int) -> Int { blocks * thread / threads }
 
@@ -169,6 +208,7 @@ private final class SharedState: @unchecked Sendable {
 
     func work(_ thread: Int) {
         var seen = 0
+        identity(thread).pointee.store(Self.currentThread, ordering: .relaxed)
         while true {
             seen = waitForTurn(after: seen)
             if stopping.load(ordering: .sequentiallyConsistent) { return }

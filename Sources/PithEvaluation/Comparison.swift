@@ -52,16 +52,18 @@ public struct Comparison: Sendable {
     public var batchSize = 4
     /// At most so many tokens are calibrated on.
     public var calibrationTokenCount = 32768
-    /// How the compressed models keep keys and values; the model as it came keeps them in 32 bits.
+    /// How all models, the one that they are measured against too, keep keys and values.
     public var cacheType = CacheType.float16
-    /// Measures the speed of the model in a folder, best in a process of its own.
-    public var measureSpeed: @Sendable (_ folder: String) throws(PithError) -> SpeedMeasurement
+    /// Rounds in which speeds are measured.
+    public static let speedRounds = 5
+    /// Measures the speed of the model in a folder once, best in a process of its own.
+    public var measureSpeed: @Sendable (_ folder: String) throws(PithError) -> SpeedSample
     private let pool: ThreadPool
 
     /// Prepares a comparison; specs are checked before anything is done.
     public init(
         _ folder: ModelFolder, specs: [Spec], text: EvaluationText, calibration: CalibrationText, pool: ThreadPool,
-        measureSpeed: @escaping @Sendable (_ folder: String) throws(PithError) -> SpeedMeasurement
+        measureSpeed: @escaping @Sendable (_ folder: String) throws(PithError) -> SpeedSample
     ) throws(PithError) {
         for spec in specs { _ = try WeightPipeline(spec) }
         self.folder = folder
@@ -74,43 +76,80 @@ public struct Comparison: Sendable {
 
     /// Does it; compressed folders are written below `workFolder`, one for each spec.
     public func run(in workFolder: String, quiet: Bool) throws(PithError) -> [ComparisonRow] {
-        var folders = [folder]
-        var seconds = [0.0]
+        var (folders, seconds) = ([folder], [0.0])
         for (index, spec) in specs.enumerated() {
             let target = joinPath(workFolder, "\(index + 1)")
-            let clock = ContinuousClock()
-            let start = clock.now
-            do {
-                try ModelCompressor(
-                    folder, spec: spec, embeddings: embeddings, seed: seed, calibration: calibration,
-                    calibrationTokenCount: calibrationTokenCount, pool: pool
-                ).run(into: target, quiet: quiet)
-            } catch { throw error.within("spec '\(spec)'") }
-            seconds.append((clock.now - start).seconds)
+            seconds.append(try compress(spec, into: target, quiet: quiet))
             folders.append(try ModelFolder(target))
         }
-        var models: [LanguageModel] = []
-        for folder in folders {
-            var model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
-            model.precision = precision
-            model.cacheType = models.isEmpty ? .float32 : cacheType
-            models.append(model)
-        }
-        let measurements = try Ruler(batchSize: batchSize).measure(
-            models[0], against: Array(models[1...]), on: text, quiet: quiet)
-        var progress = Progress("timing", total: folders.count, quiet: quiet)
+        let measurements = try measure(folders, quiet: quiet)
+        let speeds = try measureSpeeds(folders, quiet: quiet)
         var rows: [ComparisonRow] = []
         for (index, folder) in folders.enumerated() {
             rows.append(
                 ComparisonRow(
                     spec: index == 0 ? "none" : specs[index - 1].description,
-                    bitsPerWeight: BitsPerWeight(bytes: try folder.weightByteCount(), weights: models[0].weightCount),
-                    bytes: try folder.byteCount(), measurement: measurements[index],
-                    speed: try measureSpeed(folder.path), compressionSeconds: seconds[index]))
-            progress.update(index + 1)
+                    bitsPerWeight: BitsPerWeight(
+                        bytes: try folder.weightByteCount(), weights: folder.configuration.weightCount),
+                    bytes: try folder.byteCount(), measurement: measurements[index], speed: speeds[index],
+                    compressionSeconds: seconds[index]))
         }
-        progress.finish()
         return rows
+    }
+
+    /// Writes a compressed copy; the seconds that it takes.
+    private func compress(_ spec: Spec, into target: String, quiet: Bool) throws(PithError) -> Double {
+        let clock = ContinuousClock()
+        let start = clock.now
+        do {
+            try ModelCompressor(
+                folder, spec: spec, embeddings: embeddings, seed: seed, calibration: calibration,
+                calibrationTokenCount: calibrationTokenCount, pool: pool
+            ).run(into: target, quiet: quiet)
+        } catch { throw error.within("spec '\(spec)'") }
+        return (clock.now - start).seconds
+    }
+
+    /// What was lost against the first of some models, which are run alike.
+    private func measure(_ folders: [ModelFolder], quiet: Bool) throws(PithError) -> [Measurement] {
+        var models: [LanguageModel] = []
+        for folder in folders {
+            var model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+            model.precision = precision
+            model.cacheType = cacheType
+            models.append(model)
+        }
+        return try Ruler(batchSize: batchSize).measure(
+            models[0], against: Array(models[1...]), on: text, quiet: quiet)
+    }
+
+    /// The speeds of some models. Those stored in the same layouts do the same work: they are measured as one.
+    private func measureSpeeds(_ folders: [ModelFolder], quiet: Bool) throws(PithError) -> [SpeedMeasurement] {
+        var (kinds, firstOfKind, kindOfFolder) = ([String: Int](), [ModelFolder](), [Int]())
+        for folder in folders {
+            let storage = try folder.storageDescription()
+            if kinds[storage] == nil { firstOfKind.append(folder) }
+            let kind = kinds[storage] ?? firstOfKind.count - 1
+            kinds[storage] = kind
+            kindOfFolder.append(kind)
+        }
+        let speeds = try SpeedMeasurement.inTurns(firstOfKind, rounds: Self.speedRounds, quiet: quiet) {
+            (folder) throws(PithError) in try measureSpeed(folder.path)
+        }
+        return kindOfFolder.map { speeds[$0] }
+    }
+}
+
+extension ModelFolder {
+    /// How all weights are stored, but for what they are: folders of one architecture for which this is the same do
+    /// the same work.
+    func storageDescription() throws(PithError) -> String {
+        var lines: [String] = []
+        for name in archive.names {
+            let tensor = try archive.tensor(name)
+            lines.append("\(name) \(tensor.type.rawValue) \(tensor.shape)")
+        }
+        return lines.joined(separator: "\n") + (manifest?.formsDescription ?? "")
     }
 }
 
@@ -128,8 +167,10 @@ extension ComparisonRow {
             "perplexityError": figure(measurement.perplexity.standardError),
             "top1Agreement": figure(measurement.top1Agreement.value),
             "top1AgreementError": figure(measurement.top1Agreement.standardError),
-            "prefillTokensPerSecond": figure(speed.prefillTokensPerSecond),
-            "decodeTokensPerSecond": figure(speed.decodeTokensPerSecond),
+            "prefillTokensPerSecond": figure(speed.prefill.median),
+            "prefillTokensPerSecondQuartiles": [figure(speed.prefill.lower), figure(speed.prefill.upper)],
+            "decodeTokensPerSecond": figure(speed.decode.median),
+            "decodeTokensPerSecondQuartiles": [figure(speed.decode.lower), figure(speed.decode.upper)],
             "peakMemoryBytes": .integer(speed.peakMemoryBytes.value),
             "compressionSeconds": figure(compressionSeconds),
         ]
@@ -146,14 +187,16 @@ extension ComparisonRow {
         func withError(_ estimate: Estimate, _ decimals: Int, scale: Double = 1) -> String {
             "\((estimate.value * scale).formatted(decimals: decimals)) ±\((estimate.standardError * scale).formatted(decimals: decimals))"
         }
+        func rate(_ speed: Quartiles) -> String {
+            "\(speed.median.formatted(decimals: 0)) ±\(speed.spread.formatted(decimals: 0)) tok/s"
+        }
         let kl = measurement.klDivergence
         let divergence = "\(kl.value.compact(significant: 3)) ±\(kl.standardError.compact(significant: 1))"
         return [
             spec, bitsPerWeight.description, bytes.description, divergence,
             withError(measurement.bitsPerByte, 4), withError(measurement.perplexity, 2),
             withError(measurement.top1Agreement, 1, scale: 100) + " %",
-            "\(speed.prefillTokensPerSecond.formatted(decimals: 0)) tok/s",
-            "\(speed.decodeTokensPerSecond.formatted(decimals: 0)) tok/s", speed.peakMemoryBytes.description,
+            rate(speed.prefill), rate(speed.decode), speed.peakMemoryBytes.description,
         ]
     }
 }

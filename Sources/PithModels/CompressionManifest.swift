@@ -20,6 +20,8 @@ public struct CompressionManifest: Sendable {
     public var calibration: CalibrationRecord?
     /// How each compressed weight is stored, by weight name.
     public var weights: [String: StoredForm]
+    /// What the bytes of all tensors should be; nil in folders of early versions.
+    public var checksums: StoredChecksums?
 
     /// What the input statistics came from.
     public struct CalibrationRecord: Equatable, Sendable {
@@ -31,13 +33,22 @@ public struct CompressionManifest: Sendable {
         public var tokenCount: Int
         /// The tokens of each sequence.
         public var sequenceLength: Int
+        /// Fingerprints of what was read; nil in manifests of early versions.
+        public var sketch: TextSketch?
 
         /// Creates a record.
-        public init(name: String, sha256: String, tokenCount: Int, sequenceLength: Int) {
+        public init(name: String, sha256: String, tokenCount: Int, sequenceLength: Int, sketch: TextSketch? = nil) {
             self.name = name
             self.sha256 = sha256
             self.tokenCount = tokenCount
             self.sequenceLength = sequenceLength
+            self.sketch = sketch
+        }
+
+        /// The share of `text` that was calibrated on, as far as is known.
+        public func share(of text: String) -> Double {
+            if let sketch { return sketch.share(of: text) }
+            return Array(text.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) } == sha256 ? 1 : 0
         }
     }
 
@@ -69,7 +80,7 @@ public struct CompressionManifest: Sendable {
     public init(
         spec: String, embeddings: String? = nil, seed: UInt64, source: [String: String],
         calibration: CalibrationRecord?,
-        weights: [String: StoredForm]
+        weights: [String: StoredForm], checksums: StoredChecksums? = nil
     ) {
         self.spec = spec
         self.embeddings = embeddings
@@ -77,6 +88,7 @@ public struct CompressionManifest: Sendable {
         self.source = source
         self.calibration = calibration
         self.weights = weights
+        self.checksums = checksums
     }
 }
 
@@ -99,18 +111,35 @@ extension CompressionManifest {
         object["embeddings"] = embeddings.map { .string($0) }
         object["seed"] = .string("\(seed)")  // a number of 64 bits would lose digits in other readers
         object["source"] = sortedObject(source) { .string($0) }
-        object["calibration"] = calibration.map {
-            [
-                "name": .string($0.name), "sha256": .string($0.sha256), "tokens": .integer($0.tokenCount),
-                "sequenceLength": .integer($0.sequenceLength),
-            ]
-        }
+        object["calibration"] = calibration.map(\.json)
         object["weights"] = sortedObject(weights, \.json)
+        object["checksums"] = checksums.map { sortedObject($0.values) { .string($0.hexadecimal) } }
+        object[Self.ownChecksum] = .string(Self.checksum(of: object))
         return .object(object)
     }
 
+    /// The member that tells whether the others are as they were written.
+    private static let ownChecksum = "checksum"
+
+    private static func checksum(of members: JSONObject) -> String {
+        XXHash64.hash(JSONValue.object(members).compactBytes()).hexadecimal
+    }
+
+    /// Manifests of early versions have no checksum.
+    private static func verify(_ json: JSONValue) throws(PithError) {
+        guard case .object(var members) = json, let stored = members[ownChecksum] else { return }
+        members[ownChecksum] = nil
+        guard stored == .string(checksum(of: members)) else {
+            throw .data("is damaged: it does not say what was written", remedy: "copy the folder again")
+        }
+    }
+
+    /// How the compressed weights are stored, but for what they are.
+    public var formsDescription: String { sortedObject(weights, \.json).compactText }
+
     /// Reads a manifest; every member is checked.
     public init(json: JSONValue) throws(PithError) {
+        try Self.verify(json)
         let root = JSONReader(json)
         guard try root.member("format").text() == "pith" else { throw .data("this is no manifest of Pith's") }
         let version = try root.member("version").integer()
@@ -124,13 +153,45 @@ extension CompressionManifest {
         source = [:]
         for (name, digest) in try root.member("source").members() { source[name] = try digest.text() }
         calibration = try root.optional("calibration").map { (record) throws(PithError) in
-            CalibrationRecord(
-                name: try record.member("name").text(), sha256: try record.member("sha256").text(),
-                tokenCount: try record.member("tokens").integer(),
-                sequenceLength: try record.member("sequenceLength").integer())
+            try CalibrationRecord(record)
         }
         weights = [:]
         for (name, form) in try root.member("weights").members() { weights[name] = try StoredForm(form, depth: 0) }
+        checksums = try root.optional("checksums").map { (list) throws(PithError) in
+            var values: [String: UInt64] = [:]
+            for (name, digits) in try list.members() {
+                guard let value = UInt64(hexadecimal: try digits.text()) else {
+                    throw digits.failure("no checksum", remedy: "sixteen hexadecimal digits are expected")
+                }
+                values[name] = value
+            }
+            return StoredChecksums(values)
+        }
+    }
+}
+
+extension CompressionManifest.CalibrationRecord {
+    fileprivate var json: JSONValue {
+        var object = JSONObject()
+        object["name"] = .string(name)
+        object["sha256"] = .string(sha256)
+        object["tokens"] = .integer(tokenCount)
+        object["sequenceLength"] = .integer(sequenceLength)
+        object["sketch"] = sketch.map { .string($0.text) }
+        return .object(object)
+    }
+
+    fileprivate init(_ record: JSONReader) throws(PithError) {
+        name = try record.member("name").text()
+        sha256 = try record.member("sha256").text()
+        tokenCount = try record.member("tokens").integer()
+        sequenceLength = try record.member("sequenceLength").integer()
+        sketch = try record.optional("sketch").map { (digits) throws(PithError) in
+            guard let sketch = TextSketch(text: try digits.text()) else {
+                throw digits.failure("no sketch of a text", remedy: "eight hexadecimal digits for each fingerprint")
+            }
+            return sketch
+        }
     }
 }
 

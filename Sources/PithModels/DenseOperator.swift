@@ -4,29 +4,37 @@ import PithTensor
 
 /// The plain filler: a dense matrix of floats, multiplied as it is mapped.
 ///
-/// In narrow precision BF16 and FP8 weights meet inputs of BF16; F32 and F16 weights always meet floats.
+/// In narrow precision BF16 and FP8 weights meet inputs of BF16; F32 and F16 weights always meet floats, and so do BF16
+/// weights that were F32 or F16 before they were compressed without loss.
 public struct DenseOperator: RowDecodable {
     /// The matrix, [outputCount, inputCount].
     public let weight: StoredTensor
     /// F32 or F16 that the weights are multiplied with, [outputCount, groups]; nil where all are 1.
     package let scales: StoredTensor?
 
+    private let meetsFloats: Bool
     private let type: pith_element
     private let scaleType: pith_element
     private let groupSize: Int
     private let groups: Int
 
     /// Takes a stored matrix of F32, F16, BF16 or FP8; other types are refused.
-    public init(_ weight: StoredTensor) throws(PithError) {
+    public init(_ weight: StoredTensor) throws(PithError) { try self.init(weight, meetingFloats: false) }
+
+    /// Takes a stored matrix; `meetingFloats` keeps its inputs in 32 bits whatever its own type.
+    package init(_ weight: StoredTensor, meetingFloats: Bool) throws(PithError) {
         guard weight.shape.count == 2 else {
             throw .data("a matrix was expected, the shape is \(weight.shape)")
         }
-        try self.init(weight, scales: nil, groupSize: max(1, weight.shape[1]))
+        try self.init(
+            weight, scales: nil, groupSize: max(1, weight.shape[1]), meetingFloats: meetingFloats)
     }
 
     /// Takes a stored matrix and a scale for each `groupSize` columns of a row, a multiple of 32 or all; the last
     /// group may be shorter.
-    package init(_ weight: StoredTensor, scales: StoredTensor?, groupSize: Int) throws(PithError) {
+    package init(
+        _ weight: StoredTensor, scales: StoredTensor?, groupSize: Int, meetingFloats: Bool = false
+    ) throws(PithError) {
         guard let type = weight.type.floating else {
             throw .data("a matrix of type \(weight.type.rawValue)", remedy: "F32, F16, BF16 and FP8 are understood")
         }
@@ -34,7 +42,8 @@ public struct DenseOperator: RowDecodable {
         guard groupSize > 0, groupSize % 32 == 0 || groupSize >= columns else {
             throw .data("groups of \(groupSize) columns", remedy: "a multiple of 32 is understood")
         }
-        groups = max(1, (columns + groupSize - 1) / groupSize)
+        // A matrix without columns has no groups to scale.
+        groups = max(scales == nil ? 1 : 0, (columns + groupSize - 1) / groupSize)
         guard scales == nil || scales?.shape == [rows, groups], let scaleType = (scales?.type ?? .float32).dense,
             scaleType != PITH_BF16
         else {
@@ -42,6 +51,7 @@ public struct DenseOperator: RowDecodable {
         }
         (self.weight, self.scales, self.type, self.scaleType) = (weight, scales, type, scaleType)
         self.groupSize = groupSize
+        self.meetsFloats = meetingFloats
     }
 
     /// Rows of the matrix.
@@ -57,13 +67,13 @@ public struct DenseOperator: RowDecodable {
             values: weight.region.bytes.baseAddress.map { $0 + row * inputCount * weight.type.byteCount }, type: type,
             columns: Int64(inputCount),
             scales: scales.flatMap { scales in
-                scales.region.bytes.baseAddress.map { $0 + row * groups * scales.type.byteCount }
+                groups == 0 ? nil : scales.region.bytes.baseAddress.map { $0 + row * groups * scales.type.byteCount }
             }, scale_type: scaleType, groups: Int64(groups), group: Int64(groupSize))
     }
 
     /// What the inputs are kept as: BF16 where the weights are no finer.
     private func inputType(_ precision: ActivationPrecision) -> pith_element {
-        precision == .float || type == PITH_F32 || type == PITH_F16 ? PITH_F32 : PITH_BF16
+        precision == .float || meetsFloats || type == PITH_F32 || type == PITH_F16 ? PITH_F32 : PITH_BF16
     }
 
     /// Lays the inputs out in tiles.
@@ -96,8 +106,13 @@ extension DenseOperator: StoredLinear {
     /// The plain layout.
     public static let layout = "dense"
 
-    /// One part, `values`.
-    public var stored: StoredParts { StoredParts(tensors: ["values": weight]) }
+    /// The parameter that says that inputs stay floats.
+    package static let floatInputs = "floatInputs"
+
+    /// One part, `values`, and the parameter `floatInputs` where these stay floats beside BF16.
+    public var stored: StoredParts {
+        StoredParts(tensors: ["values": weight], parameters: meetsFloats ? [Self.floatInputs: 1] : [:])
+    }
 
     /// Takes the part up again.
     public init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
@@ -106,6 +121,6 @@ extension DenseOperator: StoredLinear {
         guard weight.type.dense != nil else {
             throw .data("part 'values' is \(weight.type.rawValue)", remedy: "it should be F32, F16 or BF16")
         }
-        try self.init(weight)
+        try self.init(weight, meetingFloats: try parts.flag(Self.floatInputs))
     }
 }

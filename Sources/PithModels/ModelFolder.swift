@@ -15,11 +15,6 @@ public struct ModelFolder: Sendable {
     /// `pith.json`; nil for a model as it came.
     public let manifest: CompressionManifest?
 
-    /// The files besides the weights that belong to a model and go with it when it is compressed.
-    public static let companions = [
-        "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json",
-    ]
-
     /// Opens and checks the folder; weights are mapped, not read.
     public init(_ path: String) throws(PithError) {
         guard Files.isFolder(path) else {
@@ -45,26 +40,26 @@ public struct ModelFolder: Sendable {
         do { return try CompressionManifest(json: json) } catch { throw error.within(path) }
     }
 
-    /// The files that the model consists of.
-    public var files: [String] {
-        let others = (Self.companions + [TensorArchive.indexName, CompressionManifest.fileName]).map {
-            joinPath(path, $0)
-        }
+    /// The files that hold the weights: safetensors, their index and the manifest.
+    private var weightFiles: [String] {
+        let others = [TensorArchive.indexName, CompressionManifest.fileName].map { joinPath(path, $0) }
         return archive.files + others.filter(Files.exists)
     }
 
-    /// The size on disk of all the model's files.
-    public func byteCount() throws(PithError) -> ByteCount {
-        var sum = ByteCount(0)
-        for file in files { sum = sum + (try Files.size(file)) }
-        return sum
+    /// The files that the model consists of.
+    public func files() throws(PithError) -> [String] {
+        weightFiles + (try companions().files.map { joinPath(path, $0) })
     }
 
+    /// The size on disk of all the model's files.
+    public func byteCount() throws(PithError) -> ByteCount { try Self.size(of: try files()) }
+
     /// The size on disk of what holds the weights: the safetensors files, their index and the manifest.
-    public func weightByteCount() throws(PithError) -> ByteCount {
-        let companions = Set(Self.companions.map { joinPath(path, $0) })
+    public func weightByteCount() throws(PithError) -> ByteCount { try Self.size(of: weightFiles) }
+
+    private static func size(of files: [String]) throws(PithError) -> ByteCount {
         var sum = ByteCount(0)
-        for file in files where !companions.contains(file) { sum = sum + (try Files.size(file)) }
+        for file in files { sum = sum + (try Files.size(file)) }
         return sum
     }
 
@@ -79,6 +74,8 @@ public struct ModelFolder: Sendable {
     }
 
     /// The model, its weights mapped from the files in the form in which they are stored.
+    ///
+    /// A compressed folder's weights are read once, by all threads, and compared with their checksums.
     public func loadModel(layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) -> LanguageModel {
         do { return try load(layouts, pool) } catch { throw error.within(path) }
     }
@@ -86,6 +83,7 @@ public struct ModelFolder: Sendable {
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
         var layouts = layouts
         layouts.pool = pool
+        try manifest?.checksums?.verify(archive, pool: pool)
         let c = configuration
         let tableShape = [c.vocabularySize, c.hiddenSize]
         let table = try matrix(embeddingName, tableShape, layouts)
@@ -113,6 +111,15 @@ public struct ModelFolder: Sendable {
         configuration.tiesEmbeddings ? [embeddingName] : [embeddingName, Self.headName]
     }
 
+    /// The names of tensors that lie in the weight files and are not read: the head of a model whose head is tied to
+    /// its embeddings, and angles that follow from the configuration.
+    public var unusedNames: [String] {
+        archive.names.filter { name in
+            name == Self.headName && configuration.tiesEmbeddings && embeddingName != Self.headName
+                || name.hasSuffix(".rotary_emb.inv_freq")
+        }
+    }
+
     private static let headName = "lm_head.weight"
 
     /// Where embedding and head are tied, some writers keep the one and some the other.
@@ -129,7 +136,11 @@ public struct ModelFolder: Sendable {
         guard form.shape == shape else {
             throw .data("the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(shape)")
         }
-        return try form.open(name, in: archive, layouts: layouts)
+        let matrix = try form.open(name, in: archive, layouts: layouts)
+        if manifest?.checksums == nil {
+            do { try matrix.verify(pool: layouts.pool) } catch { throw error.within("weight \(name)") }
+        }
+        return matrix
     }
 
     private func dense(_ name: String, _ shape: [Int]) throws(PithError) -> DenseOperator {

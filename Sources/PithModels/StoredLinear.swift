@@ -16,6 +16,19 @@ public protocol StoredLinear: LinearOperator {
     ///
     /// Parts come from files: every size and value must be checked, and errors say which part is wrong.
     init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError)
+
+    /// Looks for damage in what opening leaves unread; throws if there is any. Where stored tensors have checksums
+    /// there is no need to.
+    func verify(pool: ThreadPool) throws(PithError)
+}
+
+extension StoredLinear {
+    /// Most layouts are checked as a whole when they are opened; then there are the components.
+    public func verify(pool: ThreadPool) throws(PithError) {
+        for (name, component) in stored.components.sorted(by: { $0.key < $1.key }) {
+            do { try component.verify(pool: pool) } catch { throw error.within("component '\(name)'") }
+        }
+    }
 }
 
 /// A stored matrix in pieces: named tensors, small whole-number parameters, and matrices that it is composed of.
@@ -55,6 +68,11 @@ public struct StoredParts: Sendable {
             throw .data("parameter '\(name)' is \(value)", remedy: "it should be in \(range)")
         }
         return value
+    }
+
+    /// A parameter that is 1 or, as where it is missing, 0.
+    public func flag(_ name: String) throws(PithError) -> Bool {
+        parameters[name] == nil ? false : try parameter(name, in: 0...1) == 1
     }
 
     /// A component matrix.

@@ -46,6 +46,7 @@ public struct StoredTensor: Sendable {
             throw .data(
                 "elements of type \(type.rawValue) are no floats", remedy: "F32, F16, BF16 and FP8 are understood")
         }
+        try Memory.require(count * MemoryLayout<Float>.stride, for: "\(shape) weights in single precision")
         let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
             if count > 0 { kernels.widen(region.bytes.baseAddress!, element, Int64(count), buffer.baseAddress!) }
             initialized = count

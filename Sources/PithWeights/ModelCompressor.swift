@@ -90,7 +90,10 @@ public struct ModelCompressor: Sendable {
         var compressed = try compressTables()
         var progress = Progress("compressing \(spec)", total: model.layers.count, quiet: quiet)
         for layer in model.layers.indices {
-            let statistics = stream.map { $0.gather(layer, model, pipeline.needs) } ?? [:]
+            let statistics =
+                try stream.map { (stream) throws(PithError) in
+                    try stream.gather(layer, model, pipeline.needs)
+                } ?? [:]
             for (site, matrix) in try compress(layer, of: model, statistics) {
                 model.layers[layer][site] = matrix
                 compressed.append((site.weightName(layer: layer), matrix))
@@ -131,7 +134,8 @@ public struct ModelCompressor: Sendable {
     ) throws(PithError) -> any StoredLinear {
         guard let dense = original as? DenseOperator else { preconditionFailure("sources are dense") }
         return try pipeline.compress(
-            name: name, weight: try dense.weight.decoded(), statistics: statistics, seed: seed)
+            name: name, weight: try dense.weight.decoded(), originalType: dense.weight.type, statistics: statistics,
+            seed: seed)
     }
 
     /// Compresses the embeddings, and the head if it is not tied.
@@ -139,9 +143,10 @@ public struct ModelCompressor: Sendable {
         guard let embeddingPipeline else { return [] }
         var tables: [(name: String, matrix: any StoredLinear)] = []
         for name in source.tableNames {
-            let weight = try source.archive.tensor(name).decoded()
+            let stored = try source.archive.tensor(name)
             let matrix = try embeddingPipeline.compress(
-                name: name, weight: weight, statistics: nil, seed: seed, pool: pool)
+                name: name, weight: try stored.decoded(), originalType: stored.type, statistics: nil, seed: seed,
+                pool: pool)
             guard matrix is any RowDecodable else {
                 throw .usage(
                     "'\(embeddingPipeline.spec)' stores no single rows, which embeddings are read by",
@@ -156,23 +161,33 @@ public struct ModelCompressor: Sendable {
         _ compressed: [(name: String, matrix: any StoredLinear)], record: CompressionManifest.CalibrationRecord?,
         into target: String
     ) throws(PithError) {
-        let replaced = Set(compressed.map(\.name))
+        let left = Set(compressed.map(\.name) + source.unusedNames)
         var tensors = compressed.flatMap { $0.matrix.tensors(named: $0.name) }
-        for name in source.archive.names where !replaced.contains(name) {
+        for name in source.archive.names where !left.contains(name) {
             tensors.append((name, try source.archive.tensor(name)))
         }
         let manifest = CompressionManifest(
             spec: spec.description, embeddings: embeddings?.description, seed: seed, source: try source.weightDigests(),
             calibration: record,
-            weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }))
+            weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }),
+            checksums: StoredChecksums(of: tensors, pool: pool))
         try Files.buildFolder(at: target) { (folder) throws(PithError) in
-            for name in ModelFolder.companions where Files.exists(joinPath(source.path, name)) {
-                try Files.copy(joinPath(source.path, name), to: joinPath(folder, name))
-            }
+            try copyCompanions(to: folder)
             try SafetensorsWriter.write(
                 tensors, metadata: ["format": "pith"], to: joinPath(folder, "model.safetensors"))
             try AtomicFile.write(
                 manifest.json.prettyText, to: joinPath(folder, CompressionManifest.fileName))
+        }
+    }
+}
+
+extension ModelCompressor {
+    /// Copies what belongs to the model and is not weights.
+    fileprivate func copyCompanions(to folder: String) throws(PithError) {
+        for name in try source.companions().files {
+            let parts = name.split(separator: "/")
+            if parts.count > 1 { try Files.makeFolder(joinPath(folder, parts.dropLast().joined(separator: "/"))) }
+            try Files.copy(joinPath(source.path, name), to: joinPath(folder, name))
         }
     }
 }
@@ -189,7 +204,8 @@ private struct CalibrationStream {
         _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelFolder, _ model: LanguageModel
     ) throws(PithError) {
         let beginning = folder.configuration.bosToken.map { [$0] } ?? []
-        let tokens = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false).prefix(tokenCount)
+        let all = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false)
+        let tokens = all.prefix(tokenCount)
         guard tokens.count > 1 else { throw .data("the calibration text is too short", at: calibration.name) }
         let length = min(ModelCompressor.sequenceLength, folder.configuration.contextLength)
         let step = max(1, length - beginning.count)
@@ -205,16 +221,28 @@ private struct CalibrationStream {
         record = .init(
             name: calibration.name,
             sha256: Array(calibration.text.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) },
-            tokenCount: tokens.count, sequenceLength: length)
+            tokenCount: tokens.count, sequenceLength: length,
+            sketch: TextSketch(
+                of: tokens.count == all.count ? calibration.text : folder.tokenizer.decode(Array(tokens))))
     }
 
     /// Statistics of what the linear operators of a layer read.
     func gather(
         _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
-    ) -> [ActivationSite: InputStatistics] {
+    ) throws(PithError) -> [ActivationSite: InputStatistics] {
+        try requireMemory(for: model.configuration, needs)
         let observer = StatisticsObserver(needs, model.pool)
         for index in batches.indices { _ = run(layer, model, index, observer) }
         return observer.statistics
+    }
+
+    /// Sums of products with themselves of all inputs of a layer, in double precision.
+    private func requireMemory(for configuration: ModelConfiguration, _ needs: CalibrationNeeds) throws(PithError) {
+        guard needs == .hessian else { return }
+        let widths = Set(LinearSite.allCases.map(\.input)).compactMap { site in
+            LinearSite.allCases.first { $0.input == site }.map { configuration.shape(of: $0)[1] }
+        }
+        try Memory.require(widths.reduce(0) { $0 + 8 * $1 * $1 }, for: "the Hessians of a layer's inputs")
     }
 
     /// Moves the sequences through a layer.

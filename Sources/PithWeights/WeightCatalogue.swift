@@ -20,10 +20,12 @@ public enum WeightCatalogue {
         Entropy.self,
     ]
 
-    /// The codec of a stage's method.
-    public static func codec(for stage: Spec.Stage) throws(PithError) -> any WeightCodec {
-        guard let type = all.first(where: { $0.identifier == stage.name }) else {
-            throw .unknownMethod(stage.name, among: all.map { $0.identifier })
+    /// The codec of a stage's method, one of `methods`.
+    public static func codec(
+        for stage: Spec.Stage, among methods: [any WeightCodec.Type] = all
+    ) throws(PithError) -> any WeightCodec {
+        guard let type = methods.first(where: { $0.identifier == stage.name }) else {
+            throw .unknownMethod(stage.name, among: methods.map { $0.identifier })
         }
         return try type.init(OptionValues(stage, for: type.entry))
     }

@@ -21,6 +21,8 @@ public struct WeightProblem: Sendable {
     public var name: String
     /// The original matrix, [outputCount, inputCount].
     public var weight: Tensor
+    /// The type that the matrix was stored in; nil if that is not known. What loses nothing keeps inputs as it did.
+    public var originalType: ElementType?
     /// What calibration saw of the inputs; at least what the codec `needs`.
     public var statistics: InputStatistics?
     /// What the stage before made of `weight`; nil in the first stage.
@@ -32,11 +34,12 @@ public struct WeightProblem: Sendable {
 
     /// Creates a problem.
     public init(
-        name: String, weight: Tensor, statistics: InputStatistics? = nil, current: (any StoredLinear)? = nil,
-        seed: UInt64 = 0, pool: ThreadPool
+        name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics? = nil,
+        current: (any StoredLinear)? = nil, seed: UInt64 = 0, pool: ThreadPool
     ) {
         self.name = name
         self.weight = weight
+        self.originalType = originalType
         self.statistics = statistics
         self.current = current
         self.seed = seed

@@ -8,8 +8,8 @@ public struct WeightPipeline: Sendable {
     public let spec: Spec
     private let codecs: [any WeightCodec]
 
-    /// Looks the methods up and checks their options and order.
-    public init(_ spec: Spec) throws(PithError) {
+    /// Looks the methods up, by default in the catalogue, and checks their options and order.
+    public init(_ spec: Spec, methods: [any WeightCodec.Type] = WeightCatalogue.all) throws(PithError) {
         guard !spec.stages.isEmpty else {
             throw .usage("the spec names no method", at: "spec '\(spec)'", remedy: "for example rtn:bits=4")
         }
@@ -17,7 +17,7 @@ public struct WeightPipeline: Sendable {
         var codecs: [any WeightCodec] = []
         for stage in spec.stages {
             do throws(PithError) {
-                let codec = try WeightCatalogue.codec(for: stage)
+                let codec = try WeightCatalogue.codec(for: stage, among: methods)
                 if let previous = codecs.last { try codec.validate(after: previous) }
                 codecs.append(codec)
             } catch { throw error.within("spec '\(spec)'") }
@@ -28,16 +28,17 @@ public struct WeightPipeline: Sendable {
     /// The most that any stage must know of the inputs.
     public var needs: CalibrationNeeds { codecs.map(\.needs).max() ?? .nothing }
 
-    /// Compresses the matrix `weight`, [outputCount, inputCount], called `name`.
+    /// Compresses the matrix `weight`, [outputCount, inputCount], called `name`, which was stored as `originalType`.
     ///
     /// The result depends on the arguments alone, not on the number of threads.
     public func compress(
-        name: String, weight: Tensor, statistics: InputStatistics?, seed: UInt64,
+        name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics?, seed: UInt64,
         pool: ThreadPool = ThreadPool(threads: 1)
     ) throws(PithError) -> any StoredLinear {
         do throws(PithError) {
             try validate(weight, statistics)
-            var problem = WeightProblem(name: name, weight: weight, statistics: statistics, seed: seed, pool: pool)
+            var problem = WeightProblem(
+                name: name, weight: weight, originalType: originalType, statistics: statistics, seed: seed, pool: pool)
             for codec in codecs { problem.current = try codec.compress(problem) }
             guard let result = problem.current else { throw .fault("a pipeline without stages") }
             return result

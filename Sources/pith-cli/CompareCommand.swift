@@ -39,17 +39,12 @@ struct CompareCommand: ParsableCommand {
         var parsed: [Spec] = []
         for spec in specs { parsed.append(try Spec(parsing: spec)) }
         let folder = try ModelFolder.open(model)
-        let (text, calibration) = try texts(folder)
-        let threads = shared.threads ?? ThreadPool.coreCount
+        let (text, calibration) = try texts(folder, for: parsed)
         var comparison = try Comparison(
             folder, specs: parsed, text: text, calibration: calibration, pool: shared.pool
         ) { (path) throws(PithError) in
-            try SpeedMeasurement.inChildProcess(
-                Bundle.main.executablePath ?? CommandLine.arguments[0],
-                [
-                    "measure", path, "--threads", "\(threads)", "--activations", runtime.activations.rawValue,
-                    "--cache", runtime.cache.rawValue,
-                ])
+            try SpeedSample.inChildProcess(
+                Bundle.main.executablePath ?? CommandLine.arguments[0], ["measure", path] + runtime.arguments)
         }
         comparison.precision = runtime.activations
         comparison.cacheType = runtime.cache
@@ -60,23 +55,29 @@ struct CompareCommand: ParsableCommand {
         let rows = try inWorkFolder { (work) throws(PithError) in
             try comparison.run(in: work, quiet: shared.quiet)
         }
-        try present(rows, folder, text, calibration, threads: threads)
+        try present(rows, text, calibration)
     }
 
-    /// The text to measure on and the text to calibrate on, which do not overlap.
-    private func texts(_ folder: ModelFolder) throws(PithError) -> (EvaluationText, CalibrationText) {
-        let (name, content) = try textOptions.load()
-        var (calibrationName, calibrationContent, measured) = ("", "", content)
-        if let path = compressionOptions.calibration {
-            (calibrationName, calibrationContent) = try TextFile.load(path)
-        } else {
-            (calibrationContent, measured) = TextFile.halves(content)
-            calibrationName = "first half of \(name)"
+    /// The text to measure on and the text to calibrate on: two halves of one, unless both were named.
+    private func texts(
+        _ folder: ModelFolder, for specs: [Spec]
+    ) throws(PithError) -> (EvaluationText, CalibrationText) {
+        var (name, content) = try textOptions.load()
+        var calibration = try compressionOptions.calibrationText()
+        if compressionOptions.calibration == nil, textOptions.text != nil {
+            let (first, second) = TextFile.halves(content)
+            calibration = CalibrationText(name: "first half of \(name)", text: first)
+            (name, content) = ("second half of \(name)", second)
+        }
+        for spec in specs where !spec.stages.isEmpty {
+            guard try WeightPipeline(spec).needs != .nothing else { continue }
+            CalibrationOverlap(calibration, measured: content)?.warn(measured: name)
+            break
         }
         let text = try EvaluationText(
-            measured, name: compressionOptions.calibration == nil ? "second half of \(name)" : name,
-            tokenizer: folder.tokenizer, configuration: folder.configuration, windowLength: textOptions.window)
-        return (text, CalibrationText(name: calibrationName, text: calibrationContent))
+            content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
+            windowLength: textOptions.window)
+        return (text, calibration)
     }
 
     private func inWorkFolder(
@@ -89,18 +90,18 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func present(
-        _ rows: [ComparisonRow], _ folder: ModelFolder, _ text: EvaluationText, _ calibration: CalibrationText,
-        threads: Int
+        _ rows: [ComparisonRow], _ text: EvaluationText, _ calibration: CalibrationText
     ) throws(PithError) {
         let notes = [
             "Measured on \(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes, in windows of \(textOptions.window) tokens; ± is the standard error between blocks of 64 tokens.",
             "Calibrated on \(calibration.name). Seed \(compressionOptions.seed). "
                 + "Embeddings: \(compressionOptions.embeddings ?? "as they came").",
-            runtime.activations == .narrow
-                ? "Inputs of matrices: 8 bits by group beside integer codes, bfloat16 beside BF16, else 32 bits."
-                : "Inputs of matrices: 32 bits.",
+            runtime.note,
             "Size is that of the model's folder on disk, configuration and tokenizer included; bits per weight count the weight files and the manifest.",
-            "Speed: 512 tokens read at once, then 64 written one by one, medians of five, \(threads) threads, \(KernelPath.best) kernels; memory is the most that a process of its own ever held.",
+            "Speed: 512 tokens read at once, then 64 written one by one, in processes of their own; medians of "
+                + "\(Comparison.speedRounds) rounds that all rows take in turns, ± is half the distance of the quartiles. Rows whose "
+                + "matrices lie in the same layouts do the same work and are measured as one. Memory is the most that a "
+                + "process ever held.",
         ]
         if json {
             printJSON(.array(rows.map(\.json)))

@@ -26,33 +26,39 @@ struct CompressCommand: ParsableCommand {
         let spec = try Spec(parsing: spec)
         guard !spec.stages.isEmpty else { throw PithError.usage("'none' changes nothing", at: "spec") }
         let source = try ModelFolder.open(model)
-        let (name, text) = try TextFile.load(compressionOptions.calibration)
         let pool = shared.pool
         try ModelCompressor(
             source, spec: spec, embeddings: try compressionOptions.embeddingSpec(), seed: compressionOptions.seed,
-            calibration: CalibrationText(name: name, text: text),
+            calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: pool
         ).run(into: output, quiet: shared.quiet)
         let result = try ModelFolder(output)
         let weights = try result.loadModel(pool: pool).weightCount
         let (before, after) = (try source.byteCount(), try result.byteCount())
+        let leftOut = try source.companions().leftOut
         let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: weights)
         if json {
             printJSON([
                 "spec": .string(spec.description), "folder": .string(output), "bytes": .integer(after.value),
                 "originalBytes": .integer(before.value), "bitsPerWeight": .real(rate.value),
                 "ratio": .real(Double(before.value) / Double(after.value)),
+                "leftOut": .array(leftOut.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
             ])
         } else {
             let ratio = (Double(before.value) / Double(after.value)).formatted(significant: 3)
             print("\(output): \(after), \(rate) bits per weight, \(ratio) times smaller than \(before)")
+            for (path, reason) in leftOut { print("left out: \(path), \(reason)") }
         }
     }
 }
 
 /// What all compression can be told besides the spec.
 struct CompressionOptions: ParsableArguments {
-    @Option(help: "A text file that methods may calibrate on; text like what the model will read is best.")
+    @Option(
+        help: """
+            A text file that methods may calibrate on; text like what the model will read is best. By default the \
+            first half of what is measured on, or of Pith's own guide.
+            """)
     var calibration: String?
 
     @Option(help: "Calibrate on at most so many tokens.")
@@ -63,6 +69,13 @@ struct CompressionOptions: ParsableArguments {
 
     @Option(help: "The seed of all random choices.")
     var seed: UInt64 = 0
+
+    /// The text to calibrate on where nothing is measured.
+    func calibrationText() throws(PithError) -> CalibrationText {
+        let (name, content) =
+            calibration == nil ? try TextFile.guideHalves().calibrated : try TextFile.load(calibration)
+        return CalibrationText(name: name, text: content)
+    }
 
     /// The spec of the embeddings.
     func embeddingSpec() throws(PithError) -> Spec? {

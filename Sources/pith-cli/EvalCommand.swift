@@ -12,6 +12,9 @@ struct EvalCommand: ParsableCommand {
     @Option(help: "The model to measure divergence from, usually the uncompressed one.")
     var reference: String?
 
+    @Option(help: "How the reference keeps keys and values; by default as the model does, so that this costs nothing.")
+    var referenceCache: CacheType?
+
     @OptionGroup var textOptions: TextOptions
     @OptionGroup var dated: DatedOptions
 
@@ -26,6 +29,8 @@ struct EvalCommand: ParsableCommand {
         let candidate = try runtime.loadModel(folder, pool: pool)
         if !dated.byCompression.isEmpty { return try evaluateDated(folder, candidate) }
         let (name, content) = try textOptions.load()
+        let overlap = CalibrationOverlap(folder.manifest?.calibration, measured: content)
+        overlap?.warn(measured: name)
         let text = try EvaluationText(
             content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
             windowLength: textOptions.window)
@@ -35,7 +40,7 @@ struct EvalCommand: ParsableCommand {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
             var model = try runtime.loadModel(other, pool: pool)
-            model.cacheType = .float32  // what is measured against loses nothing there
+            model.cacheType = referenceCache ?? runtime.cache
             return model
         }
         let ruler = Ruler(batchSize: textOptions.batch)
@@ -44,7 +49,7 @@ struct EvalCommand: ParsableCommand {
         ).last
         guard let measurement else { preconditionFailure("the reference is always measured") }
         let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
-        present(measurement, text, rate, try folder.byteCount())
+        present(measurement, text, rate, try folder.byteCount(), overlap)
     }
 
     private func evaluateDated(_ folder: ModelFolder, _ model: LanguageModel) throws(PithError) {
@@ -58,7 +63,10 @@ struct EvalCommand: ParsableCommand {
         if json { printJSON(report.json) } else { report.printTables() }
     }
 
-    private func present(_ m: Measurement, _ text: EvaluationText, _ rate: BitsPerWeight, _ bytes: ByteCount) {
+    private func present(
+        _ m: Measurement, _ text: EvaluationText, _ rate: BitsPerWeight, _ bytes: ByteCount,
+        _ overlap: CalibrationOverlap?
+    ) {
         var figures: [(key: String, name: String, estimate: Estimate)] = [
             ("bitsPerByte", "bits per byte", m.bitsPerByte), ("perplexity", "perplexity", m.perplexity),
         ]
@@ -75,6 +83,7 @@ struct EvalCommand: ParsableCommand {
             object["textBytes"] = .integer(text.byteCount)
             object["bytes"] = .integer(bytes.value)
             object["bitsPerWeight"] = .real(rate.value)
+            object["calibrationOverlap"] = overlap?.json
             for figure in figures {
                 object[figure.key] = .real(figure.estimate.value)
                 object[figure.key + "Error"] =
@@ -92,26 +101,5 @@ struct EvalCommand: ParsableCommand {
             print(TextTable(header: ["figure", "value", "error"], rows: rows).text)
             print("model: \(bytes) on disk, \(rate) bits per weight")
         }
-    }
-}
-
-/// Measures speed and memory in a process of its own; `pith compare` calls it.
-struct MeasureCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "measure", abstract: "Measure the speed and memory of a model, as JSON.", shouldDisplay: false)
-
-    @Argument(help: "A model folder, or a built-in model's name.")
-    var model: String
-
-    @OptionGroup var runtime: RuntimeOptions
-
-    func run() throws {
-        let model = try runtime.loadModel(ModelFolder.open(model))
-        let speed = try SpeedMeasurement.inThisProcess(model)
-        printJSON([
-            "prefillTokensPerSecond": .real(speed.prefillTokensPerSecond),
-            "decodeTokensPerSecond": .real(speed.decodeTokensPerSecond),
-            "peakMemoryBytes": .integer(speed.peakMemoryBytes.value),
-        ])
     }
 }

@@ -51,14 +51,40 @@ struct SharedOptions: ParsableArguments {
     var quiet = false
 
     func validate() throws {
-        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads should be in 1…1024.") }
+        try Self.validate(threads: threads)
         guard let kernels else { return }
         guard kernels.isAvailable else { throw ValidationError("This machine has no \(kernels).") }
         KernelPath.current = kernels
     }
 
+    /// Refuses numbers of threads that no pool has.
+    static func validate(threads: Int?) throws {
+        let range = ThreadPool.threadRange
+        if let threads, !range.contains(threads) {
+            throw ValidationError("--threads should be in \(range.lowerBound)…\(range.upperBound).")
+        }
+    }
+
     /// The threads to work with.
-    var pool: ThreadPool { ThreadPool(threads: threads ?? ThreadPool.coreCount) }
+    var pool: ThreadPool { Self.pool(threads: threadCount) }
+
+    /// So many threads, or a word about those that the system does not give.
+    static func pool(threads: Int) -> ThreadPool {
+        let pool = ThreadPool(threads: threads)
+        if pool.missingThreadCount > 0 {
+            PithCore.Progress.write(
+                "pith: warning: \(pool.missingThreadCount) of \(pool.threadCount) threads could not be started; the "
+                    + "others do their work\n")
+        }
+        return pool
+    }
+    /// Their number.
+    var threadCount: Int { min(threads ?? ThreadPool.coreCount, ThreadPool.threadRange.upperBound) }
+
+    /// These options for another process, so that it works as this one does.
+    var arguments: [String] {
+        ["--threads", "\(threadCount)", "--kernels", "\(KernelPath.current)"] + (quiet ? ["--quiet"] : [])
+    }
 }
 
 /// How a model is run.
@@ -75,6 +101,20 @@ struct RuntimeOptions: ParsableArguments {
     var cache = CacheType.float16
 
     @OptionGroup var shared: SharedOptions
+
+    /// These options for another process, so that it runs models as this one does.
+    var arguments: [String] {
+        ["--activations", activations.rawValue, "--cache", cache.rawValue] + shared.arguments
+    }
+
+    /// What the options mean, in a sentence for reports.
+    var note: String {
+        let inputs =
+            activations == .narrow
+            ? "8 bits by group beside integer codes, bfloat16 beside BF16, else 32 bits" : "32 bits"
+        return "Inputs of matrices: \(inputs). Keys and values: \(cache.rawValue). "
+            + "\(shared.threadCount) threads, \(KernelPath.current) kernels; all of it the same in every row."
+    }
 
     /// The model of a folder, to be run as the options say.
     func loadModel(_ folder: ModelFolder, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
@@ -100,7 +140,7 @@ extension CacheType: ExpressibleByArgument {}
 
 /// What is measured on.
 struct TextOptions: ParsableArguments {
-    @Option(help: "A text file to measure on; by default Pith's own guide.")
+    @Option(help: "A text file to measure on; by default the second half of Pith's own guide.")
     var text: String?
 
     @Option(help: "Tokens that are read from an empty context at a time.")
@@ -115,7 +155,10 @@ struct TextOptions: ParsableArguments {
     }
 
     /// The name and content of the text.
-    func load() throws(PithError) -> (name: String, content: String) { try TextFile.load(text) }
+    func load() throws(PithError) -> (name: String, content: String) {
+        if let text { return try TextFile.load(text) }
+        return try TextFile.guideHalves().measured
+    }
 }
 
 /// Texts by path.
@@ -127,6 +170,16 @@ enum TextFile {
             throw .fault("Pith's own guide was not installed with the program", remedy: "give a text with --text FILE")
         }
         return ("Pith's guide", try Files.text(guide))
+    }
+
+    /// The guide in two: methods calibrate on the first half unless another text is named, and models are measured on
+    /// the second, so that no model is measured on what it was calibrated on without anyone asking for it.
+    static func guideHalves() throws(PithError) -> (
+        calibrated: (name: String, content: String), measured: (name: String, content: String)
+    ) {
+        let (name, content) = try load(nil)
+        let (first, second) = halves(content)
+        return (("first half of \(name)", first), ("second half of \(name)", second))
     }
 
     /// The last part of a path.

@@ -60,8 +60,10 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Print the result as JSON.")
     var json = false
 
+    func validate() throws { try SharedOptions.validate(threads: threads) }
+
     func run() throws {
-        let pool = ThreadPool(threads: threads ?? ThreadPool.coreCount)
+        let pool = SharedOptions.pool(threads: threads ?? ThreadPool.coreCount)
         if benchmark { return try printBenchmark(pool) }
         guard text.isEmpty != (tokens == nil), let out else {
             throw PithError.usage("--out and one of --text and --tokens are needed")

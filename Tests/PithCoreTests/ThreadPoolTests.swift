@@ -1,3 +1,4 @@
+import Foundation
 import PithCore
 import Synchronization
 import Testing
@@ -72,6 +73,53 @@ struct ThreadPoolTests {
             let sum = Atomic<Int>(0)
             pool.forEachBlock(of: 100, grain: 1) { sum.add($0.lowerBound, ordering: .relaxed) }
             #expect(sum.load(ordering: .relaxed) == 4950)
+        }
+    }
+
+    @Test func numbersOfThreadsHaveARange() {
+        for (asked, given) in [(-5, 1), (0, 1), (3, 3)] { #expect(ThreadPool(threads: asked).threadCount == given) }
+        let largest = ThreadPool(threads: 1_000_000_000)
+        #expect(largest.threadCount == ThreadPool.threadRange.upperBound)
+        #expect((0..<largest.threadCount) ~= largest.missingThreadCount)
+        let sum = Atomic<Int>(0)
+        largest.forEachBlock(of: 5000, grain: 1) { sum.add($0.count, ordering: .relaxed) }
+        #expect(sum.load(ordering: .relaxed) == 5000)
+    }
+
+    /// What two threads tell each other.
+    private final class Flags: Sendable {
+        let isOpen = Atomic<Bool>(false)
+        let isDone = Atomic<Bool>(false)
+    }
+
+    @Test func loopsThatFindThePoolBusyAreCounted() async {
+        let pool = ThreadPool(threads: 2)
+        // A loop inside a loop is none of them.
+        pool.forEachBlock(of: 4, grain: 1) { _ in pool.forEachBlock(of: 4, grain: 1) { _ in } }
+        #expect(pool.contendedLoopCount == 0)
+        let flags = Flags()
+        Thread.detachNewThread {
+            pool.forEachBlock(of: 2, grain: 1) { _ in
+                flags.isOpen.store(true, ordering: .releasing)
+                while !flags.isDone.load(ordering: .acquiring) {}
+            }
+        }
+        while !flags.isOpen.load(ordering: .acquiring) { await Task.yield() }
+        let sum = Atomic<Int>(0)
+        pool.forEachBlock(of: 10, grain: 1) { sum.add($0.count, ordering: .relaxed) }
+        flags.isDone.store(true, ordering: .releasing)
+        #expect(sum.load(ordering: .relaxed) == 10 && pool.contendedLoopCount == 1)
+    }
+}
+
+struct MemoryTests {
+    @Test func whatNoMachineHasIsAnError() throws {
+        try Memory.require(1 << 20, for: "a test")
+        for count in [Int.max, 1 << 60, -1] {
+            do {
+                try Memory.require(count, for: "a test")
+                Issue.record("\(count) bytes were had")
+            } catch { #expect(error.kind == .fault && error.message.contains("a test")) }
         }
     }
 }

@@ -130,7 +130,7 @@ struct LanguageModelCodingTests {
         let folder = try ModelFolder.open("nano")
         #expect(nano.size == (try folder.byteCount()))
         try TestData.withTemporaryFolder { copy in
-            for file in folder.files {
+            for file in try folder.files() {
                 try Files.copy(file, to: joinPath(copy, String(file.split(separator: "/").last ?? "")))
             }
             let same = try CodingModel(ModelFolder(copy), layouts: WeightLayouts.catalogue, pool: pool)

@@ -1,6 +1,7 @@
 import Foundation
 import Pith
 import PithTestSupport
+import Synchronization
 import Testing
 
 func openGolden(_ name: String, threads: Int = 2) throws -> (folder: ModelFolder, model: LanguageModel) {
@@ -86,6 +87,64 @@ struct RulerTests {
     }
 }
 
+@Suite("Comparisons")
+struct ComparisonTests {
+    /// Every folder whose speed is asked for, in order; the model as it came is fast, all others slow.
+    private final class Asked: Sendable {
+        let folders = Mutex<[String]>([])
+    }
+
+    private func run(
+        _ specs: [String], cache: CacheType = .float16, in folder: String
+    ) throws -> (rows: [ComparisonRow], asked: [String]) {
+        let (source, _) = try openGolden("grouped-untied")
+        let text = try EvaluationText(
+            GoldenModels.text(letters: 200), name: "letters", tokenizer: source.tokenizer,
+            configuration: source.configuration, windowLength: 40)
+        let asked = Asked()
+        var comparison = try Comparison(
+            source, specs: specs.map { try Spec(parsing: $0) }, text: text,
+            calibration: CalibrationText(name: "others", text: GoldenModels.text(letters: 600, seed: 2)),
+            pool: ThreadPool(threads: 2)
+        ) { (path) throws(PithError) in
+            let count = asked.folders.withLock {
+                $0.append(path)
+                return $0.count
+            }
+            return SpeedSample(
+                prefillTokensPerSecond: Double(count), decodeTokensPerSecond: 1, peakMemoryBytes: ByteCount(count))
+        }
+        comparison.cacheType = cache
+        return (try comparison.run(in: folder, quiet: true), asked.folders.withLock { $0 })
+    }
+
+    @Test("what loses nothing does not diverge, however keys and values are kept", arguments: CacheType.allCases)
+    func lossless(cache: CacheType) throws {
+        try TestData.withTemporaryFolder { folder in
+            for row in try run(["dfloat11", "zipnn", "entropy"], cache: cache, in: folder).rows {
+                #expect(row.measurement.klDivergence == Estimate(0, standardError: 0), "\(row.spec)")
+            }
+        }
+    }
+
+    @Test("speeds are measured in turns, equal layouts as one")
+    func turns() throws {
+        try TestData.withTemporaryFolder { folder in
+            let (rows, asked) = try run(["rtn:bits=4", "gptq:bits=4", "rtn:bits=3", "rtn:bits=4+entropy"], in: folder)
+            let kinds = [rows[0], rows[1], rows[3], rows[4]]
+            #expect(rows[1].speed == rows[2].speed)
+            #expect(asked.count == Comparison.speedRounds * kinds.count)
+            for round in 0..<Comparison.speedRounds {
+                #expect(asked[round * 4..<round * 4 + 4].elementsEqual(asked[..<4]))
+            }
+            // The first row's samples are 1, 5, 9, 13 and 17.
+            #expect(rows[0].speed.prefill == Quartiles([1, 5, 9, 13, 17]) && rows[0].speed.prefill.median == 9)
+            #expect(rows[0].speed.prefill.lower == 5 && rows[0].speed.prefill.spread == 4)
+            #expect(rows[0].speed.peakMemoryBytes == ByteCount(17))
+        }
+    }
+}
+
 @Suite("Tables and pages")
 struct PresentationTests {
     private let rows: [ComparisonRow] = ["none", "rtn:bits=4", "a<b&c"].enumerated().map { index, spec in
@@ -96,7 +155,8 @@ struct PresentationTests {
                 top1Agreement: Estimate(0.9, standardError: 0.01), bitsPerByte: Estimate(1.5, standardError: 0.1),
                 perplexity: Estimate(12, standardError: .nan)),
             speed: SpeedMeasurement(
-                prefillTokensPerSecond: 100, decodeTokensPerSecond: 10, peakMemoryBytes: ByteCount(5000)),
+                [SpeedSample(prefillTokensPerSecond: 100, decodeTokensPerSecond: 10, peakMemoryBytes: ByteCount(5000))]
+            ),
             compressionSeconds: 1)
     }
 
@@ -106,7 +166,10 @@ struct PresentationTests {
         {
             _ = try object.member(key).real()
         }
-        for key in ["prefillTokensPerSecond", "decodeTokensPerSecond"] { _ = try object.member(key).real() }
+        for key in ["prefillTokensPerSecond", "decodeTokensPerSecond"] {
+            _ = try object.member(key).real()
+            #expect(try object.member("\(key)Quartiles").array().count == 2)
+        }
         #expect(try object.member("spec").text() == "rtn:bits=4")
         #expect(try object.member("bytes").integer() == 1000)
         #expect(try object.member("peakMemoryBytes").integer() == 5000)

@@ -12,9 +12,10 @@ public struct CorruptionReport: Sendable {
 }
 
 extension CodecLaws {
-    /// Breaks what each spec stores in `count` random ways and reads it: it must be refused or be safe to multiply.
+    /// Breaks what each spec stores in `count` random ways and reads it: it must be refused or be safe to multiply, and
+    /// what lacks a part, or has parts of another size than the shape asks for, must be refused.
     ///
-    /// A crash is the violation; the report says how many were tried.
+    /// A crash is a violation too; the report says how many were tried.
     public mutating func checkCorruption(of specs: [String], mutations count: Int) -> CorruptionReport {
         var (result, random) = (CorruptionReport(), SeededGenerator(seed: 77))
         for spec in specs {
@@ -25,26 +26,52 @@ extension CodecLaws {
                     result.tried += 1
                     if laws.isRefused(breaking: compressed, &random) { result.refused += 1 }
                 }
+                laws.checkMissingParts(compressed, spec)
             }
         }
         return result
     }
 
     /// One spec for each arrangement of layouts that the codec's results have.
-    public var specsOfEachArrangement: [String] {
+    public mutating func specsOfEachArrangement() -> [String] {
         var (seen, result) = (Set<String>(), [String]())
-        for text in specs {
-            guard let spec = try? Spec(parsing: text), let pipeline = try? WeightPipeline(spec),
-                let compressed = try? compress(pipeline), seen.insert(compressed.arrangement).inserted
-            else { continue }
-            result.append(text)
+        for spec in specs {
+            guard let pipeline = pipeline(spec) else { continue }
+            attempt(spec) { (laws) throws(PithError) in
+                let compressed = try laws.compress(pipeline)
+                if seen.insert(compressed.arrangement).inserted { result.append(spec) }
+            }
         }
         return result
     }
 
+    /// Without any one of its parts, or with one cut short by an element, nothing can be right.
+    private mutating func checkMissingParts(_ compressed: any StoredLinear, _ spec: String) {
+        let whole = BrokenMatrix(
+            layout: type(of: compressed).layout, parts: compressed.stored,
+            shape: [compressed.outputCount, compressed.inputCount])
+        for (name, tensor) in whole.parts.tensors {
+            var broken = whole
+            // Zero points may be missing: then codes are symmetric.
+            broken.parts.tensors[name] = nil
+            expect(
+                name.hasSuffix("zeros") || (try? broken.open(layouts)) == nil, spec, "opens without the part '\(name)'")
+            guard tensor.byteCount > 0 else { continue }
+            let cut = Array(tensor.region.bytes.dropLast(tensor.type.byteCount))
+            broken.parts.tensors[name] = StoredTensor(
+                type: tensor.type, shape: [cut.count / tensor.type.byteCount], region: ByteRegion(copying: cut))
+            expect((try? broken.open(layouts)) == nil, spec, "opens with the part '\(name)' cut short")
+        }
+        for name in whole.parts.components.keys {
+            var broken = whole
+            broken.parts.components[name] = nil
+            expect((try? broken.open(layouts)) == nil, spec, "opens without the component '\(name)'")
+        }
+    }
+
     private func isRefused(breaking compressed: any StoredLinear, _ random: inout SeededGenerator) -> Bool {
-        let broken = compressed.broken(&random)
-        guard let linear = try? broken.open() else { return true }
+        let broken = compressed.broken(&random, layouts)
+        guard let linear = try? broken.open(layouts) else { return true }
         guard linear.inputCount * linear.outputCount < 1 << 20 else { return false }
         for rows in [1, 3] {
             _ = Tensor(rows: rows, columns: linear.inputCount).multiplied(by: linear)
@@ -59,8 +86,8 @@ private struct BrokenMatrix {
     var parts: StoredParts
     var shape: [Int]
 
-    func open() throws(PithError) -> any StoredLinear {
-        try WeightLayouts.catalogue.open(layout, parts, shape: shape)
+    func open(_ layouts: LayoutCatalogue) throws(PithError) -> any StoredLinear {
+        try layouts.open(layout, parts, shape: shape)
     }
 }
 
@@ -74,18 +101,18 @@ extension StoredLinear {
     }
 
     /// The same parts with something wrong in one of them.
-    fileprivate func broken(_ random: inout SeededGenerator) -> BrokenMatrix {
+    fileprivate func broken(_ random: inout SeededGenerator, _ layouts: LayoutCatalogue) -> BrokenMatrix {
         var matrix = BrokenMatrix(layout: Self.layout, parts: stored, shape: [outputCount, inputCount])
         let components = matrix.parts.components.sorted { $0.key < $1.key }
         if !components.isEmpty, random.next() % 2 == 0 {
             // Break a component; if it refuses that itself, leave it out.
             let (name, component) = components[random.index(below: components.count)]
-            matrix.parts.components[name] = try? component.broken(&random).open()
+            matrix.parts.components[name] = try? component.broken(&random, layouts).open(layouts)
             return matrix
         }
         switch random.next() % 8 {
         case 0: matrix.shape = [random.extent(outputCount), random.extent(inputCount)]
-        case 1: matrix.layout = WeightLayouts.catalogue.names[random.index(below: WeightLayouts.catalogue.names.count)]
+        case 1: matrix.layout = layouts.names[random.index(below: layouts.names.count)]
         case 2, 3:
             let names = matrix.parts.parameters.keys.sorted()
             guard !names.isEmpty else { fallthrough }

@@ -21,15 +21,15 @@ extension StoredLinear {
     }
 
     /// The same matrix read again from copies of its parts, which lie at odd addresses as they may in a file.
-    public func reopened() throws(PithError) -> any StoredLinear {
+    public func reopened(_ layouts: LayoutCatalogue = WeightLayouts.catalogue) throws(PithError) -> any StoredLinear {
         var parts = stored
         for (name, tensor) in parts.tensors {
             let shifted = ByteRegion(copying: [0xFF] + Array(tensor.region.bytes))
             parts.tensors[name] = StoredTensor(
                 type: tensor.type, shape: tensor.shape, region: shifted[1..<1 + tensor.byteCount])
         }
-        for (name, component) in parts.components { parts.components[name] = try component.reopened() }
-        return try WeightLayouts.catalogue.open(Self.layout, parts, shape: [outputCount, inputCount])
+        for (name, component) in parts.components { parts.components[name] = try component.reopened(layouts) }
+        return try layouts.open(Self.layout, parts, shape: [outputCount, inputCount])
     }
 }
 

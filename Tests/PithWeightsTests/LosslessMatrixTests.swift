@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 import PithModels
 import PithTensor
 import PithTestSupport
@@ -76,5 +77,51 @@ struct LosslessMatrixTests {
                 #expect(try logits(ModelFolder(target)).map(\.bitPattern) == logits(source).map(\.bitPattern))
             }
         }
+    }
+
+    @Test(
+        "a model of one type whose weights fit a narrower one says bit for bit the same",
+        arguments: ["dfloat11", "zipnn", "entropy"], [ElementType.float32, .float16, .bfloat16])
+    func inputsAreKeptAsBefore(method: String, type: ElementType) throws {
+        try TestData.withTemporaryFolder { folder in
+            // Weights of three bits, which all types hold.
+            let source = joinPath(folder, "source")
+            try Files.makeFolder(source)
+            let golden = try ModelFolder(GoldenModels.path("grouped-untied"))
+            for name in try golden.companions().files {
+                try Files.copy(joinPath(golden.path, name), to: joinPath(source, name))
+            }
+            let tensors = try golden.archive.names.map { name in
+                let tensor = try golden.archive.tensor(name).decoded()
+                let rounded = tensor.values.map { ($0 * 64).rounded() / 64 }
+                return (name: name, tensor: StoredTensor(Tensor(shape: tensor.shape, values: rounded), as: type))
+            }
+            try SafetensorsWriter.write(tensors, to: joinPath(source, TensorArchive.fileName))
+            let target = joinPath(folder, "a")
+            try ModelCompressor(
+                ModelFolder(source), spec: Spec(parsing: method), embeddings: Spec(parsing: method), calibration: nil,
+                pool: pool
+            ).run(into: target)
+            func logits(_ folder: String) throws -> [Float] {
+                let model = try ModelFolder(folder).loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+                var state = model.makeState()
+                return try model.nextLogits([1, 5, 9, 2, 7], state: &state)
+            }
+            #expect(try logits(target).map(\.bitPattern) == logits(source).map(\.bitPattern))
+        }
+    }
+
+    @Test("what a damaged block holds is no number, and looking for damage finds it")
+    func damage() throws {
+        let stored = try weight(64, 96, as: .bfloat16)
+        let whole = try compress(stored.decoded(), "dfloat11")
+        var parts = whole.stored
+        let blocks = try #require(parts.tensors["blocks"])
+        parts.tensors["blocks"] = StoredTensor(
+            bytes: [UInt8](repeating: 0xFF, count: blocks.byteCount), shape: blocks.shape)
+        try whole.verify(pool: pool)
+        let damaged = try WeightLayouts.catalogue.open("lossless", parts, shape: [64, 96])
+        #expect(throws: PithError.self) { try damaged.verify(pool: pool) }
+        #expect(try #require(damaged as? any RowDecodable).decodedWeight().values.contains { $0.isNaN })
     }
 }

@@ -158,4 +158,107 @@ struct ModelCompressorTests {
             }
         }
     }
+
+    /// What is damaged, a byte in each tensor after the other, whatever the method.
+    @Test(arguments: specs)
+    func damageIsAnErrorThatNamesTheTensor(spec: String) throws {
+        try TestData.withTemporaryFolder { folder in
+            let compressed = try compress(spec, into: joinPath(folder, "a"))
+            let path = joinPath(compressed.path, "model.safetensors")
+            let bytes = try Files.bytes(path)
+            var random = SeededGenerator(seed: 4)
+            for range in try SafetensorsFile.ranges(in: MappedFile.open(path)) where !range.range.isEmpty {
+                var damaged = bytes
+                let place = range.range.lowerBound + random.index(below: range.range.count)
+                damaged[place] ^= 1 << UInt8(random.index(below: 8))
+                try Data(damaged).write(to: URL(fileURLWithPath: path))
+                do {
+                    _ = try logits(ModelFolder(compressed.path))
+                    Issue.record("\(range.name) is damaged, and nothing is said")
+                } catch let error as PithError {
+                    #expect(error.kind == .data && "\(error)".contains(range.name) && "\(error)".contains(path))
+                }
+            }
+        }
+    }
+
+    @Test func foldersWithoutChecksumsOpenAndWhatDecodersNoticeIsAnError() throws {
+        try TestData.withTemporaryFolder { folder in
+            let compressed = try compress("dfloat11", into: joinPath(folder, "a"))
+            var manifest = try #require(compressed.manifest)
+            manifest.checksums = nil
+            var members = try #require(try? JSONReader(manifest.json).object())
+            members["checksum"] = nil
+            let manifestPath = joinPath(compressed.path, CompressionManifest.fileName)
+            try JSONValue.object(members).write(to: manifestPath)
+            let expected = try logits(compressed)
+            #expect(try logits(ModelFolder(compressed.path)) == expected)
+            // Every stream of every matrix: many of its bits changed.
+            let path = joinPath(compressed.path, "model.safetensors")
+            var bytes = try Files.bytes(path)
+            var random = SeededGenerator(seed: 4)
+            for range in try SafetensorsFile.ranges(in: MappedFile.open(path)) where range.name.hasSuffix("blocks") {
+                for place in range.range where place % 3 == 0 {
+                    bytes[place] = UInt8(truncatingIfNeeded: random.next())
+                }
+            }
+            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            #expect(throws: PithError.self) { try logits(ModelFolder(compressed.path)) }
+        }
+    }
+
+    @Test func whatBelongsToAModelGoesWithIt() throws {
+        try TestData.withTemporaryFolder { folder in
+            let source = joinPath(folder, "source")
+            for name in ["", "/chat_templates", "/original", "/.cache"] { try Files.makeFolder(source + name) }
+            for name in try Files.names(in: GoldenModels.path("multi-query-tied")) {
+                try Files.copy(joinPath(GoldenModels.path("multi-query-tied"), name), to: joinPath(source, name))
+            }
+            let kept = [
+                "LICENSE", "NOTICE.txt", "README.md", "added_tokens.json", "chat_template.jinja",
+                "chat_templates/tools.jinja", "merges.txt", "preprocessor_config.json", "tokenizer.model", "vocab.json",
+            ]
+            let left = [
+                ".gitattributes", "original/consolidated.00.pth", "pytorch_model.bin", "model.onnx",
+                "other.safetensors",
+                "pytorch_model.bin.index.json",
+            ]
+            for name in kept + left { try AtomicFile.write("what \(name) says", to: joinPath(source, name)) }
+            let target = joinPath(folder, "a")
+            let opened = try ModelFolder(source)
+            try ModelCompressor(
+                opened, spec: Spec(parsing: "rtn"), calibration: nil, pool: ThreadPool(threads: 1)
+            ).run(into: target)
+            for name in kept {
+                #expect(try Files.text(joinPath(target, name)) == "what \(name) says")
+            }
+            for name in left + ["original", ".cache"] { #expect(!Files.exists(joinPath(target, name)), "\(name)") }
+            let reasons = Set(try opened.companions().leftOut.map(\.path))
+            #expect(reasons.isSuperset(of: left.filter { !$0.contains("/") } + ["original", ".cache"]))
+            #expect(try ModelFolder(target).files().count == Files.names(in: target).count)
+        }
+    }
+
+    @Test func theHeadOfATiedModelIsNotKept() throws {
+        try TestData.withTemporaryFolder { folder in
+            let source = joinPath(folder, "source")
+            try Files.makeFolder(source)
+            let golden = try ModelFolder(GoldenModels.path("multi-query-tied"))
+            for name in try golden.companions().files {
+                try Files.copy(joinPath(golden.path, name), to: joinPath(source, name))
+            }
+            var tensors = try golden.archive.names.map { (name: $0, tensor: try golden.archive.tensor($0)) }
+            let table = try #require(tensors.first { $0.name == "model.embed_tokens.weight" })
+            tensors.append(("lm_head.weight", table.tensor))
+            tensors.append(("model.layers.0.self_attn.rotary_emb.inv_freq", StoredTensor(Tensor(rows: 1, columns: 4))))
+            try SafetensorsWriter.write(tensors, to: joinPath(source, TensorArchive.fileName))
+            let target = joinPath(folder, "a")
+            try ModelCompressor(
+                ModelFolder(source), spec: Spec(parsing: "rtn:bits=8"), calibration: nil, pool: ThreadPool(threads: 1)
+            ).run(into: target)
+            let compressed = try ModelFolder(target)
+            #expect(compressed.archive.names.filter { $0.contains("lm_head") || $0.contains("inv_freq") } == [])
+            #expect(try logits(compressed).allSatisfy(\.isFinite))
+        }
+    }
 }

@@ -57,6 +57,7 @@ extension ModelFolder {
         }
         try SafetensorsWriter.write(tensors, to: joinPath(folder, TensorArchive.fileName))
         if var manifest {
+            manifest.checksums = nil
             manifest.weights = Dictionary(
                 uniqueKeysWithValues: manifest.weights.flatMap { name, form in names(name).map { ($0, form) } })
             try manifest.json.write(to: joinPath(folder, CompressionManifest.fileName))
@@ -64,9 +65,8 @@ extension ModelFolder {
         var deep = configuration
         deep.layerCount = layers
         try deep.json.write(to: joinPath(folder, ModelConfiguration.fileName))
-        for name in Self.companions where name != ModelConfiguration.fileName {
-            let path = joinPath(self.path, name)
-            if Files.exists(path) { try Files.copy(path, to: joinPath(folder, name)) }
+        for name in try companions().files where name != ModelConfiguration.fileName && !name.contains("/") {
+            try Files.copy(joinPath(path, name), to: joinPath(folder, name))
         }
     }
 }

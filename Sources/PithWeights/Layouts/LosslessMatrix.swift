@@ -7,14 +7,15 @@ import PithTensor
 /// A matrix of floats without any loss: planes of bytes, coded in blocks of 16 rows, decoded as they are multiplied.
 ///
 /// Parts: `tables` U8, the coding of each plane; `sizes` U32 [blocks, planes that have no fixed size]; `blocks` U8, the
-/// blocks one after the other, each plane by plane, the exponents first. Parameter: `type`, 0 for F32, 1 for F16, 2 for
-/// BF16.
+/// blocks one after the other, each plane by plane, the exponents first. Parameters: `type`, 0 for F32, 1 for F16, 2 for
+/// BF16; `floatInputs`, 1 where BF16 stands for weights of another type, which met floats.
 package struct LosslessMatrix: StoredLinear, RowDecodable {
     package static let layout = "lossless"
 
     package let outputCount: Int
     package let inputCount: Int
     private let type: ElementType
+    private let meetsFloats: Bool
     private let codings: [PlaneCoding]
     private let tables: StoredTensor
     private let sizes: StoredTensor
@@ -34,12 +35,18 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
     package var stored: StoredParts {
         StoredParts(
             tensors: ["tables": tables, "sizes": sizes, "blocks": blocks],
-            parameters: ["type": Self.types.firstIndex(of: type) ?? 0])
+            parameters: Self.parameters(type, meetsFloats))
+    }
+
+    private static func parameters(_ type: ElementType, _ meetsFloats: Bool) -> [String: Int] {
+        let parameters = ["type": types.firstIndex(of: type) ?? 0]
+        return meetsFloats ? parameters.merging([DenseOperator.floatInputs: 1]) { $1 } : parameters
     }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         (outputCount, inputCount) = try matrixExtents(shape)
         type = Self.types[try parts.parameter("type", in: 0...2)]
+        meetsFloats = try parts.flag(DenseOperator.floatInputs)
         guard let tables = parts.tensors["tables"], let blocks = parts.tensors["blocks"] else {
             throw .data("part 'tables' or 'blocks' is missing")
         }
@@ -53,7 +60,8 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
             throw .data("part 'blocks' has \(blocks.byteCount) bytes", remedy: "part 'sizes' says \(starts.last ?? 0)")
         }
         likeness = try DenseOperator(
-            StoredTensor(type: type, shape: [0, inputCount], region: ByteRegion(copying: [UInt8]())))
+            StoredTensor(type: type, shape: [0, inputCount], region: ByteRegion(copying: [UInt8]())),
+            meetingFloats: meetsFloats)
     }
 
     private static func codings(_ tables: StoredTensor, planes: Int) throws(PithError) -> [PlaneCoding] {
@@ -90,12 +98,14 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
 
     // MARK: Storing
 
-    /// Codes a matrix, in the narrowest of BF16, F16 and F32 that holds all of its values.
+    /// Codes a matrix, in the narrowest of BF16, F16 and F32 that holds all of its values. Inputs are kept as they were
+    /// for `original`, the type that it had before; nil if that does not matter.
     package init(
-        _ weight: Tensor, coverage: LosslessFloats.Coverage, pool: ThreadPool
+        _ weight: Tensor, original: ElementType? = nil, coverage: LosslessFloats.Coverage, pool: ThreadPool
     ) throws(PithError) {
         let (rows, columns) = (weight.rows, weight.columns)
         let elements = StoredTensor(weight, as: .narrowestExact(for: weight.values))
+        let meetsFloats = elements.type.mustMeetFloats(standingFor: original)
         let planes = BytePlanes(elements.type)
         // [planes, rows, columns]
         let split = [UInt8](unsafeUninitializedCapacity: elements.byteCount) { buffer, count in
@@ -120,7 +130,7 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
                     "sizes": StoredTensor(
                         coded.flatMap(\.sizes), as: .uint32, shape: [Self.blockCount(rows), stored]),
                     "blocks": StoredTensor(bytes: coded.flatMap(\.bytes)),
-                ], parameters: ["type": Self.types.firstIndex(of: elements.type) ?? 0]),
+                ], parameters: Self.parameters(elements.type, meetsFloats)),
             shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
@@ -148,11 +158,12 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
 
     // MARK: Multiplying
 
-    /// Writes the rows of a block, as they were before they were coded, to `target`; a damaged block is zeros.
-    private func decode(block: Int, into target: UnsafeMutableRawPointer) {
-        let count = min(Self.rowsOfBlock, outputCount - block * Self.rowsOfBlock) * inputCount
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(1, count * codings.count)) { scratch in
-            do throws(PithError) {
+    /// Writes the rows of a block, as they were before they were coded, to `target`.
+    private func decode(block: Int, into target: UnsafeMutableRawPointer) throws(PithError) {
+        let count = elementCount(of: block)
+        let decoded = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(1, count * codings.count)) {
+            scratch in
+            Result { () throws(PithError) in
                 var places: [UnsafePointer<UInt8>] = []
                 for (plane, coding) in codings.enumerated() {
                     let place = block * codings.count + plane
@@ -161,10 +172,40 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
                         try coding.decode(bytes, count: count, scratch: scratch.baseAddress! + plane * count))
                 }
                 BytePlanes(type).merge(places, nil, count: count, into: target)
-            } catch {
-                target.initializeMemory(as: UInt8.self, repeating: 0, count: count * type.byteCount)
             }
         }
+        do { try decoded.get() } catch { throw error.within("part 'blocks', block \(block)") }
+    }
+
+    /// The same where nothing can be thrown: what a damaged block holds is no number, nor what is computed from it.
+    private func decodeOrMark(block: Int, into target: UnsafeMutableRawPointer) {
+        do { try decode(block: block, into: target) } catch {
+            // All bits set are a NaN in every type.
+            target.initializeMemory(as: UInt8.self, repeating: 0xFF, count: elementCount(of: block) * type.byteCount)
+        }
+    }
+
+    private func elementCount(of block: Int) -> Int {
+        min(Self.rowsOfBlock, outputCount - block * Self.rowsOfBlock) * inputCount
+    }
+
+    /// Decodes all blocks: a stream that is damaged ends in the wrong place or state, more often than not.
+    package func verify(pool: ThreadPool) throws(PithError) {
+        var failures = [PithError?](repeating: nil, count: Self.blockCount(outputCount))
+        failures.withUnsafeMutableBufferPointer { failures in
+            pool.forEachBlock(of: failures.count, grain: 16) { range in
+                withUnsafeTemporaryAllocation(
+                    byteCount: max(1, Self.rowsOfBlock * inputCount * type.byteCount), alignment: 64
+                ) { rows in
+                    for block in range {
+                        do throws(PithError) { try decode(block: block, into: rows.baseAddress!) } catch {
+                            failures[block] = error
+                        }
+                    }
+                }
+            }
+        }
+        for failure in failures { if let failure { throw failure } }
     }
 
     /// A block's streams are short: the caches must be told which lines come next.
@@ -194,12 +235,14 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
                 for row in Swift.stride(from: 0, to: rows, by: Self.rowsOfBlock) {
                     let block = (first + row) / Self.rowsOfBlock
                     prefetch(block: block + 1)
-                    decode(block: block, into: panel.baseAddress! + row * rowBytes)
+                    decodeOrMark(block: block, into: panel.baseAddress! + row * rowBytes)
                 }
                 let bytes = UnsafeRawBufferPointer(start: panel.baseAddress!, count: rows * rowBytes)
                 let decoded = StoredTensor(
                     type: type, shape: [rows, inputCount], region: ByteRegion(bytes, keptAliveBy: nil))
-                guard let dense = try? DenseOperator(decoded) else { preconditionFailure("no dense \(type)") }
+                guard let dense = try? DenseOperator(decoded, meetingFloats: meetsFloats) else {
+                    preconditionFailure("no dense \(type)")
+                }
                 dense.multiply(0..<rows, input, into: output + first - outputs.lowerBound, stride: stride)
             }
         }
@@ -209,13 +252,18 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
         guard inputCount > 0, let type = type.dense else { return }
         let rowBytes = inputCount * self.type.byteCount
         withUnsafeTemporaryAllocation(byteCount: Self.rowsOfBlock * rowBytes, alignment: 64) { rows in
-            decode(block: row / Self.rowsOfBlock, into: rows.baseAddress!)
+            decodeOrMark(block: row / Self.rowsOfBlock, into: rows.baseAddress!)
             kernels.widen(rows.baseAddress! + row % Self.rowsOfBlock * rowBytes, type, Int64(inputCount), target)
         }
     }
 }
 
 extension ElementType {
+    /// Whether inputs must stay floats beside this type, which stands for the same values of another.
+    func mustMeetFloats(standingFor original: ElementType?) -> Bool {
+        self == .bfloat16 && (original == .float32 || original == .float16)
+    }
+
     /// The narrowest of BF16, F16 and F32 that holds `values` exactly.
     static func narrowestExact(for values: [Float]) -> ElementType {
         if values.allSatisfy({ $0.bitPattern & 0xFFFF == 0 }) { return .bfloat16 }

@@ -71,7 +71,7 @@ package struct Packing: Sendable {
         var parts = ["scales": StoredTensor(blocked(scales), as: .float16)]
         parts["zeros"] = zeros.map { zeros in
             let blocked = blocked(zeros.map { Float($0) })
-            return StoredTensor(bytes: blocked.values.map { UInt8($0) }, shape: blocked.shape)
+            return StoredTensor(bytes: blocked.values.map { UInt8(saturating: $0) }, shape: blocked.shape)
         }
         return parts
     }

@@ -22,6 +22,9 @@ struct ColumnSweep {
     /// the matrix has no Cholesky factor.
     init(hessian: SquareMatrix, damping: Double, pool: ThreadPool) throws(PithError) {
         self.pool = pool
+        // The scaled matrix, the damped one, its inverse and factor, all in double precision.
+        try Memory.require(
+            4 * 8 * hessian.size * hessian.size, for: "the Cholesky factor of a Hessian of \(hessian.size) inputs")
         let scaled = Self.scaled(hessian)
         var share = damping
         while share < 1e6 {

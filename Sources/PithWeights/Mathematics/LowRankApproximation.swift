@@ -45,6 +45,8 @@ func gram(_ a: Tensor, pool: ThreadPool) throws(PithError) -> SquareMatrix {
 /// A millionth of the mean eigenvalue is added, so that inputs never seen do not count for nothing at all.
 func covarianceRoot(_ hessian: SquareMatrix) throws(PithError) -> Tensor {
     let size = hessian.size
+    // Vectors and what LAPACK works in.
+    try Memory.require(4 * 8 * size * size, for: "the eigenvectors of a Hessian of \(size) inputs")
     let (values, vectors) = try hessian.eigenSystem()
     let mean = values.reduce(0, +) / Double(max(1, size))
     let floor = mean > 0 ? 1e-6 * mean : 1

@@ -111,7 +111,7 @@ struct QuantizationGrid: Sendable {
     }
 
     /// The zero points as they are stored.
-    var storedZeros: [UInt8]? { symmetric ? nil : zeros.map { UInt8($0) } }
+    var storedZeros: [UInt8]? { symmetric ? nil : zeros.map { UInt8(saturating: $0) } }
 
     /// The levels of every group, [rows, groups].
     var allLevels: [GroupLevels] { zip(scales, zeros).map { GroupLevels(scale: $0, zero: $1, bits: bits) } }

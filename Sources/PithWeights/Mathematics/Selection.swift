@@ -20,7 +20,8 @@ func leavingOutUnits(_ count: Int, of scores: Tensor) -> [Bool] {
     let columns = scores.columns
     var kept = [Bool](repeating: true, count: scores.count)
     _ = UnitGrid(rows: scores.rows, columns: 0..<columns).leaveOut(count) { row, column in
-        scores.values[row * columns + column] * scores.values[row * columns + column]
+        let score = Double(scores.values[row * columns + column])
+        return score * score
     } _: { row, column in
         kept[row * columns + column] = false
     }
@@ -66,13 +67,14 @@ func smallest(_ count: Int, of keys: [UInt32]) -> [Bool] {
 
 /// Which are the `count` largest of a few scores; of equal ones the first.
 func keepLargest(_ count: Int, of scores: [Float]) -> [Bool] {
-    scores.indices.map { i in
-        let larger = scores.indices.count { scores[$0] > scores[i] || (scores[$0] == scores[i] && $0 < i) }
+    let keys = scores.map(\.orderKey)
+    return keys.indices.map { i in
+        let larger = keys.indices.count { keys[$0] > keys[i] || (keys[$0] == keys[i] && $0 < i) }
         return larger < count
     }
 }
 
 extension Float {
-    /// A key that orders floats that are not negative as they are ordered themselves.
+    /// A key that orders floats that are not negative as they are ordered themselves, and what is no number as 0.
     var orderKey: UInt32 { max(0, self).bitPattern }
 }

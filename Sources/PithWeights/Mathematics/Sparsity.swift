@@ -37,7 +37,7 @@ enum SparsityTarget: Sendable {
 
     /// How many of the first `count` weights of a matrix, in whatever order, are left out: the share of them rounded.
     static func leftOut(of count: Int, _ sparsity: Double) -> Int {
-        min(count, Int((sparsity * Double(count)).rounded()))
+        min(count, Int(saturating: sparsity * Double(count)))
     }
 }
 
@@ -60,15 +60,15 @@ struct UnitGrid {
     /// Leaves out the units of least mean score until `count` weights or more are gone: calls `body` with the row and
     /// the column of each, and returns how many they are.
     func leaveOut(
-        _ count: Int, by score: (_ row: Int, _ column: Int) -> Float, _ body: (_ row: Int, _ column: Int) -> Void
+        _ count: Int, by score: (_ row: Int, _ column: Int) -> Double, _ body: (_ row: Int, _ column: Int) -> Void
     ) -> Int {
         let units = (rows + 15) / 16 * width
-        var (sums, sizes) = ([Float](repeating: 0, count: units), [Int](repeating: 0, count: units))
+        var (sums, sizes) = ([Double](repeating: 0, count: units), [Int](repeating: 0, count: units))
         forEachWeight { row, column, unit in
             sums[unit] += score(row, column)
             sizes[unit] += 1
         }
-        let means = zip(sums, sizes).map { $0 / Float(max(1, $1)) }
+        let means = zip(sums, sizes).map { $0 / Double(max(1, $1)) }
         var (isLeftOut, gone) = ([Bool](repeating: false, count: units), 0)
         for unit in (0..<units).sorted(by: { (means[$0], $0) < (means[$1], $1) }) where gone < count {
             isLeftOut[unit] = true

@@ -98,12 +98,12 @@ func learnedTable(_ weight: Tensor, _ scales: [Float], groupSize: Int, bits: Int
             let scale = scales[row * groups + column / groupSize]
             guard scale > 0 else { continue }
             let bin = (weight.values[row * weight.columns + column] / scale + 128) * Float(perStep)
-            masses[Int(min(max(0, bin.rounded()), Float(bins - 1)))] += Double(scale) * Double(scale)
+            masses[min(max(0, Int(saturating: bin)), bins - 1)] += Double(scale) * Double(scale)
         }
     }
     let places = (0..<bins).map { Double($0) / Double(perStep) - 128 }
     let levels = lloydMax(masses, at: places, count: 1 << bits)
-    var entries = levels.map { Int8(min(127, max(-127, $0.rounded()))) }
+    var entries = levels.map { max(-127, Int8(saturating: $0)) }
     // Zeros stay zeros.
     if let nearest = entries.indices.min(by: { abs(Int(entries[$0])) < abs(Int(entries[$1])) }) { entries[nearest] = 0 }
     return WeightTable(entries)

@@ -16,6 +16,7 @@ struct DFloat11: WeightCodec {
     var needs: CalibrationNeeds { .nothing }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
-        try LosslessMatrix(problem.weight, coverage: .exponents, pool: problem.pool)
+        try LosslessMatrix(
+            problem.weight, original: problem.originalType, coverage: .exponents, pool: problem.pool)
     }
 }

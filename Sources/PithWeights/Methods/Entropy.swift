@@ -29,9 +29,16 @@ struct Entropy: WeightCodec {
         let weight = problem.weight
         let matrix: any StoredLinear =
             if let current = problem.current { current } else {
-                try DenseOperator(StoredTensor(weight, as: .narrowestExact(for: weight.values)))
+                try plain(weight, problem.originalType)
             }
         return try coded(matrix, pool: problem.pool)
+    }
+
+    /// The weights in the narrowest type that holds them.
+    private func plain(_ weight: Tensor, _ original: ElementType?) throws(PithError) -> DenseOperator {
+        let type = ElementType.narrowestExact(for: weight.values)
+        return try DenseOperator(
+            StoredTensor(weight, as: type), meetingFloats: type.mustMeetFloats(standingFor: original))
     }
 
     /// A matrix with its parts coded, or those of its components.

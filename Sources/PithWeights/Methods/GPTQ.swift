@@ -49,7 +49,7 @@ struct GPTQ: WeightCodec {
                 guard kept?[row * weight.columns + column] ?? true else { return 0 }
                 let level = levels[row * grid.groups + column / grid.groupSize]
                 let code = level.code(weights[j])
-                codes[row * weight.columns + column] = UInt8(code)
+                codes[row * weight.columns + column] = UInt8(saturating: code)
                 return level.weight(code)
             }
         }

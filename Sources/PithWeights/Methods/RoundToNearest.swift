@@ -41,7 +41,7 @@ func nearestCodes(_ weight: Tensor, _ grid: QuantizationGrid, pool: ThreadPool) 
         for group in 0..<grid.groups {
             let levels = levels[row * grid.groups + group]
             for column in group * grid.groupSize..<min(columns, (group + 1) * grid.groupSize) {
-                codes[column] = UInt8(levels.code(weights[column]))
+                codes[column] = UInt8(saturating: levels.code(weights[column]))
             }
         }
     }

@@ -67,7 +67,8 @@ struct SparseGPT: PruningCodec {
             sweep.run(&weight) { block, weights in
                 let count = SparsityTarget.leftOut(of: rows * block.upperBound, sparsity) - gone
                 gone += UnitGrid(rows: rows, columns: block).leaveOut(count) { row, column in
-                    sweep.harm(weights[row * columns + column], column: column)
+                    let harm = Double(sweep.harm(weights[row * columns + column], column: column))
+                    return harm * harm
                 } _: { row, column in
                     kept[row * columns + column] = false
                 }
@@ -100,9 +101,9 @@ struct SparseGPT: PruningCodec {
 
 extension ColumnSweep {
     /// How much the output suffers if the weight of a column is left out and the columns to the right make up for
-    /// it: w² / U[j, j]².
+    /// it: the root of w² / U[j, j]².
     func harm(_ weight: Float, column: Int) -> Float {
         let pivot = factor.values[column * factor.columns + column]
-        return weight * weight / (pivot * pivot)
+        return abs(weight) / pivot
     }
 }

@@ -34,13 +34,15 @@ struct Ternary: WeightCodec {
 
 /// The signs of the weights above the threshold, and the scale that fits those best.
 func ternary(_ weights: ArraySlice<Float>, threshold: Float) -> (scale: Float, signs: [Int8]) {
-    let bound = threshold * weights.reduce(0) { $0 + abs($1) } / Float(max(1, weights.count))
-    var (sum, count) = (Float(0), Float(0))
+    // In double precision, since sums of the largest floats are none.
+    let mean = weights.reduce(0) { $0 + Double(abs($1)) } / Double(max(1, weights.count))
+    let bound = Double(threshold) * mean
+    var (sum, count) = (0.0, 0.0)
     let signs = weights.map { weight -> Int8 in
-        guard abs(weight) > bound else { return 0 }
-        sum += abs(weight)
+        guard Double(abs(weight)) > bound else { return 0 }
+        sum += Double(abs(weight))
         count += 1
         return weight < 0 ? -1 : 1
     }
-    return (sum / max(1, count), signs)
+    return (Float(sum / max(1, count)), signs)
 }

@@ -62,7 +62,7 @@ struct VectorQuantization: WeightCodec {
         }
         // 4. Entries become whole numbers of steps.
         let (rounded, steps) = roundEntries(of: learned, chunks, pool: problem.pool)
-        let whole = rounded.flatMap { $0.entries.map { Int8(($0 * steps).rounded()) } }
+        let whole = rounded.flatMap { $0.entries.map { Int8(saturating: $0 * steps) } }
         let scales = try storedScales(sizes.map { $0 / steps })
         return try VectorCodes(
             codes: rounded.map { $0.codes }, books: whole, dimension: dimension, scales: scales, rows: weight.rows,
@@ -88,14 +88,19 @@ private func roundEntries(
             rest.subtract(books[book])
         }
         let largest = max(largestMagnitude(books.flatMap { $0.entries }), largestMagnitude(rest.sums(of: books)))
-        if largest * steps < 127.5 { return (books, steps) }
+        guard largest * steps >= 127.5 else { return (books, steps) }
         steps *= 0.9
     }
 }
 
 /// The root of the mean square.
 private func rootMeanSquare(_ weights: ArraySlice<Float>) -> Float {
-    (weights.reduce(0) { $0 + $1 * $1 } / Float(weights.count)).squareRoot()
+    let mean = weights.reduce(0) { $0 + $1 * $1 } / Float(weights.count)
+    guard mean.isFinite else {
+        // The squares are beyond single precision, their root is not.
+        return Float((weights.reduce(0) { $0 + Double($1) * Double($1) } / Double(weights.count)).squareRoot())
+    }
+    return mean.squareRoot()
 }
 
 /// Squared norms of the inputs with the mean 1; inputs hardly ever seen count a little all the same.
@@ -116,7 +121,8 @@ struct WeightChunks {
     private(set) var values: [Float]
     /// What an error of a column costs, [count · dimension]; nothing behind the last column.
     let importance: [Float]
-    /// What an error in a chunk costs besides, the square of its group's size, [rows, count].
+    /// What an error in a chunk costs besides, the square of its group's size in units of about the largest,
+    /// [rows, count].
     let squares: [Float]
 
     init(_ weight: Tensor, sizes: [Float], groupSize: Int, dimension: Int, importance: [Float]?) {
@@ -132,9 +138,12 @@ struct WeightChunks {
         }
         (rows, self.count, self.dimension, self.values) = (weight.rows, count, dimension, values)
         self.importance = (0..<width).map { $0 < columns ? importance?[$0] ?? 1 : 0 }
+        // A power of two changes no digit, and squares stay in range.
+        let largest = largestMagnitude(sizes)
+        let unit = largest > 0 ? largest.binade : 1
         squares = (0..<weight.rows).flatMap { row in
             (0..<count).map { chunk in
-                let size = sizes[row * groups + chunk * dimension / groupSize]
+                let size = sizes[row * groups + chunk * dimension / groupSize] / unit
                 return size * size
             }
         }

@@ -29,9 +29,13 @@ struct Wanda: PruningCodec {
     }
 }
 
-/// |W[i, j]| · ‖X[:, j]‖ for each weight, [rows, columns].
+/// |W[i, j]| · ‖X[:, j]‖ for each weight, [rows, columns], in units of about the largest norm.
 func wandaScores(_ weight: Tensor, columnSquares: [Double]) -> Tensor {
-    let norms = columnSquares.map { Float($0.squareRoot()) }
+    let roots = columnSquares.map { $0.squareRoot() }
+    let largest = roots.max() ?? 0
+    // A power of two changes no digit, and products stay in range.
+    let unit = largest > 0 ? 2 * largest.binade : 1
+    let norms = roots.map { Float($0 / unit) }
     var scores = weight
     for row in 0..<weight.rows {
         for column in 0..<weight.columns {

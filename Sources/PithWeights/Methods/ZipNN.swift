@@ -14,6 +14,7 @@ struct ZipNN: WeightCodec {
     var needs: CalibrationNeeds { .nothing }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
-        try LosslessMatrix(problem.weight, coverage: .allPlanes, pool: problem.pool)
+        try LosslessMatrix(
+            problem.weight, original: problem.originalType, coverage: .allPlanes, pool: problem.pool)
     }
 }
