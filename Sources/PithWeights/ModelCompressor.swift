@@ -188,13 +188,12 @@ private struct CalibrationStream {
     init(
         _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelFolder, _ model: LanguageModel
     ) throws(PithError) {
-        let beginning = folder.configuration.bosToken.map { [$0] } ?? []
         let tokens = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false).prefix(tokenCount)
         guard tokens.count > 1 else { throw .data("the calibration text is too short", at: calibration.name) }
         let length = min(ModelCompressor.sequenceLength, folder.configuration.contextLength)
-        let step = max(1, length - beginning.count)
+        let step = max(1, length - folder.tokenizer.beginning.count)
         let sequences = stride(from: 0, to: tokens.count, by: step).map { start in
-            beginning + tokens[start..<min(start + step, tokens.count)]
+            folder.tokenizer.withBeginning(tokens[start..<min(start + step, tokens.count)])
         }
         let batches = stride(from: 0, to: sequences.count, by: ModelCompressor.batchSize).map {
             $0..<min($0 + ModelCompressor.batchSize, sequences.count)

@@ -85,7 +85,7 @@ struct LanguageModelCodingTests {
         let begin = try #require(coding.model.configuration.bosToken)
         var states = [coding.model.makeState()]
         let hidden = try coding.model.hiddenStates([[begin] + tokens.dropLast()], states: &states)
-        let logits = coding.model.logits(of: hidden, rows: 0..<hidden.rows)
+        let logits = try coding.model.logits(of: hidden, rows: 0..<hidden.rows)
         var nats = 0.0
         for (row, token) in tokens.enumerated() {
             let values = logits.rows(row..<row + 1).values
