@@ -180,6 +180,9 @@ public struct Ruler: Sendable {
                         + "for a token",
                     remedy: "are these the weights that belong to this configuration?")
             }
+            guard bits.ratio.value.isFinite else {
+                throw .data("the tokens that are predicted stand for no bytes", remedy: "give more text")
+            }
             return Measurement(
                 klDivergence: divergence.ratio, top1Agreement: agreement.ratio, bitsPerByte: bits.ratio,
                 perplexity: Estimate(perplexity, standardError: perplexity * loss.standardError))

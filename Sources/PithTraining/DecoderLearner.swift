@@ -74,7 +74,7 @@ package final class DecoderLearner {
     /// number is an error.
     package func losses(of sequences: [[Int32]]) throws(PithError) -> [[Double]] {
         let groups = groups(of: sequences)
-        var losses = sequences.map { [Double](repeating: 0, count: $0.count - 1) }
+        var losses = sequences.map { [Double](repeating: 0, count: max(0, $0.count - 1)) }
         var parts = [[Double]](repeating: [], count: groups.count)
         parts.withUnsafeMutableBufferPointer { parts in
             pool.forEachBlock(of: groups.count, grain: max(1, groups.count / (4 * pool.threadCount))) { block in

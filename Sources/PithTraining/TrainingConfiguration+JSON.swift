@@ -122,11 +122,8 @@ extension TrainingConfiguration {
         guard sides.count == 2 else {
             throw .usage("'\(text)' is not name=value", remedy: "for example steps=2000")
         }
-        let isWord = sides[1].utf8.allSatisfy { $0 >= UInt8(ascii: "A") || (0x30...0x39).contains($0) }
         do { object[sides[0]] = try JSONValue(parsing: sides[1]) } catch {
-            guard isWord, let first = sides[1].utf8.first, first >= UInt8(ascii: "A") else {
-                throw error.within("--set \(sides[0])")
-            }
+            guard sides[1].first?.isLetter == true else { throw error.within("the value of \(sides[0])") }
             object[sides[0]] = .string(sides[1])
         }
     }

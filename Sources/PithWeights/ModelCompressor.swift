@@ -90,12 +90,12 @@ public struct ModelCompressor: Sendable {
         var compressed = try compressTables()
         var progress = Progress("compressing \(spec)", total: model.layers.count, quiet: quiet)
         for layer in model.layers.indices {
-            let statistics = stream.map { $0.gather(layer, model, pipeline.needs) } ?? [:]
+            let statistics = try stream?.gather(layer, model, pipeline.needs) ?? [:]
             for (site, matrix) in try compress(layer, of: model, statistics) {
                 model.layers[layer][site] = matrix
                 compressed.append((site.weightName(layer: layer), matrix))
             }
-            if layer + 1 < model.layers.count { stream?.advance(through: layer, model) }
+            if layer + 1 < model.layers.count { try stream?.advance(through: layer, model) }
             progress.update(layer + 1)
         }
         progress.finish()
@@ -210,26 +210,31 @@ private struct CalibrationStream {
     /// Statistics of what the linear operators of a layer read.
     func gather(
         _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
-    ) -> [ActivationSite: InputStatistics] {
+    ) throws(PithError) -> [ActivationSite: InputStatistics] {
         let observer = StatisticsObserver(needs, model.pool)
-        for index in batches.indices { _ = run(layer, model, index, observer) }
+        for index in batches.indices { _ = try run(layer, model, index, observer) }
         return observer.statistics
     }
 
     /// Moves the sequences through a layer.
-    mutating func advance(through layer: Int, _ model: LanguageModel) {
-        for index in batches.indices { hidden[index] = run(layer, model, index, nil) }
+    mutating func advance(through layer: Int, _ model: LanguageModel) throws(PithError) {
+        for index in batches.indices { hidden[index] = try run(layer, model, index, nil) }
     }
 
     private func run(
         _ layer: Int, _ model: LanguageModel, _ batch: Int, _ observer: StatisticsObserver?
-    ) -> Tensor {
+    ) throws(PithError) -> Tensor {
         let counts = sequences[batches[batch]].map(\.count)
         var states = counts.map { _ in model.makeState() }
         let workspace = ForwardWorkspace()
         workspace.prepare(model, counts, states)
         var stream = hidden[batch]
         model.runLayer(layer, &stream, &states, workspace, observer)
+        guard workspace.isFinite else {
+            throw .data(
+                "a value is no finite number in layer \(layer)", at: "calibration on \(record.name)",
+                remedy: "'pith eval' names the weight where it began")
+        }
         return stream
     }
 }

@@ -49,7 +49,7 @@ import Testing
 
     /// Where both generations stand in a file.
     @Test func theOlderGenerationOfRotationCounts() throws {
-        guard case .object(var object) = Self.base else { return }
+        var object = try JSONReader(Self.base).object()
         object["rope_parameters"] = ["rope_type": "llama3", "rope_theta": 500.0]
         object["rope_scaling"] = ["type": "linear", "factor": 2.0]
         var configuration = try ModelConfiguration(json: .object(object))
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func aWindowThatIsLeftOutIsTheKindsOwn() throws {
-        guard case .object(var object) = Self.base else { return }
+        var object = try JSONReader(Self.base).object()
         object["max_position_embeddings"] = 32768
         #expect(try ModelConfiguration(json: .object(object)).contextLength == 32768)
         object["model_type"] = "mistral"
@@ -76,7 +76,7 @@ import Testing
     }
 
     @Test func refusesSizesThatNoModelHasTogether() throws {
-        guard case .object(var object) = Self.base else { return }
+        var object = try JSONReader(Self.base).object()
         for key in ["hidden_size", "intermediate_size", "vocab_size"] { object[key] = .integer(1 << 24) }
         object["num_hidden_layers"] = 4096
         #expect(throws: PithError.self) { try ModelConfiguration(json: .object(object)) }
