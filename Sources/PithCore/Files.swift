@@ -57,9 +57,11 @@ public enum Files {
         try MappedFile.open(path).withBytes { Array($0) }
     }
 
-    /// The whole file as text; bytes that are no UTF-8 are replaced.
+    /// The whole file as text, which must be UTF-8.
     public static func text(_ path: String) throws(PithError) -> String {
-        try MappedFile.open(path).withBytes { String(decoding: $0, as: UTF8.self) }
+        let region = try MappedFile.open(path)
+        try region.refusePointer(at: path)
+        return try region.withBytes { (bytes) throws(PithError) in try String(strictUTF8: bytes, at: path) }
     }
 
     /// Makes a folder, with those above it.

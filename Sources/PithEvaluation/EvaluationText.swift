@@ -8,8 +8,8 @@ public struct EvaluationText: Sendable {
     struct Window: Sendable {
         /// What the model reads.
         var tokens: [Int]
-        /// The first token that is predicted: 1, behind the beginning-of-text token or the first one of the text.
-        let firstPredicted = 1
+        /// The first token that is predicted: behind what stands before every text, at least behind the first one.
+        var firstPredicted: Int
         /// Bytes of text behind each of `tokens`.
         var byteCounts: [Int]
     }
@@ -24,7 +24,7 @@ public struct EvaluationText: Sendable {
     /// The bytes of the predicted tokens.
     public var byteCount: Int { windows.reduce(0) { $0 + $1.byteCounts[$1.firstPredicted...].reduce(0, +) } }
 
-    /// Cuts `text` into windows of at most `windowLength` tokens, the beginning-of-text token included.
+    /// Cuts `text` into windows of at most `windowLength` tokens, what stands before every text included.
     public init(
         _ text: String, name: String, tokenizer: Tokenizer, configuration: ModelConfiguration, windowLength: Int
     ) throws(PithError) {
@@ -38,18 +38,21 @@ public struct EvaluationText: Sendable {
         documents: [String], name: String, tokenizer: Tokenizer, configuration: ModelConfiguration, windowLength: Int
     ) throws(PithError) {
         self.name = name
-        let beginning = configuration.bosToken.map { [$0] } ?? []
+        let beginning = tokenizer.beginning.count
         let length = min(windowLength, configuration.contextLength)
-        guard length >= 2 else { throw .usage("a window of \(length) tokens predicts nothing") }
-        let step = length - beginning.count
+        guard length > max(1, beginning) else {
+            throw .usage(
+                "a window of \(length) tokens predicts nothing", remedy: "\(max(1, beginning) + 1) are the fewest")
+        }
         windows = documents.flatMap { document in
-            let tokens = tokenizer.encode(document, addingSpecialTokens: false)
-            let byteCounts = Self.byteCounts(tokens, tokenizer)
-            return stride(from: 0, to: tokens.count, by: step).compactMap { start in
-                let range = start..<min(start + step, tokens.count)
+            let (tokens, byteCounts) = tokenizer.encodeCountingBytes(document)
+            return stride(from: 0, to: tokens.count, by: length - beginning).compactMap { start in
+                let range = start..<min(start + length - beginning, tokens.count)
+                let read = tokenizer.withBeginning(tokens[range])
                 let window = Window(
-                    tokens: beginning + tokens[range], byteCounts: beginning.map { _ in 0 } + byteCounts[range])
-                return window.tokens.count >= 2 ? window : nil
+                    tokens: read, firstPredicted: max(1, beginning),
+                    byteCounts: [Int](repeating: 0, count: read.count - range.count) + byteCounts[range])
+                return read.count > window.firstPredicted ? window : nil
             }
         }
         guard !windows.isEmpty else {
@@ -57,11 +60,10 @@ public struct EvaluationText: Sendable {
         }
     }
 
-    /// The bytes that each token adds to the text; special tokens, unknown characters among them, add none.
-    private static func byteCounts(_ tokens: [Int], _ tokenizer: Tokenizer) -> [Int] {
-        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
-        var counts = tokens.map { decoder.push($0).utf8.count }
-        if !counts.isEmpty { counts[counts.count - 1] += decoder.finish().utf8.count }
-        return counts
+    /// What errors call each row of some windows, of which the first has the number `first`, counted from 0.
+    static func names(of windows: [Window], first: Int) -> [String] {
+        windows.enumerated().flatMap { index, window in
+            window.tokens.indices.map { "window \(first + index + 1), token \($0 + 1)" }
+        }
     }
 }

@@ -44,20 +44,25 @@ public struct Ruler: Sendable {
         var progress = Progress("measuring", total: text.windows.count, quiet: quiet)
         for start in stride(from: 0, to: text.windows.count, by: batchSize) {
             let batch = Array(text.windows[start..<min(start + batchSize, text.windows.count)])
-            try measure(batch, [reference] + candidates, &totals)
+            try measure(batch, first: start, [reference] + candidates, &totals)
             progress.update(start + batch.count)
         }
         progress.finish()
-        return totals.map(\.measurement)
+        var measurements: [Measurement] = []
+        for total in totals { measurements.append(try total.measurement()) }
+        return measurements
     }
 
     private func measure(
-        _ windows: [EvaluationText.Window], _ models: [LanguageModel], _ totals: inout [Totals]
+        _ windows: [EvaluationText.Window], first: Int, _ models: [LanguageModel], _ totals: inout [Totals]
     ) throws(PithError) {
+        let names = EvaluationText.names(of: windows, first: first)
         var hidden: [Tensor] = []
-        for model in models {
+        for (index, model) in models.enumerated() {
             var states = windows.map { _ in model.makeState() }
-            hidden.append(try model.hiddenStates(windows.map(\.tokens), states: &states))
+            do throws(PithError) {
+                hidden.append(try model.hiddenStates(windows.map(\.tokens), states: &states) { names[$0] })
+            } catch { throw error.within(Self.name(index, of: models.count)) }
         }
         var firstRow = 0
         for window in windows {
@@ -65,7 +70,7 @@ public struct Ruler: Sendable {
             let predicted = window.firstPredicted..<window.tokens.count
             for chunk in stride(from: predicted.lowerBound, to: predicted.upperBound, by: Self.rowChunk) {
                 let tokens = chunk..<min(chunk + Self.rowChunk, predicted.upperBound)
-                compare(window, tokens, firstRow: firstRow, models, hidden, &totals)
+                try compare(window, tokens, firstRow: firstRow, models, hidden, names, &totals)
             }
             firstRow += window.tokens.count
         }
@@ -73,17 +78,30 @@ public struct Ruler: Sendable {
 
     private func compare(
         _ window: EvaluationText.Window, _ tokens: Range<Int>, firstRow: Int, _ models: [LanguageModel],
-        _ hidden: [Tensor], _ totals: inout [Totals]
-    ) {
+        _ hidden: [Tensor], _ names: [String], _ totals: inout [Totals]
+    ) throws(PithError) {
         let rows = firstRow + tokens.lowerBound - 1..<firstRow + tokens.upperBound - 1
         let targets = Array(window.tokens[tokens])
         let bytes = window.byteCounts[tokens].reduce(0, +)
-        let reference = models[0].logits(of: hidden[0], rows: rows)
+        var reference: Tensor?
         for (index, model) in models.enumerated() {
-            let logits = index == 0 ? reference : model.logits(of: hidden[index], rows: rows)
-            let losses = compareRows(reference, logits, targets, model.pool)
-            totals[index].append(losses, byteCount: bytes)
+            do throws(PithError) {
+                let logits = try model.logits(of: hidden[index], rows: rows) { names[$0] }
+                let losses = compareRows(reference ?? logits, logits, targets, model.pool)
+                if let row = losses.firstIndex(where: { !$0.isFinite }) {
+                    throw .data(
+                        "the logits are too far apart to be measured", at: names[rows.lowerBound + row],
+                        remedy: "are these the weights that belong to this configuration?")
+                }
+                totals[index].append(losses, byteCount: bytes)
+                if index == 0 { reference = logits }
+            } catch { throw error.within(Self.name(index, of: models.count)) }
         }
+    }
+
+    /// What errors call a model.
+    private static func name(_ index: Int, of count: Int) -> String {
+        count == 1 ? "the model" : index == 0 ? "the reference" : count == 2 ? "the model" : "model \(index)"
     }
 
     /// What one row of logits says.
@@ -91,6 +109,8 @@ public struct Ruler: Sendable {
         var divergence = 0.0  // nats
         var surprise = 0.0  // nats
         var agrees = 0.0
+
+        var isFinite: Bool { divergence.isFinite && surprise.isFinite }
     }
 
     private func compareRows(
@@ -151,9 +171,18 @@ public struct Ruler: Sendable {
             bits.append(nats / naturalLogarithm(2), over: Double(byteCount))
         }
 
-        var measurement: Measurement {
+        func measurement() throws(PithError) -> Measurement {
             let loss = surprise.ratio
             let perplexity = exponential(loss.value)
+            guard perplexity.isFinite else {
+                throw .data(
+                    "the perplexity is beyond all numbers: the model needs \(loss.value.formatted(significant: 4)) nats "
+                        + "for a token",
+                    remedy: "are these the weights that belong to this configuration?")
+            }
+            guard bits.ratio.value.isFinite else {
+                throw .data("the tokens that are predicted stand for no bytes", remedy: "give more text")
+            }
             return Measurement(
                 klDivergence: divergence.ratio, top1Agreement: agreement.ratio, bitsPerByte: bits.ratio,
                 perplexity: Estimate(perplexity, standardError: perplexity * loss.standardError))

@@ -20,6 +20,8 @@ public struct TensorSummary: Sendable {
     public var peakRatio: Double?
     /// The share of elements that are zero.
     public var zeroShare: Double?
+    /// Elements that are no finite numbers.
+    public var nonFiniteCount = 0
 
     /// Reads the tensor once.
     public init(_ name: String, _ tensor: StoredTensor) throws(PithError) {
@@ -30,6 +32,7 @@ public struct TensorSummary: Sendable {
         bitsPerByte = Self.entropy(tensor)
         guard tensor.type.dense != nil, tensor.count > 0 else { return }
         let values = try tensor.decoded().values
+        nonFiniteCount = values.reduce(0) { $0 + ($1.isFinite ? 0 : 1) }
         let (sum, peak, zeros) = values.reduce((0.0, Float(0), 0)) { state, value in
             (state.0 + Double(value) * Double(value), max(state.1, abs(value)), state.2 + (value == 0 ? 1 : 0))
         }
@@ -71,6 +74,7 @@ public struct TensorSummary: Sendable {
             "name": .string(name), "type": .string(type.rawValue), "shape": .array(shape.map { .integer($0) }),
             "bytes": .integer(bytes.value), "entropyBitsPerByte": figure(bitsPerByte),
             "rootMeanSquare": figure(rootMeanSquare), "peakRatio": figure(peakRatio), "zeroShare": figure(zeroShare),
+            "nonFinite": .integer(nonFiniteCount),
         ]
     }
 }

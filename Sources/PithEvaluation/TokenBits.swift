@@ -11,11 +11,14 @@ public struct TokenBits: Sendable {
     /// Rows that are read together, at least where sequences are shorter.
     private static let rowsTogether = 512
 
-    /// Bits under `model`.
-    public init(_ model: LanguageModel) { self.model = model }
+    /// What stands before every text.
+    public let beginning: [Int]
 
-    /// What stands before a text: the beginning-of-text token, if the model has one.
-    public var beginning: [Int] { model.configuration.bosToken.map { [$0] } ?? [] }
+    /// Bits under `model`; `beginning` is what its tokenizer puts before every text.
+    public init(_ model: LanguageModel, beginning: [Int]) {
+        self.model = model
+        self.beginning = beginning
+    }
 
     /// The bits of each token of `texts`, each text following `context`, which is read once.
     ///
@@ -23,6 +26,9 @@ public struct TokenBits: Sendable {
     /// each read behind as much as fits of what stands before it.
     public func bits(of texts: [[Int]], after context: [Int]) throws(PithError) -> [[Double]] {
         let room = model.configuration.contextLength
+        guard room > max(1, beginning.count) else {
+            throw .usage("a context of \(room) tokens has no room for a token and one before it")
+        }
         var result = [[Double]](repeating: [], count: texts.count)
         let fitting = texts.indices.filter { context.count + texts[$0].count <= room && !texts[$0].isEmpty }
         var state = model.makeState()
@@ -39,7 +45,7 @@ public struct TokenBits: Sendable {
                 rows += texts[fitting[next]].count
                 next += 1
             }
-            let bits = try read(group.map { texts[$0] }, after: context.last, from: state)
+            let bits = try read(group.map { texts[$0] }, numbers: group, after: context.last, from: state)
             for (index, bits) in zip(group, bits) { result[index] = bits }
         }
         for index in texts.indices where context.count + texts[index].count > room {
@@ -50,7 +56,7 @@ public struct TokenBits: Sendable {
 
     private func bits(ofLong text: [Int], after context: [Int]) throws(PithError) -> [Double] {
         let room = model.configuration.contextLength
-        let step = max(1, room / 2)
+        let step = max(1, min(room / 2, room - beginning.count))
         var result: [Double] = []
         for start in stride(from: 0, to: text.count, by: step) {
             let piece = Array(text[start..<min(start + step, text.count)])
@@ -63,8 +69,10 @@ public struct TokenBits: Sendable {
         return result
     }
 
-    /// Reads texts that each follow `last`, whose predecessors `state` holds.
-    private func read(_ texts: [[Int]], after last: Int?, from state: SequenceState) throws(PithError) -> [[Double]] {
+    /// Reads texts that each follow `last`, whose predecessors `state` holds; errors call them by their numbers.
+    private func read(
+        _ texts: [[Int]], numbers: [Int], after last: Int?, from state: SequenceState
+    ) throws(PithError) -> [[Double]] {
         let width = model.configuration.vocabularySize
         // The row of a token predicts the next; without anything before it the first is as likely as any.
         let inputs = texts.map { (last.map { [$0] } ?? []) + $0.dropLast() }
@@ -72,11 +80,14 @@ public struct TokenBits: Sendable {
         var result = texts.map { _ in last == nil ? [naturalLogarithm(Double(width)) / naturalLogarithm(2)] : [] }
         guard !read.isEmpty else { return result }
         var states = read.map { _ in state }
-        let hidden = try model.hiddenStates(read.map { inputs[$0] }, states: &states)
+        let names = read.flatMap { index in
+            inputs[index].indices.map { "text \(numbers[index] + 1), token \(state.position + $0 + 1)" }
+        }
+        let hidden = try model.hiddenStates(read.map { inputs[$0] }, states: &states) { names[$0] }
         var row = 0
         for index in read {
             let targets = Array(last == nil ? texts[index][1...] : texts[index][...])
-            let logits = model.logits(of: hidden, rows: row..<row + targets.count)
+            let logits = try model.logits(of: hidden, rows: row..<row + targets.count) { names[$0] }
             result[index] += Self.bits(logits, targets: targets, pool: model.pool)
             row += targets.count
         }

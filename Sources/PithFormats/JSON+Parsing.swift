@@ -23,6 +23,7 @@ extension JSONValue {
     /// Reads the document in the file at `path`.
     public init(contentsOf path: String) throws(PithError) {
         let region = try MappedFile.open(path)
+        try region.refusePointer(at: path)
         do {
             self = try region.withBytes { (bytes) throws(PithError) in try JSONValue(parsing: bytes) }
         } catch { throw error.within(path) }

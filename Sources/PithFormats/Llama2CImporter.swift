@@ -12,7 +12,7 @@ public func importLlama2C(model: String, tokenizer: String, into folder: String)
     try SafetensorsWriter.write(
         checkpoint.tensors(), metadata: ["format": "pt"], to: joinPath(folder, TensorArchive.fileName))
     try vocabulary.tokenizer.write(to: joinPath(folder, Tokenizer.fileName))
-    try Llama2CVocabulary.settings.write(to: joinPath(folder, "tokenizer_config.json"))
+    try Llama2CVocabulary.settings.write(to: joinPath(folder, TokenizerSettings.fileName))
     try configuration.write(to: joinPath(folder, ModelConfiguration.fileName))
 }
 
@@ -27,6 +27,7 @@ private struct Llama2CCheckpoint {
 
     init(_ path: String) throws(PithError) {
         region = try MappedFile.open(path)
+        try region.refusePointer(at: path)
         do throws(PithError) {
             configuration = try Self.configuration(region)
             let expected = Self.weightCount(configuration)

@@ -19,6 +19,7 @@ struct Llama2CVocabulary {
     /// Reads the file at `path`, which must hold exactly `count` pieces.
     init(_ path: String, count: Int) throws(PithError) {
         let region = try MappedFile.open(path)
+        try region.refusePointer(at: path)
         do throws(PithError) {
             self.pieces = try region.withBytes { (bytes) throws(PithError) in try Self.pieces(bytes, count: count) }
             try checkSpecialPieces()

@@ -21,11 +21,9 @@ extension ModelConfiguration {
         guard headSize != nil || hiddenSize % headCount == 0 else {
             throw .data("is \(hiddenSize), which \(headCount) heads do not divide", at: "key hidden_size")
         }
-        // Version 5 of the writer gathers all about rotation under one key.
-        let parameters = try reader.optional("rope_parameters")
-        let innerTheta = try parameters?.optional("rope_theta")
+        let rotation = try Self.rotation(reader)
+        let innerTheta = try rotation?.optional("rope_theta")
         let theta = if let innerTheta { innerTheta } else { try reader.optional("rope_theta") }
-        let scaling = try RotaryScaling(try reader.optional("rope_parameters", "rope_scaling"))
         try self.init(
             hiddenSize: hiddenSize, layerCount: try reader.member("num_hidden_layers").integer(in: sizes),
             headCount: headCount, keyValueHeadCount: try reader.optional("num_key_value_heads")?.integer(in: sizes),
@@ -33,9 +31,10 @@ extension ModelConfiguration {
             vocabularySize: try reader.member("vocab_size").integer(in: sizes),
             contextLength: try Self.contextLength(reader),
             normEpsilon: try reader.optional("rms_norm_eps")?.real() ?? 1e-6,
-            ropeTheta: try theta?.real() ?? 10000, ropeScaling: scaling,
+            ropeTheta: try theta?.real() ?? 10000, ropeScaling: try RotaryScaling(rotation),
             tiesEmbeddings: try reader.optional("tie_word_embeddings")?.flag() ?? false,
-            bosToken: try reader.optional("bos_token_id")?.integer(), eosTokens: try Self.eosTokens(reader),
+            bosToken: try reader.optional("bos_token_id")?.integer(),
+            eosTokens: try reader.optional("eos_token_id")?.tokens() ?? [],
             elementType: try Self.elementType(reader))
     }
 
@@ -73,27 +72,31 @@ extension ModelConfiguration {
             throw quantization.failure(
                 "weights that another program has quantized are not supported", remedy: "F32, F16 and BF16 are")
         }
-        for rotation in [reader, try reader.optional("rope_parameters")] {
+        for rotation in [reader, try rotation(reader)] {
             if let part = try rotation?.optional("partial_rotary_factor"), try part.real() != 1 {
                 throw part.failure("rotation of a part of each head is not supported", remedy: "1 is")
             }
         }
     }
 
+    /// All about rotation: version 4 of the writer has it in one key and version 5 in another. Where both say
+    /// something, the older counts, as for the program that writes them.
+    private static func rotation(_ reader: JSONReader) throws(PithError) -> JSONReader? {
+        for key in ["rope_scaling", "rope_parameters"] {
+            if let rotation = try reader.optional(key), try rotation.object().count > 0 { return rotation }
+        }
+        return nil
+    }
+
     private static func contextLength(_ reader: JSONReader) throws(PithError) -> Int {
         let positions = try reader.member("max_position_embeddings").integer(in: 1...Self.sizeLimit)
         // Within its window a model with sliding attention is one without.
-        let window = try reader.optional("sliding_window")?.integer(in: 1...Int.max)
-        return min(positions, window ?? positions)
-    }
-
-    /// A number or several.
-    private static func eosTokens(_ reader: JSONReader) throws(PithError) -> [Int] {
-        guard let tokens = try reader.optional("eos_token_id") else { return [] }
-        guard case .array = tokens.value else { return [try tokens.integer()] }
-        var result: [Int] = []
-        for token in try tokens.array() { result.append(try token.integer()) }
-        return result
+        let window = try reader.optional("sliding_window")
+        if let window { return min(positions, try window.integer(in: 1...Int.max)) }
+        // Where it is left out, and not null, this kind has a window all the same.
+        let isMistral = try reader.optional("model_type")?.text() == "mistral"
+        let isLeftOut = try reader.object()["sliding_window"] == nil
+        return isMistral && isLeftOut ? min(positions, 4096) : positions
     }
 
     private static func elementType(_ reader: JSONReader) throws(PithError) -> ElementType? {

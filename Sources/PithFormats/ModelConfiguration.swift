@@ -72,6 +72,7 @@ public struct ModelConfiguration: Equatable, Sendable {
     /// Bounds that keep all later arithmetic on sizes far from overflow.
     static let sizeLimit = 1 << 24
     static let layerLimit = 4096
+    private static let weightLimit = 1e15
 
     private func check() throws(PithError) {
         func require(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(PithError) {
@@ -100,6 +101,14 @@ public struct ModelConfiguration: Equatable, Sendable {
         }
         guard ropeTheta.isFinite, (1...1e12).contains(ropeTheta) else {
             throw .data("is \(ropeTheta)", at: "key rope_theta", remedy: "it should be in 1…1e12")
+        }
+        // Counted in floating point, for what it shall prevent is an overflow.
+        let matrices = Double(hiddenSize) * (2 * Double(headSize) * Double(headCount + keyValueHeadCount))
+        let layer = matrices + 3 * Double(hiddenSize) * Double(intermediateSize)
+        guard Double(layerCount) * layer + 2 * Double(vocabularySize) * Double(hiddenSize) < Self.weightLimit else {
+            throw .data(
+                "the sizes make more than \(Self.weightLimit) weights", at: "key num_hidden_layers",
+                remedy: "do all sizes belong to one model?")
         }
         let tokens = 0...vocabularySize - 1
         if let bosToken { try require("bos_token_id", bosToken, tokens) }

@@ -23,6 +23,7 @@ public struct SafetensorsFile: Sendable {
     /// Opens the file at `path` and checks its header.
     public init(_ path: String) throws(PithError) {
         let region = try MappedFile.open(path)
+        try region.refusePointer(at: path)
         do {
             let header = try SafetensorsHeader(region)
             self.path = path
@@ -92,6 +93,7 @@ private struct SafetensorsHeader {
     private mutating func read(_ document: JSONValue) throws(PithError) {
         for (name, reader) in try JSONReader(document).members() {
             if name == "__metadata__" {
+                if case .null = reader.value { continue }
                 for (key, value) in try reader.members() { metadata[key] = try value.text() }
                 continue
             }

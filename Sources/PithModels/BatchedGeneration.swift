@@ -96,7 +96,8 @@ public struct BatchedGeneration {
         let reading = sequences.indices.filter { shares[$0] > 0 }
         guard !reading.isEmpty else { return [] }
         let tokens = reading.map { Array(sequences[$0].history[sequences[$0].state.position...].prefix(shares[$0])) }
-        let hidden = try read(tokens, of: reading)
+        let names = names(of: tokens, reading)
+        let hidden = try read(tokens, of: reading) { names[$0] }
         var (rows, complete, row) = ([Int](), [Int](), 0)
         for (index, read) in zip(reading, tokens) {
             row += read.count
@@ -104,7 +105,8 @@ public struct BatchedGeneration {
             rows.append(row - 1)
             complete.append(index)
         }
-        let chosen = choose(complete, model.logits(of: hidden, rows: rows, workspace: workspace))
+        let logits = try model.logits(of: hidden, rows: rows, workspace: workspace) { names[$0] }
+        let chosen = choose(complete, logits)
         let outputs = zip(complete, chosen).map { write($1, to: $0) }
         let ended = Set(outputs.filter { $0.end != nil }.map(\.sequence))
         if !ended.isEmpty { sequences.removeAll { ended.contains($0.id) } }
@@ -122,15 +124,27 @@ public struct BatchedGeneration {
         }
     }
 
+    /// What errors call the tokens that are read: the place in the text, and of several texts which one.
+    private func names(of tokens: [[Int]], _ reading: [Int]) -> [String] {
+        zip(tokens, reading).flatMap { tokens, index in
+            let (text, position) = (sequences[index].id.number, sequences[index].state.position)
+            return tokens.indices.map { (added > 1 ? "text \(text + 1), " : "") + "token \(position + $0 + 1)" }
+        }
+    }
+
     /// The hidden states of all rows, [rows, hidden].
-    private mutating func read(_ tokens: [[Int]], of reading: [Int]) throws(PithError) -> Tensor {
+    private mutating func read(
+        _ tokens: [[Int]], of reading: [Int], name: RowName
+    ) throws(PithError) -> Tensor {
         var states: [SequenceState] = []
         for index in reading {
             states.append(sequences[index].state)
             sequences[index].state = SequenceState(stores: [])  // so that the stores are not copied
         }
         defer { for (index, state) in zip(reading, states) { sequences[index].state = state } }
-        return try model.hiddenStates(tokens, states: &states, workspace: workspace)
+        return try withoutActuallyEscaping(name) { (name) throws(PithError) in
+            try model.hiddenStates(tokens, states: &states, workspace: workspace, name: name)
+        }
     }
 
     /// A token for each of some sequences, given their logits, [sequences, vocabulary].
@@ -153,7 +167,7 @@ public struct BatchedGeneration {
     /// Takes a token that was chosen into its sequence.
     private mutating func write(_ token: Int, to index: Int) -> Output {
         let id = sequences[index].id
-        if model.configuration.eosTokens.contains(token) { return Output(sequence: id, token: nil, end: .endOfText) }
+        if model.endTokens.contains(token) { return Output(sequence: id, token: nil, end: .endOfText) }
         sequences[index].history.append(token)
         sequences[index].remaining -= 1
         let isLast = sequences[index].remaining == 0

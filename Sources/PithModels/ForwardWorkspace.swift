@@ -1,5 +1,7 @@
 import PithCore
 import PithFormats
+import PithTensor
+import Synchronization
 
 /// The buffers of a forward pass, used again by all layers and by the passes that follow.
 ///
@@ -20,6 +22,16 @@ public final class ForwardWorkspace {
     private(set) var cosines: UnsafeMutablePointer<Float>  // [rows, headSize / 2]
     private(set) var sines: UnsafeMutablePointer<Float>  // [rows, headSize / 2]
     private let memory = ScratchMemory()
+    private let hasNonFinite = Atomic(false)
+
+    /// Whether all values that were seen since `prepare` are finite numbers. What comes after one that is not is
+    /// worthless, though it may look well: narrower forms hide it.
+    public var isFinite: Bool { !hasNonFinite.load(ordering: .relaxed) }
+
+    /// Looks at values for `isFinite`; any thread may.
+    func see(_ values: UnsafePointer<Float>, count: Int) {
+        if !areFinite(values, count: count) { hasNonFinite.store(true, ordering: .relaxed) }
+    }
 
     /// No buffers yet.
     public init() {
@@ -37,6 +49,7 @@ public final class ForwardWorkspace {
     /// Makes room for `counts[s]` rows that follow what `states[s]` holds, and looks up their angles.
     public func prepare(_ model: LanguageModel, _ counts: [Int], _ states: [SequenceState]) {
         self.counts = counts
+        hasNonFinite.store(false, ordering: .relaxed)
         _ = block(model.precision)
         let c = model.configuration
         let rows = counts.reduce(0, +)

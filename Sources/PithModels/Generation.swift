@@ -2,8 +2,13 @@ import PithCore
 
 /// Tokens that a model writes after a prompt, one at a time, as they are asked for.
 ///
-/// The sequence ends with an end-of-text token (which is not part of it), with the context, or when the caller stops.
-public struct GeneratedTokens: Sequence, IteratorProtocol {
+/// The text ends with an end-of-text token (which is not part of it), with the context, or when the caller stops.
+///
+/// ```swift
+/// var tokens = try GeneratedTokens(model, after: prompt, options: options)
+/// while let token = try tokens.next() { print(token) }
+/// ```
+public struct GeneratedTokens {
     // A batch of one.
     private var batch: BatchedGeneration
     private var first: Int?
@@ -17,12 +22,19 @@ public struct GeneratedTokens: Sequence, IteratorProtocol {
         while first == nil, !batch.isEmpty { first = try batch.step().first?.token }
     }
 
-    /// The next token, or nil at the end.
-    public mutating func next() -> Int? {
+    /// The next token, or nil at the end of the text.
+    public mutating func next() throws(PithError) -> Int? {
         if let token = first {
             first = nil
             return token
         }
-        return (try? batch.step())?.first?.token
+        return try batch.step().first?.token
+    }
+
+    /// All tokens that are left.
+    public mutating func rest() throws(PithError) -> [Int] {
+        var tokens: [Int] = []
+        while let token = try next() { tokens.append(token) }
+        return tokens
     }
 }

@@ -52,6 +52,8 @@ public struct LanguageModel: Sendable {
     public var precision = ActivationPrecision.narrow
     /// The threads that loops run on.
     public var pool: ThreadPool
+    /// The tokens that end a text that the model writes.
+    public var endTokens: [Int]
     /// How keys and values are kept.
     public var cacheType = CacheType.float16
     let rotation: RotaryTable
@@ -67,6 +69,7 @@ public struct LanguageModel: Sendable {
         self.finalNorm = finalNorm
         self.head = head
         self.pool = pool
+        endTokens = configuration.eosTokens
         rotation = RotaryTable(inverseFrequencies: configuration.inverseFrequencies())
     }
 

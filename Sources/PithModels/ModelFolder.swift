@@ -10,6 +10,8 @@ public struct ModelFolder: Sendable {
     public let configuration: ModelConfiguration
     /// `tokenizer.json`.
     public let tokenizer: Tokenizer
+    /// The tokens that end a text: those of `config.json` and of `generation_config.json`.
+    public let endTokens: [Int]
     /// The weight files.
     public let archive: TensorArchive
     /// `pith.json`; nil for a model as it came.
@@ -25,6 +27,11 @@ public struct ModelFolder: Sendable {
         self.path = path
         configuration = try ModelConfiguration(folder: path)
         tokenizer = try Tokenizer(folder: path)
+        let ends = configuration.eosTokens
+        endTokens =
+            ends
+            + (try GenerationSettings(folder: path, vocabularySize: configuration.vocabularySize).endTokens)
+            .filter { !ends.contains($0) }
         archive = try TensorArchive(folder: path)
         let manifestPath = joinPath(path, CompressionManifest.fileName)
         manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
@@ -101,9 +108,11 @@ public struct ModelFolder: Sendable {
                     try matrix(site.weightName(layer: index), c.shape(of: site), layouts)
                 })
         }
-        return LanguageModel(
+        var model = LanguageModel(
             configuration: c, embedding: embedding, layers: layers, finalNorm: try vector("model.norm.weight"),
             head: c.tiesEmbeddings ? embedding : try matrix(Self.headName, tableShape, layouts), pool: pool)
+        model.endTokens = endTokens
+        return model
     }
 
     /// The names of the weights outside the layers that are matrices: token vectors, and the head if it is not tied.

@@ -72,7 +72,12 @@ public struct Sampler: Sendable {
         var wasSeen = [Bool](repeating: false, count: logits.count)
         for token in history where logits.indices.contains(token) && !wasSeen[token] {
             wasSeen[token] = true
-            logits[token] *= logits[token] < 0 ? options.repetitionPenalty : 1 / options.repetitionPenalty
+            let penalized =
+                logits[token] < 0
+                ? logits[token] * options.repetitionPenalty : logits[token] / options.repetitionPenalty
+            // Small penalties may lead beyond all numbers.
+            let limit = Float.greatestFiniteMagnitude
+            logits[token] = min(max(penalized, -limit), limit)
         }
         return logits
     }

@@ -70,10 +70,11 @@ package final class DecoderLearner {
         }
     }
 
-    /// The loss, in nats, of each token but the first of each sequence, predicted from those before it.
-    package func losses(of sequences: [[Int32]]) -> [[Double]] {
+    /// The loss, in nats, of each token but the first of each sequence, predicted from those before it. One that is no
+    /// number is an error.
+    package func losses(of sequences: [[Int32]]) throws(PithError) -> [[Double]] {
         let groups = groups(of: sequences)
-        var losses = sequences.map { [Double](repeating: 0, count: $0.count - 1) }
+        var losses = sequences.map { [Double](repeating: 0, count: max(0, $0.count - 1)) }
         var parts = [[Double]](repeating: [], count: groups.count)
         parts.withUnsafeMutableBufferPointer { parts in
             pool.forEachBlock(of: groups.count, grain: max(1, groups.count / (4 * pool.threadCount))) { block in
@@ -93,11 +94,23 @@ package final class DecoderLearner {
                 losses[index] = Array(part[place * group.length..<(place + 1) * group.length])
             }
         }
+        for (index, losses) in losses.enumerated() {
+            if let place = losses.firstIndex(where: { !$0.isFinite }) {
+                throw failure("the loss is \(losses[place])", at: "sequence \(index + 1), token \(place + 2)")
+            }
+        }
         return losses
     }
 
-    /// The mean loss for each predicted token, in nats; its gradient stands in `gradient` afterwards.
-    package func computeGradient(of sequences: [[Int32]]) -> Double {
+    private func failure(_ message: String, at place: String? = nil) -> PithError {
+        .data(
+            message, at: place,
+            remedy: "a lower learning rate helps; where it is so from the first step on, the weights are damaged")
+    }
+
+    /// The mean loss for each predicted token, in nats; its gradient stands in `gradient` afterwards. If either is no
+    /// number that is an error.
+    package func computeGradient(of sequences: [[Int32]]) throws(PithError) -> Double {
         let groups = groups(of: sequences)
         let tokens = groups.reduce(0) { $0 + $1.rows }
         var sums = [Double](repeating: 0, count: Self.laneCount)
@@ -115,8 +128,11 @@ package final class DecoderLearner {
                 }
             }
         }
-        _ = optimizer.reduce(laneGradients, pool: pool)
-        return sums.reduce(0, +) / Double(max(1, tokens))
+        let norm = optimizer.reduce(laneGradients, pool: pool)
+        let loss = sums.reduce(0, +) / Double(max(1, tokens))
+        guard loss.isFinite else { throw failure("the loss is \(loss)") }
+        guard norm.isFinite else { throw failure("the norm of the gradient is \(norm)") }
+        return loss
     }
 
     /// One step of AdamW along `gradient`, whose norm is cut to `clip`.
@@ -134,10 +150,13 @@ package final class DecoderLearner {
     /// `count` sequences of `length` tokens behind `first`, drawn token by token from what the model expects.
     package func sample(
         _ count: Int, length: Int, after first: Int32, _ generator: inout SeededGenerator
-    ) -> [[Int32]] {
+    ) throws(PithError) -> [[Int32]] {
         var sequences = [[Int32]](repeating: [first], count: count)
         for _ in 0..<length {
             for (index, logits) in lastLogits(of: sequences).enumerated() {
+                if let (token, value) = logits.firstNonFinite {
+                    throw failure("the logit of token \(token) is \(value)")
+                }
                 let draw = Self.draw(logits, at: Double(generator.uniform()))
                 sequences[index].append(Int32(draw))
             }

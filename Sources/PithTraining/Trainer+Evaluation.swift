@@ -10,6 +10,11 @@ extension Trainer {
         guard !tokens.isEmpty, byteCount > 0 else { throw .data("the held-out text is empty") }
         try Self.checkRange(tokens, configuration)
         let losses = windowLosses(tokens)
+        if let window = losses.firstIndex(where: { !$0.isFinite }) {
+            throw .data(
+                "the loss after \(step) steps is \(losses[window])", at: "held-out text, window \(window + 1)",
+                remedy: "a lower learningRate, a longer warmupSteps")
+        }
         let nats = losses.reduce(logarithm(Double(configuration.model.vocabularySize)), +)
         return nats / logarithm(2) / Double(byteCount)
     }

@@ -8,10 +8,16 @@ extension Trainer {
     public func exportModel(to folder: String) throws(PithError) {
         try Files.makeFolder(folder)
         let type = configuration.model.elementType ?? .float32
-        let tensors = layout.entries.map { entry in
+        var tensors: [(name: String, tensor: StoredTensor)] = []
+        for entry in layout.entries {
             let values = UnsafeBufferPointer(start: weights.pointer + entry.offset, count: entry.count)
-            let tensor = Tensor(shape: entry.shape, values: Array(values))
-            return (name: entry.name, tensor: StoredTensor(tensor, as: type))
+            let stored = StoredTensor(Tensor(shape: entry.shape, values: Array(values)), as: type)
+            if let (index, value) = try stored.decoded().values.firstNonFinite {
+                throw .data(
+                    "weight \(index) is \(values[index]), \(value) as \(type.rawValue)", at: "tensor \(entry.name)",
+                    remedy: "a lower learningRate, or outputType float32")
+            }
+            tensors.append((entry.name, stored))
         }
         // Other readers of such folders look for this entry.
         try SafetensorsWriter.write(tensors, metadata: ["format": "pt"], to: joinPath(folder, TensorArchive.fileName))

@@ -122,7 +122,10 @@ extension TrainingConfiguration {
         guard sides.count == 2 else {
             throw .usage("'\(text)' is not name=value", remedy: "for example steps=2000")
         }
-        object[sides[0]] = (try? JSONValue(parsing: sides[1])) ?? .string(sides[1])
+        do { object[sides[0]] = try JSONValue(parsing: sides[1]) } catch {
+            guard sides[1].first?.isLetter == true else { throw error.within("the value of \(sides[0])") }
+            object[sides[0]] = .string(sides[1])
+        }
     }
 
     private static func refuseUnknown(_ object: JSONObject) throws(PithError) {

@@ -115,7 +115,12 @@ public struct TrainingJob: Sendable {
     /// Writes a complete Hugging Face folder, with the configuration of the training beside it.
     public func write(_ trainer: Trainer, to folder: String) throws(PithError) {
         try trainer.exportModel(to: folder)
-        try tokenizerDocument?.write(to: joinPath(folder, Tokenizer.fileName))
+        if let tokenizerDocument {
+            try tokenizerDocument.write(to: joinPath(folder, Tokenizer.fileName))
+            // The separator stood before every document, and the tokenizer itself does not say so.
+            try TokenizerSettings.json(beginning: TrainingText.separator)
+                .write(to: joinPath(folder, TokenizerSettings.fileName))
+        }
         try configuration.json.write(to: joinPath(folder, Self.configurationName))
     }
 }

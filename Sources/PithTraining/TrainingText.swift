@@ -14,11 +14,12 @@ public struct TrainingText: Sendable {
     /// Given documents; empty ones are left out.
     public init(documents: [String]) { self.documents = documents.filter { !$0.isEmpty } }
 
-    /// Reads files of documents; bytes that are no UTF-8 are replaced.
+    /// Reads files of documents, which must be UTF-8.
     public init(files: [String]) throws(PithError) {
         documents = []
         for file in files {
-            let found = try MappedFile.open(file).withBytes { Self.documents(in: $0) }
+            let text = Array(try Files.text(file).utf8)
+            let found = text.withUnsafeBytes { Self.documents(in: $0) }
             guard !found.isEmpty else { throw .data("holds no text", at: file) }
             documents += found
         }

@@ -98,7 +98,7 @@ public struct ModelCompressor: Sendable {
                 model.layers[layer][site] = matrix
                 compressed.append((site.weightName(layer: layer), matrix))
             }
-            if layer + 1 < model.layers.count { stream?.advance(through: layer, model) }
+            if layer + 1 < model.layers.count { try stream?.advance(through: layer, model) }
             progress.update(layer + 1)
         }
         progress.finish()
@@ -203,14 +203,13 @@ private struct CalibrationStream {
     init(
         _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelFolder, _ model: LanguageModel
     ) throws(PithError) {
-        let beginning = folder.configuration.bosToken.map { [$0] } ?? []
         let all = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false)
         let tokens = all.prefix(tokenCount)
         guard tokens.count > 1 else { throw .data("the calibration text is too short", at: calibration.name) }
         let length = min(ModelCompressor.sequenceLength, folder.configuration.contextLength)
-        let step = max(1, length - beginning.count)
+        let step = max(1, length - folder.tokenizer.beginning.count)
         let sequences = stride(from: 0, to: tokens.count, by: step).map { start in
-            beginning + tokens[start..<min(start + step, tokens.count)]
+            folder.tokenizer.withBeginning(tokens[start..<min(start + step, tokens.count)])
         }
         let batches = stride(from: 0, to: sequences.count, by: ModelCompressor.batchSize).map {
             $0..<min($0 + ModelCompressor.batchSize, sequences.count)
@@ -232,7 +231,7 @@ private struct CalibrationStream {
     ) throws(PithError) -> [ActivationSite: InputStatistics] {
         try requireMemory(for: model.configuration, needs)
         let observer = StatisticsObserver(needs, model.pool)
-        for index in batches.indices { _ = run(layer, model, index, observer) }
+        for index in batches.indices { _ = try run(layer, model, index, observer) }
         return observer.statistics
     }
 
@@ -246,19 +245,24 @@ private struct CalibrationStream {
     }
 
     /// Moves the sequences through a layer.
-    mutating func advance(through layer: Int, _ model: LanguageModel) {
-        for index in batches.indices { hidden[index] = run(layer, model, index, nil) }
+    mutating func advance(through layer: Int, _ model: LanguageModel) throws(PithError) {
+        for index in batches.indices { hidden[index] = try run(layer, model, index, nil) }
     }
 
     private func run(
         _ layer: Int, _ model: LanguageModel, _ batch: Int, _ observer: StatisticsObserver?
-    ) -> Tensor {
+    ) throws(PithError) -> Tensor {
         let counts = sequences[batches[batch]].map(\.count)
         var states = counts.map { _ in model.makeState() }
         let workspace = ForwardWorkspace()
         workspace.prepare(model, counts, states)
         var stream = hidden[batch]
         model.runLayer(layer, &stream, &states, workspace, observer)
+        guard workspace.isFinite else {
+            throw .data(
+                "a value is no finite number in layer \(layer)", at: "calibration on \(record.name)",
+                remedy: "'pith eval' names the weight where it began")
+        }
         return stream
     }
 }

@@ -85,6 +85,9 @@ struct InspectCommand: ParsableCommand {
         } else {
             for line in lines { print(line) }
             print(TextTable(header: TensorSummary.header, rows: summaries.map(\.cells), leftAligned: [0, 1, 2]).text)
+            for summary in summaries where summary.nonFiniteCount > 0 {
+                print("\(summary.name): \(summary.nonFiniteCount) elements are no finite numbers")
+            }
         }
     }
 }

@@ -195,7 +195,7 @@ enum TextFile {
         let cut =
             near.first { bytes[$0] == newline && bytes[$0 - 1] == newline }
             ?? near.first { bytes[$0] == newline || bytes[$0] == space }
-            ?? near.first { bytes[$0] & 0xC0 != 0x80 } ?? middle
+            ?? (middle..<bytes.count).first { bytes[$0] & 0xC0 != 0x80 } ?? bytes.count
         return (String(decoding: bytes[..<cut], as: UTF8.self), String(decoding: bytes[cut...], as: UTF8.self))
     }
 }

@@ -47,7 +47,10 @@ struct RunCommand: ParsableCommand {
             seed: seed)
         let folder = try ModelFolder.open(model)
         let model = try runtime.loadModel(folder)
-        let texts = prompts.isEmpty ? [""] : prompts.map { $0 == "-" ? Self.standardInput() : $0 }
+        var texts: [String] = []
+        for prompt in prompts.isEmpty ? [""] : prompts {
+            texts.append(try prompt == "-" ? Self.standardInput() : Self.checked(prompt))
+        }
         if texts.count == 1 {
             try writeOne(texts[0], model, folder, options)
         } else {
@@ -55,8 +58,19 @@ struct RunCommand: ParsableCommand {
         }
     }
 
-    private static func standardInput() -> String {
-        String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+    private static func standardInput() throws(PithError) -> String {
+        try String(strictUTF8: FileHandle.standardInput.readDataToEndOfFile(), at: "standard input")
+    }
+
+    /// A prompt from the command line, whose bytes that are no UTF-8 were replaced before anybody could look.
+    private static func checked(_ prompt: String) throws(PithError) -> String {
+        guard prompt.unicodeScalars.contains("\u{FFFD}") else { return prompt }
+        for argument in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)) {
+            guard let argument, String(cString: argument) == prompt else { continue }
+            let bytes = UnsafeRawBufferPointer(start: argument, count: strlen(argument))
+            return try String(strictUTF8: bytes, at: "the prompt")
+        }
+        return prompt
     }
 
     private func writeOne(
@@ -67,7 +81,7 @@ struct RunCommand: ParsableCommand {
         let start = clock.now
         let generated = try GeneratedTokens(model, after: tokens, options: options, maximumCount: maxTokens)
         let prefillSeconds = (clock.now - start).seconds
-        let (written, count) = stream(generated, folder.tokenizer)
+        let (written, count) = try stream(generated, folder.tokenizer)
         let decodeSeconds = (clock.now - start).seconds - prefillSeconds
         let prefillRate = Double(tokens.count) / max(prefillSeconds, 1e-9)
         let decodeRate = Double(count) / max(decodeSeconds, 1e-9)
@@ -130,16 +144,18 @@ struct RunCommand: ParsableCommand {
     }
 
     private func promptTokens(_ text: String, _ folder: ModelFolder) throws(PithError) -> [Int] {
-        var tokens = folder.tokenizer.encode(text, addingSpecialTokens: false)
-        if let beginning = folder.configuration.bosToken { tokens.insert(beginning, at: 0) }
+        let tokens = folder.tokenizer.encodeFromBeginning(text)
         guard !tokens.isEmpty else {
-            throw .usage("there is no prompt", remedy: "this model has no beginning-of-text token; give it some text")
+            throw .usage("there is no prompt", remedy: "nothing stands before texts of this model; give it some text")
         }
         return tokens
     }
 
     /// Writes text as it comes; returns all of it and the number of tokens.
-    private func stream(_ tokens: GeneratedTokens, _ tokenizer: Tokenizer) -> (String, Int) {
+    private func stream(
+        _ generated: GeneratedTokens, _ tokenizer: Tokenizer
+    ) throws(PithError) -> (String, Int) {
+        var tokens = generated
         var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
         var (written, count) = ("", 0)
         func emit(_ piece: String) {
@@ -147,7 +163,7 @@ struct RunCommand: ParsableCommand {
             if !json { FileHandle.standardOutput.write(Data(piece.utf8)) }
         }
         if !json { FileHandle.standardOutput.write(Data(prompts == ["-"] ? "".utf8 : (prompts.first ?? "").utf8)) }
-        for token in tokens {
+        while let token = try tokens.next() {
             emit(decoder.push(token))
             count += 1
         }

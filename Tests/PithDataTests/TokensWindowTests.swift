@@ -63,6 +63,18 @@ import Testing
         #expect(throws: PithError.self) { try arithmetic.decode([1, 2, 3], count: 1 << 20) }
     }
 
+    /// A character of which the bytes lie in two chunks comes back.
+    @Test(arguments: [0, 50]) func chunksComeBackAsOneText(metaTokens: Int) throws {
+        let bpe = try Tokenizer(
+            json: BytePairTrainer.train(on: [TokenSamples.prose], vocabularySize: 300, quiet: true))
+        let text = "a\u{1F600}\u{1F601}\u{4E00}b\u{E9}" + TokenSamples.prose
+        for chunk in 2...5 {
+            let stream = try TokenStream(bpe, chunk: chunk, metaTokens: metaTokens)
+            let tokens = try stream.encode(TrainingText(documents: [text])).tokens
+            #expect(try stream.decode(tokens).flatMap { $0 } == Array(text.utf8))
+        }
+    }
+
     /// Documents to tokens and back, through the file that is trained on.
     @Test func streamsComeBack() throws {
         let windows = try EqualInfoWindows(model: TokenSamples.model, bits: 16)

@@ -76,7 +76,7 @@ struct BoundTests {
             (0..<8).map { _ in Int32(generator.index(below: 11)) }
         }
         model.apply(w)
-        _ = learner.computeGradient(of: sequences)
+        _ = try learner.computeGradient(of: sequences)
         let gradient = model.pullBack(w)
         for index in [0, 7, 19] {
             let (kept, step) = (w[index], Float(1e-2))
@@ -84,7 +84,7 @@ struct BoundTests {
             for shift in [step, -step] {
                 w[index] = kept + shift
                 model.apply(w)
-                losses.append(learner.computeGradient(of: sequences))
+                losses.append(try learner.computeGradient(of: sequences))
             }
             w[index] = kept
             let slope = (losses[0] - losses[1]) / Double(2 * step)

@@ -59,7 +59,7 @@ struct RulerTests {
     private func logProbabilities(_ model: LanguageModel, _ tokens: [Int]) throws -> [[Double]] {
         var states = [model.makeState()]
         let hidden = try model.hiddenStates([tokens], states: &states)
-        let logits = model.logits(of: hidden, rows: 0..<tokens.count)
+        let logits = try model.logits(of: hidden, rows: 0..<tokens.count)
         return (0..<tokens.count).map { row in
             let values = logits.rows(row..<row + 1).values.map { Double($0) }
             let total = naturalLogarithm(values.reduce(0) { $0 + exponential($1) })

@@ -47,6 +47,41 @@ import Testing
         #expect(old == new)
     }
 
+    /// Where both generations stand in a file.
+    @Test func theOlderGenerationOfRotationCounts() throws {
+        var object = try JSONReader(Self.base).object()
+        object["rope_parameters"] = ["rope_type": "llama3", "rope_theta": 500.0]
+        object["rope_scaling"] = ["type": "linear", "factor": 2.0]
+        var configuration = try ModelConfiguration(json: .object(object))
+        #expect(configuration.ropeScaling == .linear(factor: 2) && configuration.ropeTheta == 10000)
+        object["rope_scaling"] = ["type": "linear", "factor": 2.0, "rope_theta": 7.0]
+        #expect(try ModelConfiguration(json: .object(object)).ropeTheta == 7)
+        // One that says nothing does not count.
+        object["rope_parameters"] = ["rope_type": "default", "rope_theta": 500.0]
+        for empty in [JSONObject(), nil] as [JSONObject?] {
+            object["rope_scaling"] = empty.map { .object($0) } ?? .null
+            configuration = try ModelConfiguration(json: .object(object))
+            #expect(configuration.ropeScaling == .none && configuration.ropeTheta == 500)
+        }
+    }
+
+    @Test func aWindowThatIsLeftOutIsTheKindsOwn() throws {
+        var object = try JSONReader(Self.base).object()
+        object["max_position_embeddings"] = 32768
+        #expect(try ModelConfiguration(json: .object(object)).contextLength == 32768)
+        object["model_type"] = "mistral"
+        #expect(try ModelConfiguration(json: .object(object)).contextLength == 4096)
+        object["sliding_window"] = .null
+        #expect(try ModelConfiguration(json: .object(object)).contextLength == 32768)
+    }
+
+    @Test func refusesSizesThatNoModelHasTogether() throws {
+        var object = try JSONReader(Self.base).object()
+        for key in ["hidden_size", "intermediate_size", "vocab_size"] { object[key] = .integer(1 << 24) }
+        object["num_hidden_layers"] = 4096
+        #expect(throws: PithError.self) { try ModelConfiguration(json: .object(object)) }
+    }
+
     @Test func defaultsWhatMayBeMissing() throws {
         #expect(try ModelConfiguration(json: Self.changed("num_key_value_heads", nil)).keyValueHeadCount == 8)
         #expect(try ModelConfiguration(json: Self.changed("head_dim", 32)).headSize == 32)

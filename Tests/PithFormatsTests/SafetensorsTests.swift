@@ -119,6 +119,12 @@ import Testing
         #expect(try SafetensorsFile(path).names == ["a", "b"])
     }
 
+    @Test func acceptsMetadataThatIsNull() throws {
+        let path = try write(
+            #"{"__metadata__":null,"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#, dataCount: 2)
+        #expect(try SafetensorsFile(path).names == ["a"] && SafetensorsFile(path).metadata.isEmpty)
+    }
+
     @Test func readsAFileOfAnotherProgram() throws {
         let file = try SafetensorsFile(TestData.golden("reference.safetensors"))
         #expect(file.metadata == ["made": "elsewhere"])

@@ -90,12 +90,12 @@ final class TokenPredictor {
             row += context.pending.count
             rows.append(row - 1)
         }
-        return model.logits(of: try read(&contexts), rows: rows, workspace: workspace)
+        return try model.logits(of: try read(&contexts), rows: rows, workspace: workspace)
     }
 
     /// Logits of some rows of hidden states, [rows, vocabulary].
-    func logits(of hidden: Tensor, rows: Range<Int>) -> Tensor {
-        model.logits(of: hidden, rows: rows, workspace: workspace)
+    func logits(of hidden: Tensor, rows: Range<Int>) throws(PithError) -> Tensor {
+        try model.logits(of: hidden, rows: rows, workspace: workspace)
     }
 
     /// Reads all pending tokens: hidden states, [tokens, hidden].

@@ -20,6 +20,7 @@ struct TokenAlphabet: Sendable {
     init(_ coding: CodingModel) {
         let configuration = coding.model.configuration
         (tokenizer, vocabularySize) = (coding.tokenizer, configuration.vocabularySize)
+        // By the configuration alone, as in archives that were written when that was all that was read.
         beginToken = min(configuration.bosToken ?? configuration.eosTokens.first ?? 0, vocabularySize - 1)
         var (starts, bytes) = ([0], [UInt8]())
         var byteSymbols = (0..<256).map { configuration.vocabularySize + $0 }

@@ -55,7 +55,7 @@ final class KnownTokens: TokenSource {
         if index == firstRow + logits.rows {
             firstRow = index
             let first = index - firstHidden
-            logits = predictor.logits(of: hidden, rows: first..<min(first + Self.rowsTogether, hidden.rows))
+            logits = try predictor.logits(of: hidden, rows: first..<min(first + Self.rowsTogether, hidden.rows))
         }
         try distribution.fill(logits, row: index - firstRow, ordered)
         return true

@@ -107,17 +107,28 @@ public struct TokenStream: Sendable {
         return tokens
     }
 
-    /// The bytes of what stands between separators: documents, or chunks of them.
+    /// The bytes of what stands between separators: documents, or chunks of them, which belong together.
     public func decode(_ tokens: [Int32]) throws(PithError) -> [[UInt8]] {
-        var parts: [[UInt8]] = []
-        for part in tokens.split(separator: separator) { parts.append(try bytes(of: Array(part))) }
-        return parts
-    }
-
-    private func bytes(of part: [Int32]) throws(PithError) -> [UInt8] {
-        if let wrong = part.first(where: { !(0..<Int32(vocabularySize)).contains($0) }) {
+        if let wrong = tokens.first(where: { !(0..<Int32(vocabularySize)).contains($0) }) {
             throw .data("token \(wrong) is outside the vocabulary of \(vocabularySize)")
         }
+        let parts = tokens.split(separator: separator).map { Array($0) }
+        guard case .tokenizer(let tokenizer, _, let meta) = coder else {
+            var documents: [[UInt8]] = []
+            for part in parts { documents.append(try bytes(of: part)) }
+            return documents
+        }
+        // A character may lie in two chunks: the second gets it whole.
+        var (decoder, chunks) = (StreamingDecoder(tokenizer, skippingSpecialTokens: false), [[UInt8]]())
+        for part in parts {
+            chunks.append((try meta?.expand(part) ?? part).flatMap { Array(decoder.push(Int($0)).utf8) })
+        }
+        if let last = chunks.indices.last { chunks[last] += Array(decoder.finish().utf8) }
+        return chunks
+    }
+
+    /// The bytes of a document.
+    private func bytes(of part: [Int32]) throws(PithError) -> [UInt8] {
         switch coder {
         case .windows(let windows, let tokenBits):
             let perWindow = windows.bits / tokenBits
@@ -131,9 +142,7 @@ public struct TokenStream: Sendable {
         case .arithmetic:
             throw .usage(
                 "tokens of one arithmetic-coded stream do not say where it ends", remedy: "decode equal-info tokens")
-        case .tokenizer(let tokenizer, _, let meta):
-            let plain = try meta?.expand(part) ?? part
-            return Array(tokenizer.decode(plain.map { Int($0) }).utf8)
+        case .tokenizer: return []
         }
     }
 }

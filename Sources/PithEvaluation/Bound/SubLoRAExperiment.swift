@@ -74,10 +74,10 @@ public struct SubLoRAExperiment: Sendable {
         let (drawn, rest) = try draw(data, &generator)
         let learner = DecoderLearner(try shape(), seed: seed, pool: pool)
         let model = SubspaceLoRA(learner, dimension: dimension, rank: rank, seed: seed)
-        let code = train(model, drawn, &generator, quiet: quiet).encoded()
+        let code = try train(model, drawn, &generator, quiet: quiet).encoded()
         // The model that is bounded is the one that can be read from the bytes.
         model.apply(try LearntLevels(encoded: code, count: dimension).values)
-        return result(code, samples: losses(learner, drawn), test: losses(learner, rest))
+        return result(code, samples: try losses(learner, drawn), test: try losses(learner, rest))
     }
 
     /// Windows drawn with replacement, and those that never were.
@@ -103,7 +103,7 @@ public struct SubLoRAExperiment: Sendable {
     /// Adam on w; at the end on w as the levels round it, gradients passing through the rounding.
     private func train(
         _ model: SubspaceLoRA, _ drawn: [[Int32]], _ generator: inout SeededGenerator, quiet: Bool
-    ) -> LearntLevels {
+    ) throws(PithError) -> LearntLevels {
         var w = [Float](repeating: 0, count: dimension)
         var adam = VectorAdam(count: dimension)
         let rounding = steps - steps / 5
@@ -117,7 +117,9 @@ public struct SubLoRAExperiment: Sendable {
             let used = rounded?.values ?? w
             let batch = (0..<batch).map { _ in drawn[generator.index(below: drawn.count)] }
             model.apply(used)
-            _ = model.learner.computeGradient(of: batch)
+            do throws(PithError) { _ = try model.learner.computeGradient(of: batch) } catch {
+                throw error.within("step \(step + 1)")
+            }
             let phase = Double(step) / Double(steps)
             adam.update(&w, model.pullBack(used), rate: Float(learningRate * (1 - 0.95 * phase)))
             progress.update(step + 1)
@@ -127,10 +129,12 @@ public struct SubLoRAExperiment: Sendable {
     }
 
     /// The nats of each token of each window, some windows at a time.
-    private func losses(_ learner: DecoderLearner, _ windows: [[Int32]]) -> [[Double]] {
-        stride(from: 0, to: windows.count, by: 8192).flatMap {
-            learner.losses(of: Array(windows[$0..<min($0 + 8192, windows.count)]))
+    private func losses(_ learner: DecoderLearner, _ windows: [[Int32]]) throws(PithError) -> [[Double]] {
+        var losses: [[Double]] = []
+        for start in stride(from: 0, to: windows.count, by: 8192) {
+            losses += try learner.losses(of: Array(windows[start..<min(start + 8192, windows.count)]))
         }
+        return losses
     }
 
     private func result(_ code: [UInt8], samples: [[Double]], test: [[Double]]) -> Result {

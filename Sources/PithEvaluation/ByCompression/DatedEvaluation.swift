@@ -166,12 +166,12 @@ public struct DatedEvaluation: Sendable {
     /// Bits over bytes, in blocks of tokens.
     private func bits(of text: DatedText, _ model: EvaluatedModel, _ window: Int) throws(PithError) -> BlockSums {
         let windows = try Self.cut(text, model, window).windows
-        let coder = TokenBits(model.model)
+        let coder = TokenBits(model.model, beginning: model.tokenizer.beginning)
         let first = coder.beginning.count
         let bits = try coder.bits(of: windows.map { Array($0.tokens[first...]) }, after: coder.beginning)
         var sums = BlockSums()
         for (window, bits) in zip(windows, bits) {
-            // Bits begin behind the beginning-of-text token; without one the first token is not predicted.
+            // Bits begin behind what stands before every text; without that the first token is not predicted.
             for start in stride(from: window.firstPredicted, to: window.tokens.count, by: BlockSums.blockLength) {
                 let block = start..<min(start + BlockSums.blockLength, window.tokens.count)
                 sums.append(

@@ -13,17 +13,18 @@ package struct JensenShannon {
     /// The sum over tokens, in blocks.
     func divergence(on text: EvaluationText) throws(PithError) -> BlockSums {
         var sums = BlockSums()
-        for window in text.windows {
+        for (index, window) in text.windows.enumerated() {
+            let names = EvaluationText.names(of: [window], first: index)
             var hidden: [Tensor] = []
             for model in models {
                 var states = [model.makeState()]
-                hidden.append(try model.hiddenStates([window.tokens], states: &states))
+                hidden.append(try model.hiddenStates([window.tokens], states: &states) { names[$0] })
             }
             let predicted = window.firstPredicted..<window.tokens.count
             for start in stride(from: predicted.lowerBound, to: predicted.upperBound, by: BlockSums.blockLength) {
                 let rows = start - 1..<min(start + BlockSums.blockLength, predicted.upperBound) - 1
-                let p = models[0].logits(of: hidden[0], rows: rows)
-                let q = models[1].logits(of: hidden[1], rows: rows)
+                let p = try models[0].logits(of: hidden[0], rows: rows) { names[$0] }
+                let q = try models[1].logits(of: hidden[1], rows: rows) { names[$0] }
                 let bits = (0..<rows.count).map { row in
                     let range = row * p.columns..<(row + 1) * p.columns
                     return Self.divergence(p.values[range], q.values[range])

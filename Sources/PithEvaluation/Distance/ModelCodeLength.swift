@@ -13,7 +13,7 @@ public struct ModelCodeLength: CodeLength {
 
     /// Code lengths under `model`, called `name` in caches.
     public init(_ model: LanguageModel, tokenizer: Tokenizer, name: String) {
-        bits = TokenBits(model)
+        bits = TokenBits(model, beginning: tokenizer.beginning)
         self.tokenizer = tokenizer
         identity = "model \(name)"
     }
@@ -25,13 +25,15 @@ public struct ModelCodeLength: CodeLength {
 
     /// K(x | known) of each text.
     public func lengths(of texts: [String], given known: String) throws(PithError) -> [Double] {
-        try lengths(of: texts, after: bits.beginning + tokens(known + "\n"))
+        try lengths(of: texts, after: tokenizer.encodeFromBeginning(known + "\n"))
     }
 
     private func lengths(of texts: [String], after context: [Int]) throws(PithError) -> [Double] {
         // A long text before may crowd out what follows it, so at most half of the context is given to it.
         let room = max(1, bits.model.configuration.contextLength / 2)
-        let kept = context.count <= room ? context : bits.beginning + context.suffix(room - bits.beginning.count)
+        let kept =
+            context.count <= room
+            ? context : bits.beginning + context.suffix(max(0, room - bits.beginning.count))
         return try bits.bits(of: texts.map(tokens), after: kept).map { $0.reduce(0, +) }
     }
 
@@ -62,13 +64,11 @@ public struct EmbeddingDistance: TextDistance {
     private func embeddings(of texts: [String]) throws(PithError) -> [[Double]] {
         var result: [[Double]] = []
         for text in texts {
-            let tokens = tokenizer.encode(text, addingSpecialTokens: false)
-            let read = Array(
-                ((model.configuration.bosToken.map { [$0] } ?? []) + tokens)
-                    .prefix(model.configuration.contextLength))
-            guard !tokens.isEmpty else { throw .data("an empty text has no place among the others") }
+            let tokens = tokenizer.encodeFromBeginning(text)
+            guard !text.isEmpty, !tokens.isEmpty else { throw .data("an empty text has no place among the others") }
             var states = [model.makeState()]
-            let hidden = try model.hiddenStates([read], states: &states)
+            let hidden = try model.hiddenStates(
+                [Array(tokens.prefix(model.configuration.contextLength))], states: &states)
             var mean = [Double](repeating: 0, count: hidden.columns)
             for row in 0..<hidden.rows { for i in mean.indices { mean[i] += Double(hidden[row, i]) } }
             let norm = mean.reduce(0) { $0 + $1 * $1 }.squareRoot()

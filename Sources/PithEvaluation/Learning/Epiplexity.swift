@@ -85,16 +85,19 @@ public struct Epiplexity: Sendable {
         var progress = Progress("learning", total: steps, quiet: quiet)
         for step in 0..<steps {
             let start = heldOut.count + step * batch
-            let loss = learner.computeGradient(of: Array(windows[start..<start + batch]))
-            guard loss.isFinite else { throw .data("the loss is no longer a number", remedy: "a lower learning rate") }
-            curve.append(loss / naturalLogarithm(2))
-            learner.update(rate: rate(step, of: steps), weightDecay: 0.1)
-            student?.learn(from: learner, windows: batch, of: window, rate: rate(step, of: steps))
+            do throws(PithError) {
+                let loss = try learner.computeGradient(of: Array(windows[start..<start + batch]))
+                curve.append(loss / naturalLogarithm(2))
+                learner.update(rate: rate(step, of: steps), weightDecay: 0.1)
+                try student?.learn(from: learner, windows: batch, of: window, rate: rate(step, of: steps))
+            } catch { throw error.within("step \(step + 1)") }
             progress.update(step + 1)
         }
         progress.finish()
-        var result = result(curve, finalRate: rate(of: learner, on: heldOut))
-        result.student = student.map { Student(bits: $0.bits, finalRate: rate(of: $0.learner, on: heldOut)) }
+        var result = result(curve, finalRate: try rate(of: learner, on: heldOut))
+        result.student = try student.map { (student) throws(PithError) in
+            Student(bits: student.bits, finalRate: try rate(of: student.learner, on: heldOut))
+        }
         return result
     }
 
@@ -109,9 +112,9 @@ public struct Epiplexity: Sendable {
             noise: Estimate(bytes * finalRate.value, standardError: error), curve: curve, finalRate: finalRate)
     }
 
-    private func rate(of learner: DecoderLearner, on windows: [[Int32]]) -> Estimate {
+    private func rate(of learner: DecoderLearner, on windows: [[Int32]]) throws(PithError) -> Estimate {
         var sums = BlockSums()
-        for losses in learner.losses(of: windows) {
+        for losses in try learner.losses(of: windows) {
             sums.append(losses.reduce(0, +) / naturalLogarithm(2), over: Double(window))
         }
         return sums.ratio
@@ -147,16 +150,18 @@ private struct StudentLearner {
     var bits: Estimate { Estimate(sum, standardError: variance.squareRoot()) }
 
     /// Draws windows from the teacher and takes a step on them.
-    mutating func learn(from teacher: DecoderLearner, windows: Int, of length: Int, rate: Double) {
-        let drawn = teacher.sample(windows, length: length, after: Epiplexity.beginning, &generator)
-        let differences = zip(learner.losses(of: drawn), teacher.losses(of: drawn)).map { mine, theirs in
+    mutating func learn(
+        from teacher: DecoderLearner, windows: Int, of length: Int, rate: Double
+    ) throws(PithError) {
+        let drawn = try teacher.sample(windows, length: length, after: Epiplexity.beginning, &generator)
+        let differences = zip(try learner.losses(of: drawn), try teacher.losses(of: drawn)).map { mine, theirs in
             (mine.reduce(0, +) - theirs.reduce(0, +)) / naturalLogarithm(2)
         }
         let mean = differences.reduce(0, +) / Double(windows)
         sum += mean * Double(windows)
         variance +=
             differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } * Double(windows) / Double(max(1, windows - 1))
-        _ = learner.computeGradient(of: drawn)
+        _ = try learner.computeGradient(of: drawn)
         learner.update(rate: rate, weightDecay: 0.1)
     }
 }

@@ -18,7 +18,7 @@ public struct PrequentialCode: Sendable {
         _ examples: [String], _ model: EvaluatedModel
     ) throws(PithError) -> PrequentialCode {
         let tokens = try tokens(of: examples, model)
-        let coder = TokenBits(model.model)
+        let coder = TokenBits(model.model, beginning: model.tokenizer.beginning)
         var all = try coder.bits(of: [tokens.flatMap { $0 }], after: coder.beginning)[0][...]
         return PrequentialCode(
             bits: tokens.map { example in
@@ -30,19 +30,26 @@ public struct PrequentialCode: Sendable {
     /// The same examples through the range coder: the whole stream, whose length is what `inContext` predicts.
     public static func arithmeticCode(_ examples: [String], _ model: EvaluatedModel) throws(PithError) -> [UInt8] {
         let tokens = try tokens(of: examples, model).flatMap { $0 }
-        let beginning = TokenBits(model.model).beginning
-        guard let first = beginning.first else {
-            throw .usage("the model has no token that begins a text", remedy: "give a model with bos_token_id")
-        }
-        var states = [model.model.makeState()]
-        let hidden = try model.model.hiddenStates([[first] + tokens.dropLast()], states: &states)
         var encoder = RangeEncoder()
-        for (row, token) in tokens.enumerated() {
-            let logits = model.model.logits(of: hidden, rows: row..<row + 1)
-            let table = try logits.values.withUnsafeBufferPointer { (logits) throws(PithError) in
+        func encode(_ token: Int, _ logits: [Float]) throws(PithError) {
+            let table = try logits.withUnsafeBufferPointer { (logits) throws(PithError) in
                 try CumulativeTable(logits: logits)
             }
             table.encode(token, to: &encoder)
+        }
+        let beginning = model.tokenizer.beginning
+        // Without anything before it the first token is as likely as any.
+        let read = beginning.isEmpty ? tokens : beginning + tokens
+        let first = max(1, beginning.count)
+        if beginning.isEmpty {
+            try encode(tokens[0], [Float](repeating: 0, count: model.model.configuration.vocabularySize))
+        }
+        guard read.count > first else { return encoder.finish() }
+        var states = [model.model.makeState()]
+        let hidden = try model.model.hiddenStates([Array(read.dropLast())], states: &states)
+        for place in first..<read.count {
+            let logits = try model.model.logits(of: hidden, rows: place - 1..<place) { "token \($0 + 1)" }
+            try encode(read[place], logits.values)
         }
         return encoder.finish()
     }
@@ -56,22 +63,29 @@ public struct PrequentialCode: Sendable {
         guard folder.manifest == nil, folder.configuration.ropeScaling == .none else {
             throw .usage("cannot be trained", at: folder.path, remedy: "give a model as it came, without rope scaling")
         }
-        let beginning = Int32(folder.configuration.bosToken ?? 0)
-        let sequences = examples.map { example in
-            [beginning] + folder.tokenizer.encode(example + "\n", addingSpecialTokens: false).map { Int32($0) }
-        }
+        let sequences = examples.map { folder.tokenizer.encodeFromBeginning($0 + "\n").map { Int32($0) } }
+        // Without anything before it the first token is as likely as any.
+        let free =
+            folder.tokenizer.beginning.isEmpty ? naturalLogarithm(Double(folder.configuration.vocabularySize)) : 0
         let learner = DecoderLearner(folder.configuration, seed: 0, pool: pool)
         try learner.load(folder.archive)
+        /// Steps on an example, and on some of those before it so that they are not forgotten.
+        func learn(_ index: Int) throws(PithError) {
+            let recent = Array(sequences[max(0, index - 7)...index])
+            for _ in 0..<steps {
+                _ = try learner.computeGradient(of: recent)
+                learner.update(rate: learningRate)
+            }
+        }
         var code = PrequentialCode(bits: [])
         var progress = Progress("training", total: examples.count, quiet: quiet)
         for (index, sequence) in sequences.enumerated() {
-            code.bits.append(learner.losses(of: [sequence])[0].reduce(0, +) / naturalLogarithm(2))
-            // The newest example, and some of those before it so that they are not forgotten.
-            let recent = Array(sequences[max(0, index - 7)...index])
-            for _ in 0..<steps {
-                _ = learner.computeGradient(of: recent)
-                learner.update(rate: learningRate)
-            }
+            do throws(PithError) {
+                let losses = try learner.losses(of: [sequence])[0].dropFirst(
+                    max(0, folder.tokenizer.beginning.count - 1))
+                code.bits.append(losses.reduce(free, +) / naturalLogarithm(2))
+                try learn(index)
+            } catch { throw error.within("example \(index + 1)") }
             progress.update(index + 1)
         }
         progress.finish()
@@ -81,8 +95,9 @@ public struct PrequentialCode: Sendable {
     /// The tokens of each example and the line break behind it; all together they must fit the context.
     private static func tokens(of examples: [String], _ model: EvaluatedModel) throws(PithError) -> [[Int]] {
         let tokens = examples.map { model.tokenizer.encode($0 + "\n", addingSpecialTokens: false) }
-        let (count, room) = (tokens.reduce(0) { $0 + $1.count }, model.model.configuration.contextLength)
-        guard count < room, !examples.isEmpty else {
+        let count = tokens.reduce(0) { $0 + $1.count }
+        let room = model.model.configuration.contextLength - max(1, model.tokenizer.beginning.count) + 1
+        guard (1..<room).contains(count), !examples.isEmpty else {
             throw .usage(
                 "\(examples.count) examples of \(count) tokens", remedy: "1…\(room - 1) tokens fit the context")
         }

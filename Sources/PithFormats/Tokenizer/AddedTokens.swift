@@ -106,24 +106,25 @@ struct AddedTokenFinder: Sendable {
     }
 }
 
-extension [UInt8] {
-    /// The scalar that begins at `offset` of valid UTF-8; nil at the end.
-    fileprivate func firstScalar(from offset: Int) -> Unicode.Scalar? {
-        guard offset < count else { return nil }
-        return Substring(decoding: self[offset..<Swift.min(offset + 4, count)], as: UTF8.self).unicodeScalars.first
+extension RandomAccessCollection<UInt8> where Index == Int, SubSequence: Collection<UInt8> {
+    /// The scalar that begins at `index` of valid UTF-8; nil at the end.
+    func firstScalar(from index: Int) -> Unicode.Scalar? {
+        guard index < endIndex else { return nil }
+        if self[index] < 0x80 { return Unicode.Scalar(self[index]) }
+        return Substring(decoding: self[index..<Swift.min(index + 4, endIndex)], as: UTF8.self).unicodeScalars.first
     }
 
     /// The scalar that ends before `offset`; nil at the beginning.
-    fileprivate func lastScalar(before offset: Int) -> Unicode.Scalar? {
+    func lastScalar(before offset: Int) -> Unicode.Scalar? {
         var start = offset - 1
-        guard start >= 0 else { return nil }
-        while start > 0, self[start] & 0xC0 == 0x80 { start -= 1 }
+        guard start >= startIndex else { return nil }
+        while start > startIndex, self[start] & 0xC0 == 0x80 { start -= 1 }
         return Substring(decoding: self[start..<offset], as: UTF8.self).unicodeScalars.first
     }
 }
 
 extension UTF8 {
-    fileprivate static func width(_ scalar: Unicode.Scalar) -> Int { String(scalar).utf8.count }
+    static func width(_ scalar: Unicode.Scalar) -> Int { String(scalar).utf8.count }
 }
 
 extension Unicode.Scalar {

@@ -116,6 +116,38 @@ struct BytePairModel: Sendable {
         for symbol in symbols { tokens.append(Int(symbol)) }
     }
 
+    /// Where in a word the bytes of each of its tokens begin; what lies before the first has no token.
+    func starts(of tokens: ArraySlice<Int>, in word: ArraySlice<UInt8>) -> [Int] {
+        var (starts, place) = ([Int](), 0)
+        for token in tokens {
+            // Without a token for what is unknown, that is left out.
+            while unknownToken == nil, let width = unknownWidth(word.dropFirst(place)) { place += width }
+            starts.append(place)
+            if token == unknownToken.map(Int.init), let width = unknownWidth(word.dropFirst(place)) {
+                place += width
+                while fusesUnknown, let width = unknownWidth(word.dropFirst(place)) { place += width }
+            } else {
+                place += length(of: token)
+            }
+        }
+        return starts
+    }
+
+    /// The bytes of the character at the beginning if there is no token for it.
+    private func unknownWidth(_ word: ArraySlice<UInt8>) -> Int? {
+        guard let byte = word.first else { return nil }
+        if isByteLevel { return tokenOfByte[Int(byte)] == nil ? 1 : nil }
+        guard let scalar = word.firstScalar(from: word.startIndex) else { return nil }
+        return tokenOfScalar[scalar] == nil && fallback(scalar) == nil ? UTF8.width(scalar) : nil
+    }
+
+    private func length(of token: Int) -> Int {
+        guard let text = vocabulary.text(token) else { return 0 }
+        if isByteLevel { return text.unicodeScalars.count }
+        if let byte = TokenDecoder.fallbackByte(text), fallbackTokens[Int(byte)] == UInt32(token) { return 1 }
+        return text.utf8.count
+    }
+
     private func wholeToken(_ word: ArraySlice<UInt8>) -> UInt32? {
         vocabulary.token(isByteLevel ? ByteAlphabet.text(of: word) : String(decoding: word, as: UTF8.self))
     }

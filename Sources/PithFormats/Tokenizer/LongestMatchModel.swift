@@ -13,6 +13,7 @@ struct LongestMatchModel: Sendable {
     private let children: PairTable
     /// The token that ends at each node.
     private let tokenOfNode: [UInt32?]
+    private let lengths: [Int: Int]
 
     init(_ reader: JSONReader, vocabulary: TokenVocabulary, isByteLevel: Bool) throws(PithError) {
         guard isByteLevel else {
@@ -47,6 +48,16 @@ struct LongestMatchModel: Sendable {
             tokenOfNode[Int(node)] = token
         }
         (self.children, self.tokenOfNode) = (children, tokenOfNode)
+        lengths = Dictionary(tokens.map { (Int($0.token), $0.bytes.count) }) { first, _ in first }
+    }
+
+    /// Where the bytes of each token of a word begin.
+    func starts(of tokens: ArraySlice<Int>) -> [Int] {
+        var start = 0
+        return tokens.map { token in
+            defer { start += lengths[token] ?? 0 }
+            return start
+        }
     }
 
     /// Appends the tokens of a word.

@@ -1,13 +1,9 @@
-import Foundation
 import PithCore
 
 /// What is done to a text before it is cut into words: steps in order.
 struct Normalizer: Sendable {
     enum Step: Sendable {
-        case composeCanonically
-        case composeCompatibly
-        case decomposeCanonically
-        case decomposeCompatibly
+        case form(NormalizationForm)
         case lowercase
         case replace(String, by: String)
         case prepend(String)
@@ -25,10 +21,10 @@ struct Normalizer: Sendable {
     private mutating func append(_ reader: JSONReader) throws(PithError) {
         switch try reader.member("type").text() {
         case "Sequence": for item in try reader.member("normalizers").array() { try append(item) }
-        case "NFC": steps.append(.composeCanonically)
-        case "NFKC": steps.append(.composeCompatibly)
-        case "NFD": steps.append(.decomposeCanonically)
-        case "NFKD": steps.append(.decomposeCompatibly)
+        case "NFC": steps.append(.form(.canonicalComposition))
+        case "NFKC": steps.append(.form(.compatibilityComposition))
+        case "NFD": steps.append(.form(.canonicalDecomposition))
+        case "NFKD": steps.append(.form(.compatibilityDecomposition))
         case "Lowercase": steps.append(.lowercase)
         case "Prepend": steps.append(.prepend(try reader.member("prepend").text()))
         case "Replace":
@@ -42,24 +38,58 @@ struct Normalizer: Sendable {
         }
     }
 
-    /// The text after all steps.
-    func apply(_ text: String) -> String { steps.reduce(text) { Self.apply($1, to: $0) } }
+    /// The text, valid UTF-8, after all steps.
+    func apply(_ text: TrackedText) -> TrackedText { steps.reduce(text) { Self.apply($1, to: $0) } }
 
-    private static func apply(_ step: Step, to text: String) -> String {
+    private static func apply(_ step: Step, to text: TrackedText) -> TrackedText {
         switch step {
-        case .composeCanonically: return text.precomposedStringWithCanonicalMapping
-        case .composeCompatibly: return text.precomposedStringWithCompatibilityMapping
-        case .decomposeCanonically: return text.decomposedStringWithCanonicalMapping
-        case .decomposeCompatibly: return text.decomposedStringWithCompatibilityMapping
-        case .lowercase: return text.unicodeScalars.reduce(into: "") { $0 += $1.properties.lowercaseMapping }
-        case .replace(let pattern, let content): return text.replacingExactly(pattern, by: content)
-        case .prepend(let prefix): return text.isEmpty ? text : prefix + text
-        case .strip(let left, let right):
-            var scalars = Substring(text).unicodeScalars
-            while left, let first = scalars.first, first.properties.isWhitespace { scalars.removeFirst() }
-            while right, let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
-            return String(scalars)
+        case .form(let form): return form.apply(to: text)
+        case .lowercase: return lowercased(text)
+        case .replace(let pattern, let content): return replaced(text, Array(pattern.utf8), by: Array(content.utf8))
+        case .prepend(let prefix):
+            guard !text.bytes.isEmpty else { return text }
+            var rewriter = TextRewriter(text)
+            rewriter.write(prefix.utf8, for: 0)
+            rewriter.copy(text.bytes.count)
+            return rewriter.finish()
+        case .strip(let left, let right): return stripped(text, left: left, right: right)
         }
+    }
+
+    private static func lowercased(_ text: TrackedText) -> TrackedText {
+        var rewriter = TextRewriter(text)
+        while let scalar = rewriter.rest.firstScalar(from: rewriter.rest.startIndex) {
+            let (mapping, width) = (scalar.properties.lowercaseMapping, UTF8.width(scalar))
+            if mapping.unicodeScalars.elementsEqual([scalar]) {
+                rewriter.copy(width)
+            } else {
+                rewriter.write(mapping.utf8, for: width)
+            }
+        }
+        return rewriter.finish()
+    }
+
+    private static func replaced(_ text: TrackedText, _ pattern: [UInt8], by content: [UInt8]) -> TrackedText {
+        var rewriter = TextRewriter(text)
+        for (range, isMatch) in text.bytes.occurrences(of: pattern) {
+            if isMatch { rewriter.write(content, for: range.count) } else { rewriter.copy(range.count) }
+        }
+        return rewriter.finish()
+    }
+
+    private static func stripped(_ text: TrackedText, left: Bool, right: Bool) -> TrackedText {
+        let bytes = text.bytes
+        var (start, end) = (bytes.startIndex, bytes.endIndex)
+        while left, start < end, let first = bytes.firstScalar(from: start), first.properties.isWhitespace {
+            start += UTF8.width(first)
+        }
+        while right, start < end, let last = bytes.lastScalar(before: end), last.properties.isWhitespace {
+            end -= UTF8.width(last)
+        }
+        var rewriter = TextRewriter(text)
+        rewriter.write([], for: start - bytes.startIndex)
+        rewriter.copy(end - start)
+        return rewriter.finish()
     }
 }
 

@@ -22,9 +22,11 @@ struct PreTokenizer: Sendable {
 
     /// A part of a text in UTF-8.
     struct Piece {
-        var bytes: ArraySlice<UInt8>
+        var text: TrackedText
         /// Whether it is the very beginning.
         var isFirst: Bool
+
+        var bytes: ArraySlice<UInt8> { text.bytes }
     }
 
     private(set) var steps: [Step] = []
@@ -82,9 +84,9 @@ struct PreTokenizer: Sendable {
     }
 
     /// The words of a text in UTF-8; `isFirst` tells whether it is the very beginning.
-    func words(in text: [UInt8], isFirst: Bool) -> [Piece] {
-        guard !text.isEmpty else { return [] }
-        var pieces = [Piece(bytes: text[...], isFirst: isFirst)]
+    func words(in text: TrackedText, isFirst: Bool) -> [Piece] {
+        guard !text.bytes.isEmpty else { return [] }
+        var pieces = [Piece(text: text, isFirst: isFirst)]
         for step in steps {
             var next: [Piece] = []
             next.reserveCapacity(pieces.count)
@@ -98,16 +100,23 @@ struct PreTokenizer: Sendable {
         switch step {
         case .prefixSpace:
             let space = UInt8(ascii: " ")
-            let bytes = piece.bytes.first == space ? piece.bytes : ([space] + piece.bytes)[...]
-            result.append(Piece(bytes: bytes, isFirst: piece.isFirst))
+            result.append(piece.bytes.first == space ? piece : piece.preceded(by: [space]))
         case .words(let pattern):
             piece.bytes.withUnsafeBufferPointer { buffer in
                 pattern.forEachWord(in: buffer) { result.append(piece.part($0)) }
             }
         case .digits(let individually): splitDigits(piece, individually: individually, into: &result)
         case .literal(let literal, let isDropped):
-            for (range, isMatch) in piece.bytes.occurrences(of: literal) where !(isMatch && isDropped) {
-                result.append(piece.part(range))
+            var dropped = 0
+            for (range, isMatch) in piece.bytes.occurrences(of: literal) {
+                var part = piece.part(range)
+                if isMatch && isDropped {
+                    dropped += part.text.count
+                } else {
+                    // What is dropped counts for the word behind it.
+                    if part.text.addToFirst(dropped) { dropped = 0 }
+                    result.append(part)
+                }
             }
         case .metaspace(let replacement, let prepend, let splits):
             let marked = mark(piece, replacement, prepend)
@@ -125,14 +134,13 @@ struct PreTokenizer: Sendable {
     }
 
     private static func mark(_ piece: Piece, _ replacement: [UInt8], _ prepend: PrependScheme) -> Piece {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(piece.bytes.count + 16)
-        for byte in piece.bytes {
-            if byte == UInt8(ascii: " ") { bytes.append(contentsOf: replacement) } else { bytes.append(byte) }
+        var rewriter = TextRewriter(piece.text)
+        for (range, isMatch) in piece.bytes.occurrences(of: [UInt8(ascii: " ")]) {
+            if isMatch { rewriter.write(replacement, for: 1) } else { rewriter.copy(range.count) }
         }
+        let marked = Piece(text: rewriter.finish(), isFirst: piece.isFirst)
         let isWanted = prepend == .always || (prepend == .first && piece.isFirst)
-        if isWanted, !bytes.starts(with: replacement) { bytes = replacement + bytes }
-        return Piece(bytes: bytes[...], isFirst: piece.isFirst)
+        return isWanted && !marked.bytes.starts(with: replacement) ? marked.preceded(by: replacement) : marked
     }
 
     private static func splitDigits(_ piece: Piece, individually: Bool, into result: inout [Piece]) {
@@ -172,10 +180,15 @@ extension PreTokenizer.PrependScheme {
 extension PreTokenizer.Piece {
     /// The part in a range of offsets from the beginning.
     func part(_ range: Range<Int>) -> PreTokenizer.Piece {
-        let start = bytes.startIndex
-        return PreTokenizer.Piece(
-            bytes: bytes[start + range.lowerBound..<start + range.upperBound],
-            isFirst: isFirst && range.lowerBound == 0)
+        PreTokenizer.Piece(text: text[range], isFirst: isFirst && range.lowerBound == 0)
+    }
+
+    /// The same with bytes before it that stand for nothing.
+    fileprivate func preceded(by bytes: [UInt8]) -> PreTokenizer.Piece {
+        var rewriter = TextRewriter(text)
+        rewriter.write(bytes, for: 0)
+        rewriter.copy(text.bytes.count)
+        return PreTokenizer.Piece(text: rewriter.finish(), isFirst: isFirst)
     }
 }
 

@@ -27,4 +27,12 @@ enum SubwordModel: Sendable {
         case .longestMatch(let model): model.encode(word, into: &tokens)
         }
     }
+
+    /// Where in a word the bytes of each of its tokens begin; what lies before the first has no token.
+    func starts(of tokens: ArraySlice<Int>, in word: ArraySlice<UInt8>) -> [Int] {
+        switch self {
+        case .bytePairs(let model): model.starts(of: tokens, in: word)
+        case .longestMatch(let model): model.starts(of: tokens)
+        }
+    }
 }

@@ -107,7 +107,7 @@ struct TokenDecoder: Sendable {
     }
 
     /// The byte that `<0xNN>` stands for.
-    private static func fallbackByte(_ token: String) -> UInt8? {
+    static func fallbackByte(_ token: String) -> UInt8? {
         let bytes = Array(token.utf8)
         guard bytes.count == 6, bytes.starts(with: "<0x".utf8), bytes[5] == UInt8(ascii: ">") else { return nil }
         let digits = bytes[3...4].map { Character(Unicode.Scalar($0)).hexDigitValue }

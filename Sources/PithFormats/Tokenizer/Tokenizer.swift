@@ -14,17 +14,26 @@ public struct Tokenizer: Sendable {
     /// Added tokens that are looked for after normalisation.
     private let normalizedFinder: AddedTokenFinder
     private let specialTokens: Set<Int>
+    /// The tokens that stand before every text: those that the post-processor puts there, unless the settings beside
+    /// the tokenizer say otherwise.
+    public private(set) var beginning: [Int]
 
     /// The name of the file in a Hugging Face folder.
     public static let fileName = "tokenizer.json"
     /// No token may have this number or a higher one.
     static let tokenLimit = 1 << 24
 
-    /// Reads `tokenizer.json` in `folder`.
+    /// Reads `tokenizer.json` in `folder`, and what `tokenizer_config.json` beside it says of the beginning of texts.
     public init(folder: String) throws(PithError) {
         let path = joinPath(folder, Self.fileName)
         let document = try JSONValue(contentsOf: path)
         do { try self.init(json: document) } catch { throw error.within(path) }
+        let settingsPath = joinPath(folder, TokenizerSettings.fileName)
+        guard Files.exists(settingsPath) else { return }
+        let settings = try JSONValue(contentsOf: settingsPath)
+        do { beginning = try TokenizerSettings(settings).beginning(vocabulary) ?? beginning } catch {
+            throw error.within(settingsPath)
+        }
     }
 
     /// Reads a tokenizer from the contents of its file.
@@ -42,9 +51,13 @@ public struct Tokenizer: Sendable {
         vocabulary = try TokenVocabulary(model: modelReader.member("vocab"), added: added)
         model = try SubwordModel(modelReader, vocabulary: vocabulary, isByteLevel: preTokenizer.isByteLevel)
         postProcessor = try PostProcessor(reader.optional("post_processor"))
+        beginning = postProcessor.prefix
         decoder = try TokenDecoder(reader.optional("decoder"))
         rawFinder = AddedTokenFinder(added.filter { !$0.isNormalized })
-        normalizedFinder = AddedTokenFinder(added.filter(\.isNormalized), normalize: normalizer.apply)
+        normalizedFinder = AddedTokenFinder(added.filter(\.isNormalized)) { text in
+            String(
+                decoding: normalizer.apply(TrackedText(Array(text.utf8)[...], isTracked: false)).bytes, as: UTF8.self)
+        }
         specialTokens = Set(added.filter(\.isSpecial).map(\.number))
         for token in postProcessor.prefix + postProcessor.suffix where vocabulary.text(token) == nil {
             throw .data("adds the token \(token), which is not in the vocabulary", at: "key post_processor")
@@ -65,32 +78,72 @@ public struct Tokenizer: Sendable {
 
     /// The tokens of a text.
     public func encode(_ text: String, addingSpecialTokens: Bool = true) -> [Int] {
-        var tokens = addingSpecialTokens ? postProcessor.prefix : []
-        var symbols: [UInt32] = []
-        let bytes = Array(text.utf8)
-        for part in rawFinder.split(bytes) {
-            if let token = part.token {
-                tokens.append(token)
-            } else {
-                let isFirst = part.range.lowerBound == 0
-                encodePart(Array(bytes[part.range]), isFirst: isFirst, into: &tokens, symbols: &symbols)
-            }
-        }
-        return addingSpecialTokens ? tokens + postProcessor.suffix : tokens
+        let tokens = tally(of: text, isTracked: false).tokens
+        return addingSpecialTokens ? beginning + tokens + postProcessor.suffix : tokens
     }
 
-    private func encodePart(_ part: [UInt8], isFirst: Bool, into tokens: inout [Int], symbols: inout [UInt32]) {
-        let text =
-            normalizer.steps.isEmpty ? part : Array(normalizer.apply(String(decoding: part, as: UTF8.self)).utf8)
-        for piece in normalizedFinder.split(text) {
+    /// The tokens of a text that is read from its beginning: what stands before every text, unless the text begins
+    /// with it.
+    public func encodeFromBeginning(_ text: String) -> [Int] {
+        withBeginning(tally(of: text, isTracked: false).tokens)
+    }
+
+    /// Tokens behind those that stand before every text, unless they begin with them. What is no special token may well
+    /// be the text's own.
+    public func withBeginning(_ tokens: some Collection<Int>) -> [Int] {
+        tokens.starts(with: beginning) && beginning.allSatisfy(isSpecial) ? Array(tokens) : beginning + tokens
+    }
+
+    /// The tokens of a text, nothing added, and how many bytes of it each stands for: together all, those too that the
+    /// tokenizer changes, leaves out or does not know.
+    public func encodeCountingBytes(_ text: String) -> (tokens: [Int], byteCounts: [Int]) {
+        let tally = tally(of: text, isTracked: true)
+        return (tally.tokens, tally.byteCounts ?? [])
+    }
+
+    private func tally(of text: String, isTracked: Bool) -> TokenTally {
+        var (tally, symbols) = (TokenTally(isTracked: isTracked), [UInt32]())
+        let bytes = Array(text.utf8)
+        for part in rawFinder.split(bytes) {
+            let before = tally.total
+            if let token = part.token {
+                tally.tokens.append(token)
+                tally.count(part.range.count)
+            } else {
+                let source = TrackedText(bytes[part.range], isTracked: isTracked)
+                encodePart(source, isFirst: part.range.lowerBound == 0, into: &tally, symbols: &symbols)
+                tally.leaveOut(part.range.count - (tally.total - before))
+            }
+        }
+        tally.finish()
+        return tally
+    }
+
+    private func encodePart(
+        _ part: TrackedText, isFirst: Bool, into tally: inout TokenTally, symbols: inout [UInt32]
+    ) {
+        let text = normalizer.apply(part)
+        for piece in normalizedFinder.split(Array(text.bytes)) {
+            let own = text[piece.range]
             if let token = piece.token {
-                tokens.append(token)
+                tally.tokens.append(token)
+                tally.count(own.count)
                 continue
             }
-            let isFirst = isFirst && piece.range.lowerBound == 0
-            for word in preTokenizer.words(in: Array(text[piece.range]), isFirst: isFirst) {
-                model.encode(word.bytes, into: &tokens, symbols: &symbols)
+            for word in preTokenizer.words(in: own, isFirst: isFirst && piece.range.lowerBound == 0) {
+                let first = tally.tokens.count
+                model.encode(word.bytes, into: &tally.tokens, symbols: &symbols)
+                if tally.isTracked { count(word.text, from: first, in: &tally) }
             }
+        }
+    }
+
+    /// Counts the bytes of a word for its tokens, those from `first` on.
+    private func count(_ word: TrackedText, from first: Int, in tally: inout TokenTally) {
+        let starts = model.starts(of: tally.tokens[first...], in: word.bytes).map { min($0, word.bytes.count) }
+        tally.leaveOut(word[0..<(starts.first ?? word.bytes.count)].count)
+        for (start, end) in zip(starts, starts.dropFirst() + [word.bytes.count]) {
+            tally.count(word[start..<end].count)
         }
     }
 

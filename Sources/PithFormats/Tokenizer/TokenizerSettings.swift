@@ -1,0 +1,50 @@
+import PithCore
+
+/// What `tokenizer_config.json` says that concerns the beginning of texts.
+public struct TokenizerSettings: Sendable {
+    /// The name of the file in a Hugging Face folder.
+    public static let fileName = "tokenizer_config.json"
+
+    /// Whether a beginning is put before texts; nil where the file does not say.
+    private let addsBeginning: Bool?
+    private let beginningToken: String?
+
+    /// Kinds of tokenizers that heed the file; others have all that they add in `tokenizer.json`.
+    private static let heedfulClasses = ["LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer"]
+
+    /// Reads the contents of the file.
+    init(_ json: JSONValue) throws(PithError) {
+        let reader = JSONReader(json)
+        let name = try reader.optional("tokenizer_class")?.text()
+        let isHeedful = name.map { name in Self.heedfulClasses.contains { name == $0 || name == $0 + "Fast" } } ?? true
+        addsBeginning = isHeedful ? try reader.optional("add_bos_token")?.flag() : nil
+        guard let token = try reader.optional("bos_token") else {
+            beginningToken = nil
+            return
+        }
+        // A text, or an object that holds it.
+        if case .object = token.value {
+            beginningToken = try token.member("content").text()
+        } else {
+            beginningToken = try token.text()
+        }
+    }
+
+    /// The settings of a tokenizer that puts `token` before texts.
+    public static func json(beginning token: String) -> JSONValue {
+        ["add_bos_token": true, "bos_token": .string(token), "eos_token": .string(token)]
+    }
+
+    /// What stands before every text; nil where that is left to the post-processor.
+    func beginning(_ vocabulary: TokenVocabulary) throws(PithError) -> [Int]? {
+        guard let addsBeginning else { return nil }
+        guard addsBeginning else { return [] }
+        guard let beginningToken else { return nil }
+        guard let number = vocabulary.token(beginningToken) else {
+            throw .data(
+                "'\(beginningToken.shortened)' is to stand before texts, but is no token of tokenizer.json",
+                at: "key bos_token", remedy: "both files should come from the same model")
+        }
+        return [Int(number)]
+    }
+}

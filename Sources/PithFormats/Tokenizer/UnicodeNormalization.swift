@@ -1,0 +1,202 @@
+import Foundation
+
+/// Unicode's normalisation forms (UAX #15): decomposition, canonical order, composition.
+///
+/// The system says how single characters are decomposed; all that concerns several is done here, alike everywhere.
+enum NormalizationForm: Sendable {
+    case canonicalDecomposition, canonicalComposition, compatibilityDecomposition, compatibilityComposition
+
+    private var isCompatible: Bool { self == .compatibilityDecomposition || self == .compatibilityComposition }
+    private var composes: Bool { self == .canonicalComposition || self == .compatibilityComposition }
+
+    /// The text in this form.
+    func apply(to text: TrackedText) -> TrackedText {
+        var rewriter = TextRewriter(text)
+        let tables = NormalizationTables.shared
+        while let byte = rewriter.rest.first {
+            let rest = rewriter.rest
+            // A character of one byte changes only with what follows it.
+            if byte < 0x80, rest.dropFirst().first.map({ $0 < 0x80 }) ?? true {
+                let run = rest.firstIndex { $0 >= 0x80 }
+                rewriter.copy(run.map { max(1, $0 - rest.startIndex - 1) } ?? rest.count)
+                continue
+            }
+            let length = Self.segmentLength(rest, tables, isCompatible: isCompatible)
+            let bytes = normalized(rest.prefix(length), tables)
+            if rest.starts(with: bytes), bytes.count == length {
+                rewriter.copy(length)
+            } else {
+                rewriter.write(bytes, for: length)
+            }
+        }
+        return rewriter.finish()
+    }
+
+    /// The bytes up to the next character before which nothing can be composed or reordered.
+    private static func segmentLength(
+        _ text: ArraySlice<UInt8>, _ tables: NormalizationTables, isCompatible: Bool
+    ) -> Int {
+        var length = 0
+        while let scalar = text.firstScalar(from: text.startIndex + length) {
+            if length > 0, tables.begins(scalar, isCompatible: isCompatible) { break }
+            length += UTF8.width(scalar)
+        }
+        return length
+    }
+
+    private func normalized(_ segment: ArraySlice<UInt8>, _ tables: NormalizationTables) -> [UInt8] {
+        var characters: [(scalar: Unicode.Scalar, order: UInt8)] = []
+        for scalar in Substring(decoding: segment, as: UTF8.self).unicodeScalars {
+            for part in tables.decomposition(of: scalar, isCompatible: isCompatible) {
+                characters.append((part, part.properties.canonicalCombiningClass.rawValue))
+            }
+        }
+        Self.order(&characters)
+        let scalars = composes ? Self.composed(characters, tables) : characters.map(\.scalar)
+        return scalars.flatMap { UTF8.encode($0).map(Array.init) ?? [] }
+    }
+
+    /// Marks that follow each other, by class; those of one class stay in order.
+    private static func order(_ characters: inout [(scalar: Unicode.Scalar, order: UInt8)]) {
+        var start = 0
+        while start < characters.count {
+            guard characters[start].order > 0 else {
+                start += 1
+                continue
+            }
+            let end = characters[start...].firstIndex { $0.order == 0 } ?? characters.count
+            let sorted = characters[start..<end].enumerated().sorted {
+                ($0.element.order, $0.offset) < ($1.element.order, $1.offset)
+            }
+            characters.replaceSubrange(start..<end, with: sorted.map(\.element))
+            start = end
+        }
+    }
+
+    private static func composed(
+        _ characters: [(scalar: Unicode.Scalar, order: UInt8)], _ tables: NormalizationTables
+    ) -> [Unicode.Scalar] {
+        var result: [Unicode.Scalar] = []
+        var starter: Int?
+        // The class of the last character behind the starter.
+        var last: UInt8 = 0
+        for (scalar, order) in characters {
+            if let place = starter, last < order || result.count == place + 1,
+                let composite = tables.composition(of: result[place], scalar)
+            {
+                result[place] = composite
+                continue
+            }
+            if order == 0 { starter = result.count }
+            last = order
+            result.append(scalar)
+        }
+        return result
+    }
+}
+
+/// How characters are taken apart and put together.
+private struct NormalizationTables: Sendable {
+    static let shared = NormalizationTables()
+
+    /// Whole decompositions of the characters that have one, syllables of Hangul apart.
+    private var canonical: [Unicode.Scalar: [Unicode.Scalar]] = [:]
+    private var compatible: [Unicode.Scalar: [Unicode.Scalar]] = [:]
+    private var compositions: [Pair: Unicode.Scalar] = [:]
+    /// What can be the second of a pair.
+    private var seconds: Set<Unicode.Scalar> = []
+
+    private struct Pair: Hashable {
+        var first: Unicode.Scalar
+        var second: Unicode.Scalar
+    }
+
+    /// Where characters with decompositions are; other planes and blocks have none.
+    private static let ranges: [ClosedRange<UInt32>] = [
+        0xA0...0x33FF, 0xA000...0xABFF, 0xF900...0xFFFF, 0x10000...0x1FFFF, 0x2F800...0x2FFFF,
+    ]
+
+    private init() {
+        let scalars = Self.ranges.joined().compactMap { Unicode.Scalar($0) }
+        // All in one text, each on a line: a call for each would take long.
+        var lines = String.UnicodeScalarView()
+        for scalar in scalars { lines.append(contentsOf: [scalar, "\n"]) }
+        let text = String(lines)
+        canonical = Self.changes(scalars, text.decomposedStringWithCanonicalMapping)
+        compatible = Self.changes(scalars, text.decomposedStringWithCompatibilityMapping)
+        let wholes = canonical.filter { !$0.key.properties.isFullCompositionExclusion }
+        let composites = Dictionary(wholes.map { ($1, $0) }) { first, _ in first }
+        for (scalar, parts) in wholes {
+            guard let second = parts.last, parts.count > 1,
+                let first = parts.count == 2 ? parts[0] : composites[Array(parts.dropLast())]
+            else { continue }
+            compositions[Pair(first: first, second: second)] = scalar
+            seconds.insert(second)
+        }
+    }
+
+    private static func changes(
+        _ scalars: [Unicode.Scalar], _ lines: String
+    ) -> [Unicode.Scalar: [Unicode.Scalar]] {
+        var changes: [Unicode.Scalar: [Unicode.Scalar]] = [:]
+        for (scalar, line) in zip(
+            scalars, lines.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false))
+        where !line.elementsEqual([scalar]) {
+            changes[scalar] = Array(line)
+        }
+        return changes
+    }
+
+    func decomposition(of scalar: Unicode.Scalar, isCompatible: Bool) -> [Unicode.Scalar] {
+        if let parts = Hangul.decomposition(of: scalar) { return parts }
+        return (isCompatible ? compatible[scalar] : canonical[scalar]) ?? [scalar]
+    }
+
+    func composition(of first: Unicode.Scalar, _ second: Unicode.Scalar) -> Unicode.Scalar? {
+        Hangul.composition(of: first, second) ?? compositions[Pair(first: first, second: second)]
+    }
+
+    /// Whether nothing before `scalar` can change with it.
+    func begins(_ scalar: Unicode.Scalar, isCompatible: Bool) -> Bool {
+        if scalar.value < 0x80 { return true }
+        guard let first = decomposition(of: scalar, isCompatible: isCompatible).first else { return true }
+        return first.properties.canonicalCombiningClass == .notReordered && !seconds.contains(first)
+            && !Hangul.follows(first)
+    }
+}
+
+/// The syllables of Hangul, which are put together by arithmetic.
+private enum Hangul {
+    private static let (leads, vowels, tails, syllables): (UInt32, UInt32, UInt32, UInt32) =
+        (0x1100, 0x1161, 0x11A7, 0xAC00)
+    private static let (leadCount, vowelCount, tailCount): (UInt32, UInt32, UInt32) = (19, 21, 28)
+    private static let syllableCount = leadCount * vowelCount * tailCount
+
+    static func decomposition(of scalar: Unicode.Scalar) -> [Unicode.Scalar]? {
+        guard (syllables..<syllables + syllableCount).contains(scalar.value) else { return nil }
+        let index = scalar.value - syllables
+        let tail = index % tailCount
+        return [
+            leads + index / (vowelCount * tailCount), vowels + index / tailCount % vowelCount,
+            tail > 0 ? tails + tail : nil,
+        ].compactMap { $0.flatMap(Unicode.Scalar.init) }
+    }
+
+    static func composition(of first: Unicode.Scalar, _ second: Unicode.Scalar) -> Unicode.Scalar? {
+        if (leads..<leads + leadCount).contains(first.value), (vowels..<vowels + vowelCount).contains(second.value) {
+            return Unicode.Scalar(
+                syllables + ((first.value - leads) * vowelCount + second.value - vowels) * tailCount)
+        }
+        let isOpen =
+            (syllables..<syllables + syllableCount).contains(first.value)
+            && (first.value - syllables) % tailCount == 0
+        guard isOpen, (tails + 1..<tails + tailCount).contains(second.value) else { return nil }
+        return Unicode.Scalar(first.value + second.value - tails)
+    }
+
+    /// Whether a letter can belong to the syllable before it.
+    static func follows(_ scalar: Unicode.Scalar) -> Bool {
+        (vowels..<vowels + vowelCount).contains(scalar.value)
+            || (tails + 1..<tails + tailCount).contains(scalar.value)
+    }
+}
