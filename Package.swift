@@ -83,6 +83,10 @@ var targets: [Target] = [
     tests(of: "PithWeights"),
     tests(of: "PithData", ["PithCoding", "PithTraining", "PithWeights", "Pith"]),
     tests(of: "PithEvaluation", ["PithCoding", "PithData", "PithTraining", "Pith"]),
+    // The program itself, as a person runs it.
+    .testTarget(
+        name: "PithCommandTests", dependencies: ["pith-cli", "PithCore", "PithTestSupport"],
+        swiftSettings: swiftSettings),
 ]
 
 #if !os(macOS)

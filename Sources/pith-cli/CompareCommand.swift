@@ -83,10 +83,9 @@ struct CompareCommand: ParsableCommand {
     private func inWorkFolder(
         _ body: (String) throws(PithError) -> [ComparisonRow]
     ) throws(PithError) -> [ComparisonRow] {
-        let work = keep ?? joinPath(NSTemporaryDirectory(), "pith-compare-\(getpid())")
-        try Files.makeFolder(work)
-        defer { if keep == nil { try? Files.remove(work) } }
-        return try body(work)
+        guard let keep else { return try Files.withWorkFolder(body) }
+        try Files.makeFolder(keep)
+        return try body(keep)
     }
 
     private func present(

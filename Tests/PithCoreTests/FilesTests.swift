@@ -95,3 +95,51 @@ struct UnitsTests {
         #expect(Progress.time(3725) == "1 h 02 min")
     }
 }
+
+@Suite("Paths")
+struct BytePathTests {
+    @Test func partsOfPaths() {
+        #expect(BytePath("a/b//").trimmed == "a/b" && BytePath("///").trimmed == "/" && BytePath("").trimmed == "")
+        #expect(BytePath("a/b").name == "b" && BytePath("a/b").folder == "a")
+        #expect(BytePath("/b").folder == "/" && BytePath("b").folder == "." && BytePath("a/").name == "")
+        #expect(BytePath("a/").appending("b") == "a/b" && BytePath("a").appending("b") == "a/b")
+    }
+
+    @Test func whatPeopleAreShown() {
+        #expect(BytePath("naïve 語").description == "naïve 語")
+        #expect(BytePath([0x61, 0x1B, 0x5B, 0xE9, 0x0A, 0xC3]).description == "a\\u{1B}[\\xE9\\u{A}\\xC3")
+        #expect(BytePath("a\\b").description == "a\\\\b")
+        #expect("left\u{202E}right".printable == "left\\u{202E}right")
+    }
+
+    @Test func sameLettersOtherBytes() {
+        #expect(BytePath("\u{E9}") != BytePath("e\u{301}"))
+    }
+}
+
+@Suite("What stands where files are written")
+struct OccupiedPlaceTests {
+    @Test func linksAreReplacedAndDevicesWrittenTo() throws {
+        let folder = NSTemporaryDirectory() + "pith-places-\(UUID().uuidString)"
+        try Files.makeFolder(folder)
+        defer { try? Files.remove(folder) }
+        try AtomicFile.write("precious", to: joinPath(folder, "victim"))
+        symlink("victim", joinPath(folder, "link"))
+        try AtomicFile.write("new", to: joinPath(folder, "link"))
+        #expect(try Files.text(joinPath(folder, "victim")) == "precious")
+        #expect(try FileStatus(BytePath(joinPath(folder, "link")), followsLinks: false).kind == .file)
+        #expect(AtomicFile.isStream("/dev/null") && AtomicFile.isStream("/dev/stdout"))
+        try AtomicFile.write("nothing", to: "/dev/null")
+        #expect(try FileStatus("/dev/null", followsLinks: false).kind == .special)
+        #expect(throws: PithError.self) { try AtomicFile.write("x", to: folder) }
+        #expect(throws: PithError.self) { try AtomicFile.write("x", to: folder + "/") }
+        #expect(try Files.names(in: folder) == ["link", "victim"])
+    }
+
+    @Test func longNamesCanBeWritten() throws {
+        let path = NSTemporaryDirectory() + String(repeating: "n", count: 255)
+        try AtomicFile.write("x", to: path)
+        #expect(try Files.text(path) == "x")
+        try Files.remove(path)
+    }
+}

@@ -61,7 +61,7 @@ public struct ArchiveDirectory: Sendable, Equatable {
     }
 
     /// The directory in bytes: one property of all entries after the other, so that like stands beside like.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(number: count)
         bytes += kinds.map(\.rawValue)
@@ -107,7 +107,7 @@ extension ArchiveDirectory {
 
     /// Reads a directory. Refuses what has no place in the folder where an archive is opened: paths that lead out of it,
     /// two things at one path, and things below a file or a link.
-    init(_ bytes: [UInt8]) throws(PithError) {
+    package init(_ bytes: [UInt8]) throws(PithError) {
         var reader = ByteReader(bytes)
         let count = try reader.number()
         // Five bytes at least for each.

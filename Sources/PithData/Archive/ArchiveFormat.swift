@@ -5,12 +5,12 @@ import PithCore
 ///
 /// The magic number, then segments, each with a header and a payload, then an end mark. Segments are independent: what
 /// lies behind a damaged one can still be opened.
-enum ArchiveFormat {
+package enum ArchiveFormat {
     /// "PZA", before the version.
-    static let name: [UInt8] = [0x50, 0x5A, 0x41]
+    package static let name: [UInt8] = [0x50, 0x5A, 0x41]
     /// The version that is written. In the one before, heads do not say where their content begins, and the directory
     /// is there once.
-    static let version: UInt8 = 3
+    package static let version: UInt8 = 3
     /// The versions that are read.
     static let versions: ClosedRange<UInt8> = 2...3
     /// A coded payload is cut into frames of so many bytes, each followed by four bytes of its checksum.
@@ -37,35 +37,37 @@ enum ArchiveFormat {
     }
 
     /// Four bytes that tell whether `bytes` are as they were.
-    static func check(_ bytes: UnsafeRawBufferPointer) -> UInt32 { UInt32(truncatingIfNeeded: XXHash64.hash(bytes)) }
+    package static func check(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        UInt32(truncatingIfNeeded: XXHash64.hash(bytes))
+    }
 }
 
 /// What is said of a segment before its payload.
-struct SegmentHeader: Equatable {
+package struct SegmentHeader: Equatable {
     /// What a segment holds.
-    enum Role: UInt8 {
+    package enum Role: UInt8, Sendable {
         case content = 1
         case directory = 2
         case lastDirectory = 3
     }
 
     /// Whether the segment holds content or the directory of the archive.
-    var role: Role
+    package var role: Role
     /// Where its content begins in that of the archive; nil if the version does not say.
-    var start: Int?
+    package var start: Int?
     /// The method that coded it.
-    var spec: String
+    package var spec: String
     /// The fingerprint of the language model or of the part of a base that the method used.
     var fingerprint: UInt64?
     /// The bytes that it holds.
-    var count: Int
+    package var count: Int
     /// The bytes of its payload, checksums aside.
-    var payloadCount: Int
+    package var payloadCount: Int
     /// The checksum of the bytes that it holds.
     var hash: UInt64
 
     /// Content that is stored as it is has no frames: what is damaged in it damages nothing else.
-    var isFramed: Bool { spec != Stored.identifier }
+    package var isFramed: Bool { spec != Stored.identifier }
     /// The bytes of its payload with all checksums.
     var storedCount: Int {
         guard isFramed else { return payloadCount }
@@ -73,7 +75,7 @@ struct SegmentHeader: Equatable {
     }
 
     /// The header in bytes.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes = [role.rawValue | (fingerprint == nil ? 0 : ArchiveFormat.Tag.model)]
         bytes.append(number: spec.utf8.count)
         bytes += Array(spec.utf8)
@@ -89,7 +91,9 @@ struct SegmentHeader: Equatable {
     /// No header is longer.
     static let longest = 1 + 2 + ArchiveFormat.longestSpec + 8 + 3 * 8 + 8 + 4
 
-    init(role: Role, start: Int?, spec: String, fingerprint: UInt64?, count: Int, payloadCount: Int, hash: UInt64) {
+    package init(
+        role: Role, start: Int?, spec: String, fingerprint: UInt64?, count: Int, payloadCount: Int, hash: UInt64
+    ) {
         self.role = role
         self.start = start
         self.spec = spec
@@ -149,23 +153,23 @@ extension SegmentHeader {
 }
 
 /// What stands behind the last segment: the bytes of all content, and a checksum of the checksums of all segments.
-struct ArchiveEnd: Equatable {
-    var count = 0
+package struct ArchiveEnd: Equatable {
+    package private(set) var count = 0
     private var hashes = XXHash64()
 
-    init() {}
+    package init() {}
 
     /// The checksum over the segments so far.
     var hash: UInt64 { hashes.value }
 
     /// Counts a segment.
-    mutating func add(_ header: SegmentHeader) {
+    package mutating func add(_ header: SegmentHeader) {
         if header.role == .content { count += header.count }
         withUnsafeBytes(of: header.hash.littleEndian) { hashes.update($0) }
     }
 
     /// The mark in bytes.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes = [ArchiveFormat.Tag.end]
         bytes.append(number: count)
         bytes.append(word: hash)
@@ -182,10 +186,10 @@ struct ArchiveEnd: Equatable {
         return reader.offset
     }
 
-    static func == (left: Self, right: Self) -> Bool { left.count == right.count && left.hash == right.hash }
+    package static func == (left: Self, right: Self) -> Bool { left.count == right.count && left.hash == right.hash }
 }
 
 extension UInt32 {
     /// The four bytes, the lowest first.
-    var bytes: [UInt8] { Swift.withUnsafeBytes(of: littleEndian) { Array($0) } }
+    package var bytes: [UInt8] { Swift.withUnsafeBytes(of: littleEndian) { Array($0) } }
 }

@@ -1,10 +1,10 @@
 import PithCore
 
 /// A segment of a damaged archive.
-struct FoundSegment: Equatable {
-    var header: SegmentHeader
+package struct FoundSegment: Equatable {
+    package var header: SegmentHeader
     /// Where its payload begins.
-    var payload: Int
+    package var payload: Int
 
     /// Where the next segment should begin.
     var end: Int { payload + header.storedCount }
@@ -14,7 +14,7 @@ struct FoundSegment: Equatable {
 ///
 /// Where a head is expected and one byte of it is wrong, its checksum tells which. Where more is wrong, the next head is
 /// looked for at every byte: what the lost one stood before is lost, and what comes then says where it belongs.
-struct SegmentSearch {
+package struct SegmentSearch {
     private var source: ArchiveSource
     private let version: UInt8
     private let count: Int
@@ -22,7 +22,7 @@ struct SegmentSearch {
     private var mendsLeft = 100
 
     /// The segments of an archive, in order. The source must be no pipe.
-    static func segments(of source: ArchiveSource) throws(PithError) -> [FoundSegment] {
+    package static func segments(of source: ArchiveSource) throws(PithError) -> [FoundSegment] {
         // The version itself may be damaged.
         for version in ArchiveFormat.versions.reversed() {
             var search = SegmentSearch(source: source, version: version, count: source.count ?? 0)

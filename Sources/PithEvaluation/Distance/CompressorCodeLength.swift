@@ -46,9 +46,14 @@ public struct CommandCompressor: Compressor {
     /// The bytes that the command writes when it reads `input`.
     public func compressedSize(_ input: [UInt8]) throws(PithError) -> ByteCount {
         // Input comes from a file, so that the command may write before it has read everything.
-        let path = joinPath(NSTemporaryDirectory(), "pith-\(UUID().uuidString)")
-        try AtomicFile.write(input, to: path)
-        defer { try? Files.remove(path) }
+        try Files.withWorkFolder { (folder) throws(PithError) in
+            let path = joinPath(folder, "input")
+            try AtomicFile.write(input, to: path)
+            return try compressedSize(ofFileAt: path)
+        }
+    }
+
+    private func compressedSize(ofFileAt path: String) throws(PithError) -> ByteCount {
         let (process, output) = (Process(), Pipe())
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = name.split(separator: " ").map(String.init)
