@@ -122,6 +122,9 @@ public struct AtomicFile: ~Copyable {
         return ![S_IFREG, S_IFDIR].contains(information.st_mode & S_IFMT)
     }
 
+    /// Whether bytes for `path` go to standard output.
+    public static func isStandardOutput(_ path: BytePath) -> Bool { ownDescriptor(path) == 1 }
+
     private static func openStream(_ path: BytePath) throws(PithError) -> Int32? {
         guard isStream(path) else { return nil }
         let stream =

@@ -22,6 +22,11 @@ public enum Interruption {
         let readEnd = ends[0]
         guard ThreadPool.startThread({ watch(readEnd) }) else { return }
         signal(SIGXFSZ, SIG_IGN)
+        // Programs may be started by threads that block signals, and inherit that.
+        var all = sigset_t()
+        sigemptyset(&all)
+        for number in signals { sigaddset(&all, number) }
+        pthread_sigmask(SIG_UNBLOCK, &all, nil)
         for number in signals {
             // What was told to be ignored stays so, for example by nohup.
             var action = sigaction()

@@ -87,7 +87,9 @@ struct UnzipCommand: ParsableCommand {
     /// The one file of an archive, which gets owner, permissions and times of the archive: those were its own.
     private func openFile(_ reader: inout ArchiveReader, _ attributes: FileAttributes?) throws -> [Unzip.Loss] {
         let place = output ?? defaultOutput
-        if place == "-" { return try Unzip.write(&reader, to: StandardOutputSink()) }
+        if place == "-" || AtomicFile.isStandardOutput(place) {
+            return try Unzip.write(&reader, to: StandardOutputSink())
+        }
         guard force || !Files.exists(place) || AtomicFile.isStream(place) else { throw occupied(place) }
         let sink = try FileSink(place)
         let losses = try Unzip.write(&reader, to: sink)

@@ -99,8 +99,9 @@ struct ZipCommand: ParsableCommand {
 
     /// The path of the archive; nil for standard output.
     private func target() throws -> BytePath? {
-        if let output, output != "-" { return try free(output) }
-        if output == "-" || inputs == ["-"] {
+        let isSent = output.map { $0 == "-" || AtomicFile.isStandardOutput($0) } ?? (inputs == ["-"])
+        if let output, !isSent { return try free(output) }
+        if isSent {
             guard isatty(1) == 0 else {
                 throw PithError.usage("an archive is nothing to read on a terminal", remedy: "name it with -o FILE")
             }

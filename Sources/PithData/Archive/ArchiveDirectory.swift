@@ -80,9 +80,12 @@ public struct ArchiveDirectory: Sendable, Equatable {
 }
 
 extension ArchiveDirectory: RandomAccessCollection {
+    /// The first entry.
     public var startIndex: Int { 0 }
+    /// Behind the last entry.
     public var endIndex: Int { kinds.count }
 
+    /// The entry at a place in the order of the content.
     public subscript(index: Int) -> Entry {
         Entry(
             path: BytePath(path(index)), kind: kinds[index], size: sizes[index],

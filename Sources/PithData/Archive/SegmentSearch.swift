@@ -39,7 +39,8 @@ package struct SegmentSearch {
     private mutating func all() throws(PithError) -> [FoundSegment] {
         let start = ArchiveFormat.name.count + 1
         var segments = try chain(from: start, isExpected: true).segments
-        while let next = try search(from: segments.last?.end ?? start) { segments += next }
+        // Bytes that are missing draw the next head into the payload before it.
+        while let next = try search(from: segments.last?.payload ?? start) { segments += next }
         return segments
     }
 
