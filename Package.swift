@@ -48,8 +48,8 @@ var targets: [Target] = [
     room("PithFormats", ground, [heap]),
 
     // What learns, and what runs.
-    room("PithTraining", ground + ["PithFormats"], [heap]),
     room("PithModels", ground + ["PithFormats"]),
+    room("PithTraining", models, [heap]),
 
     // The planes.
     room("PithWeights", models + ["PithCoding"]),

@@ -90,7 +90,7 @@ public struct Comparison: Sendable {
                 ComparisonRow(
                     spec: index == 0 ? "none" : specs[index - 1].description,
                     bitsPerWeight: BitsPerWeight(
-                        bytes: try folder.weightByteCount(), weights: folder.configuration.weightCount),
+                        bytes: try folder.weightByteCount(), weights: folder.description.weightCount),
                     bytes: try folder.byteCount(), measurement: measurements[index], speed: speeds[index],
                     compressionSeconds: seconds[index]))
         }

@@ -264,5 +264,5 @@ private struct JSONParser {
 
 extension String {
     /// At most 60 characters, for error messages that quote a file.
-    var shortened: String { count <= 60 ? self : prefix(60) + "…" }
+    package var shortened: String { count <= 60 ? self : prefix(60) + "…" }
 }

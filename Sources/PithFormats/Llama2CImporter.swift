@@ -66,8 +66,12 @@ private struct Llama2CCheckpoint {
         configuration.contextLength * configuration.headSize
     }
 
-    private static func weightCount(_ configuration: ModelConfiguration) -> Int {
-        configuration.weightCount + rotationCount(configuration)
+    /// Floats of the file; a tied head is stored once.
+    private static func weightCount(_ c: ModelConfiguration) -> Int {
+        let attention = c.hiddenSize * c.headSize * (2 * c.headCount + 2 * c.keyValueHeadCount)
+        let layer = attention + 3 * c.hiddenSize * c.intermediateSize + 2 * c.hiddenSize
+        return (c.tiesEmbeddings ? 1 : 2) * c.vocabularySize * c.hiddenSize + c.layerCount * layer + c.hiddenSize
+            + rotationCount(c)
     }
 
     /// The weights under their names in a Hugging Face folder.

@@ -9,74 +9,40 @@ extension ModelConfiguration {
         do { try self.init(json: document) } catch { throw error.within(path) }
     }
 
-    /// Reads a configuration as `transformers` 4 or 5 writes it.
-    public init(json: JSONValue) throws(PithError) {
-        let reader = JSONReader(json)
-        try Self.checkArchitecture(reader)
-        try Self.refuseUnsupported(reader)
-        let sizes = 1...Self.sizeLimit
-        let headCount = try reader.member("num_attention_heads").integer(in: sizes)
-        let hiddenSize = try reader.member("hidden_size").integer(in: sizes)
-        let headSize = try reader.optional("head_dim")?.integer(in: sizes)
-        guard headSize != nil || hiddenSize % headCount == 0 else {
-            throw .data("is \(hiddenSize), which \(headCount) heads do not divide", at: "key hidden_size")
-        }
-        let rotation = try Self.rotation(reader)
-        let innerTheta = try rotation?.optional("rope_theta")
-        let theta = if let innerTheta { innerTheta } else { try reader.optional("rope_theta") }
-        try self.init(
-            hiddenSize: hiddenSize, layerCount: try reader.member("num_hidden_layers").integer(in: sizes),
-            headCount: headCount, keyValueHeadCount: try reader.optional("num_key_value_heads")?.integer(in: sizes),
-            headSize: headSize, intermediateSize: try reader.member("intermediate_size").integer(in: sizes),
-            vocabularySize: try reader.member("vocab_size").integer(in: sizes),
-            contextLength: try Self.contextLength(reader),
-            normEpsilon: try reader.optional("rms_norm_eps")?.real() ?? 1e-6,
-            ropeTheta: try theta?.real() ?? 10000, ropeScaling: try RotaryScaling(rotation),
-            tiesEmbeddings: try reader.optional("tie_word_embeddings")?.flag() ?? false,
-            bosToken: try reader.optional("bos_token_id")?.integer(),
-            eosTokens: try reader.optional("eos_token_id")?.tokens() ?? [],
-            elementType: try Self.elementType(reader))
-    }
+    /// Reads the sizes that all families share from a configuration as `transformers` 4 or 5 writes it.
+    public init(json: JSONValue) throws(PithError) { try self.init(JSONReader(json)) }
 
-    private static func checkArchitecture(_ reader: JSONReader) throws(PithError) {
-        let remedy = "the Llama family is: model_type llama or mistral"
-        let modelType = try reader.optional("model_type")
-        if let modelType, !["llama", "mistral"].contains(try modelType.text()) {
-            throw modelType.failure("'\(try modelType.text().shortened)' is not supported", remedy: remedy)
-        }
-        let architectures = try reader.optional("architectures")
-        if let architectures {
-            var names: [String] = []
-            for name in try architectures.array() { names.append(try name.text()) }
-            guard names.isEmpty || names.contains(where: { ["LlamaForCausalLM", "MistralForCausalLM"].contains($0) })
-            else {
-                throw architectures.failure(
-                    "'\(names.joined(separator: ", ").shortened)' is not supported", remedy: remedy)
-            }
-        }
-        guard modelType != nil || architectures != nil else {
-            throw reader.failure("has neither model_type nor architectures", remedy: remedy)
-        }
-    }
-
-    private static func refuseUnsupported(_ reader: JSONReader) throws(PithError) {
-        for key in ["attention_bias", "mlp_bias"] {
-            if let bias = try reader.optional(key), try bias.flag() {
-                throw bias.failure("biases are not supported", remedy: "false is")
-            }
-        }
-        if let activation = try reader.optional("hidden_act"), try activation.text() != "silu" {
-            throw activation.failure("'\(try activation.text().shortened)' is not supported", remedy: "silu is")
-        }
-        if let quantization = try reader.optional("quantization_config") {
+    /// The same; what stands for missing keys where a family has its own.
+    public init(
+        _ keys: JSONReader, headSize missingHeadSize: Int? = nil, ropeTheta missingTheta: Double = 10000,
+        tiesEmbeddings missingTie: Bool = false
+    ) throws(PithError) {
+        if let quantization = try keys.optional("quantization_config") {
             throw quantization.failure(
                 "weights that another program has quantized are not supported", remedy: "F32, F16 and BF16 are")
         }
-        for rotation in [reader, try rotation(reader)] {
-            if let part = try rotation?.optional("partial_rotary_factor"), try part.real() != 1 {
-                throw part.failure("rotation of a part of each head is not supported", remedy: "1 is")
-            }
+        let sizes = 1...Self.sizeLimit
+        let headCount = try keys.member("num_attention_heads").integer(in: sizes)
+        let hiddenSize = try keys.member("hidden_size").integer(in: sizes)
+        let headSize = try keys.optional("head_dim")?.integer(in: sizes) ?? missingHeadSize
+        guard headSize != nil || hiddenSize % headCount == 0 else {
+            throw .data("is \(hiddenSize), which \(headCount) heads do not divide", at: "key hidden_size")
         }
+        let rotation = try Self.rotation(keys)
+        let innerTheta = try rotation?.optional("rope_theta")
+        let theta = if let innerTheta { innerTheta } else { try keys.optional("rope_theta") }
+        try self.init(
+            hiddenSize: hiddenSize, layerCount: try keys.member("num_hidden_layers").integer(in: sizes),
+            headCount: headCount, keyValueHeadCount: try keys.optional("num_key_value_heads")?.integer(in: sizes),
+            headSize: headSize, intermediateSize: try keys.member("intermediate_size").integer(in: sizes),
+            vocabularySize: try keys.member("vocab_size").integer(in: sizes),
+            contextLength: try keys.member("max_position_embeddings").integer(in: sizes),
+            normEpsilon: try keys.optional("rms_norm_eps")?.real() ?? 1e-6,
+            ropeTheta: try theta?.real() ?? missingTheta, ropeScaling: try RotaryScaling(rotation),
+            tiesEmbeddings: try keys.optional("tie_word_embeddings")?.flag() ?? missingTie,
+            bosToken: try keys.optional("bos_token_id")?.integer(),
+            eosTokens: try keys.optional("eos_token_id")?.tokens() ?? [],
+            elementType: try Self.elementType(keys))
     }
 
     /// All about rotation: version 4 of the writer has it in one key and version 5 in another. Where both say
@@ -86,17 +52,6 @@ extension ModelConfiguration {
             if let rotation = try reader.optional(key), try rotation.object().count > 0 { return rotation }
         }
         return nil
-    }
-
-    private static func contextLength(_ reader: JSONReader) throws(PithError) -> Int {
-        let positions = try reader.member("max_position_embeddings").integer(in: 1...Self.sizeLimit)
-        // Within its window a model with sliding attention is one without.
-        let window = try reader.optional("sliding_window")
-        if let window { return min(positions, try window.integer(in: 1...Int.max)) }
-        // Where it is left out, and not null, this kind has a window all the same.
-        let isMistral = try reader.optional("model_type")?.text() == "mistral"
-        let isLeftOut = try reader.object()["sliding_window"] == nil
-        return isMistral && isLeftOut ? min(positions, 4096) : positions
     }
 
     private static func elementType(_ reader: JSONReader) throws(PithError) -> ElementType? {

@@ -1,7 +1,7 @@
 import PithCore
 import PithTensor
 
-/// The shape of a model of the Llama family, as `config.json` tells it.
+/// The sizes of a decoder, as `config.json` tells them: what all families share.
 public struct ModelConfiguration: Equatable, Sendable {
     /// The width of the residual stream.
     public var hiddenSize: Int
@@ -60,13 +60,6 @@ public struct ModelConfiguration: Equatable, Sendable {
         self.eosTokens = eosTokens
         self.elementType = elementType
         try check()
-    }
-
-    /// The number of weights, the norms included and a tied head counted once.
-    public var weightCount: Int {
-        let attention = hiddenSize * headSize * (2 * headCount + 2 * keyValueHeadCount)
-        let layer = attention + 3 * hiddenSize * intermediateSize + 2 * hiddenSize
-        return (tiesEmbeddings ? 1 : 2) * vocabularySize * hiddenSize + layerCount * layer + hiddenSize
     }
 
     /// Bounds that keep all later arithmetic on sizes far from overflow.

@@ -2,7 +2,7 @@ import PithCore
 import PithTensor
 
 /// How rotary frequencies are changed for contexts longer than the first training had.
-public enum RotaryScaling: Equatable, Sendable {
+public enum RotaryScaling: Hashable, Sendable {
     /// Not at all.
     case none
     /// All frequencies are divided by `factor`.
@@ -14,7 +14,7 @@ public enum RotaryScaling: Equatable, Sendable {
 
 extension RotaryScaling {
     /// Reads `rope_scaling` or `rope_parameters`; nil stands for a missing key.
-    init(_ reader: JSONReader?) throws(PithError) {
+    public init(_ reader: JSONReader?) throws(PithError) {
         guard let reader else {
             self = .none
             return
@@ -69,12 +69,12 @@ extension RotaryScaling {
     }
 }
 
-extension ModelConfiguration {
+extension RotaryScaling {
     /// The angle per position of each pair of elements of a head: headSize / 2 values.
-    public func inverseFrequencies() -> [Float] {
+    public func inverseFrequencies(headSize: Int, theta: Double) -> [Float] {
         (0..<headSize / 2).map { i in
             let exponent = Float(2 * i) / Float(headSize)
-            return ropeScaling.scaled(1 / Float(power(Double(Float(ropeTheta)), Double(exponent))))
+            return scaled(1 / Float(power(Double(Float(theta)), Double(exponent))))
         }
     }
 }

@@ -12,13 +12,13 @@ public protocol KeyValueStore: Sendable {
     /// Appends `rows` positions; keys (already rotated) and values are [rows, headCount · headSize].
     mutating func append(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, rows: Int)
 
-    /// Attends for the last `rows` positions: queries and output are [rows, queryHeads · headSize].
+    /// Attends for the last `rows` positions: queries and output are [rows, heads · headSize].
     ///
-    /// Row r sees the first `count - rows + r + 1` positions; query head h reads key-value head
-    /// h / (queryHeads / headCount).
+    /// Row r sees the first `count - rows + r + 1` positions, or of these the last `window`; query head h reads
+    /// key-value head h / (query heads / key-value heads).
     func attend(
-        _ queries: UnsafePointer<Float>, queryHeads: Int, rows: Int, into output: UnsafeMutablePointer<Float>,
-        pool: ThreadPool)
+        _ queries: UnsafePointer<Float>, rows: Int, _ options: AttentionOptions,
+        into output: UnsafeMutablePointer<Float>, pool: ThreadPool)
 
     /// Forgets all but the first `count` positions.
     mutating func truncate(to count: Int)
@@ -176,17 +176,18 @@ extension PlainKeyValueStore {
 
     /// By blocks of keys and of queries, as `attention.h` says; the result of a row does not depend on others.
     public func attend(
-        _ queries: UnsafePointer<Float>, queryHeads: Int, rows: Int, into output: UnsafeMutablePointer<Float>,
-        pool: ThreadPool
+        _ queries: UnsafePointer<Float>, rows: Int, _ options: AttentionOptions,
+        into output: UnsafeMutablePointer<Float>, pool: ThreadPool
     ) {
-        let group = queryHeads / headCount
+        let group = options.headCount / headCount
         let block = max(1, Self.queriesTogether / group)
         let problem = AttentionProblem(
             store: self, queries: queries, output: output, rows: rows, group: group,
-            stride: Int(pith_partial_stride(Int64(headSize))), kernels: kernels)
-        let isSmall = rows * queryHeads * count * headSize < Self.smallWork
-        if rows <= block, segments.count > 1, !isSmall {
-            problem.bySegments(segments.count, pool)
+            stride: Int(pith_partial_stride(Int64(headSize))), options: options, kernels: kernels)
+        let seen = min(count, (options.cacheShape.window ?? count) + rows)
+        let isSmall = rows * options.headCount * seen * headSize < Self.smallWork
+        if rows <= block, problem.segments(0..<rows).count > 1, !isSmall {
+            problem.bySegments(pool)
         } else {
             // Later rows see more: they go first, so that threads end together.
             let blocks = (rows + block - 1) / block
@@ -207,6 +208,7 @@ extension PlainKeyValueStore {
         let rows: Int
         let group: Int
         let stride: Int
+        let options: AttentionOptions
         let kernels: pith_kernels
 
         private var width: Int { store.headCount * group * store.headSize }
@@ -216,11 +218,19 @@ extension PlainKeyValueStore {
         private func queries(_ head: Int, _ rows: Range<Int>) -> pith_queries {
             pith_queries(
                 values: queries + place(head, rows.lowerBound), rows: Int64(rows.count), heads: Int64(group),
-                stride: Int64(width), scale: 1 / Float(store.headSize).squareRoot())
+                stride: Int64(width), scale: options.scale, softcap: options.softcap ?? 0,
+                window: Int64(options.cacheShape.window ?? 0))
         }
 
         /// Positions that row `row` sees in all.
         private func visible(_ row: Int) -> Int { store.count - rows + row + 1 }
+
+        /// The segments of which the rows see anything.
+        func segments(_ rows: Range<Int>) -> Range<Int> {
+            let length = PlainKeyValueStore.segmentLength
+            let first = options.cacheShape.window.map { max(0, visible(rows.lowerBound) - $0) / length } ?? 0
+            return first..<max(first + 1, (visible(rows.upperBound - 1) + length - 1) / length)
+        }
 
         private func attendSegment(
             _ segment: Int, head: Int, rows: Range<Int>, widened: UnsafeMutablePointer<Float>?,
@@ -248,11 +258,9 @@ extension PlainKeyValueStore {
                 let partials = memory.baseAddress!.assumingMemoryBound(to: Float.self)
                 let others = partials + count * stride
                 let widened = widens ? others + count * stride : nil
-                attendSegment(0, head: head, rows: rows, widened: widened, into: partials)
-                let seen = visible(rows.upperBound - 1)
-                for segment
-                    in 1..<max(1, (seen + PlainKeyValueStore.segmentLength - 1) / PlainKeyValueStore.segmentLength)
-                {
+                let segments = segments(rows)
+                attendSegment(segments.lowerBound, head: head, rows: rows, widened: widened, into: partials)
+                for segment in segments.dropFirst() {
                     attendSegment(segment, head: head, rows: rows, widened: widened, into: others)
                     kernels.merge_partials(partials, others, Int64(count), Int64(store.headSize))
                 }
@@ -261,22 +269,22 @@ extension PlainKeyValueStore {
         }
 
         /// All segments at once, for few rows: then they are merged in order.
-        func bySegments(_ segments: Int, _ pool: ThreadPool) {
-            let size = rows * group * stride
+        func bySegments(_ pool: ThreadPool) {
+            let (size, segments) = (rows * group * stride, segments(0..<rows))
             withUnsafeTemporaryAllocation(
-                byteCount: store.headCount * segments * size * 4, alignment: 64
+                byteCount: store.headCount * segments.count * size * 4, alignment: 64
             ) { memory in
                 let partials = memory.baseAddress!.assumingMemoryBound(to: Float.self)
-                pool.forEachBlock(of: store.headCount * segments, grain: 1) { tasks in
+                pool.forEachBlock(of: store.headCount * segments.count, grain: 1) { tasks in
                     for task in tasks {
                         attendSegment(
-                            task % segments, head: task / segments, rows: 0..<rows, widened: nil,
-                            into: partials + task * size)
+                            segments.lowerBound + task % segments.count, head: task / segments.count, rows: 0..<rows,
+                            widened: nil, into: partials + task * size)
                     }
                 }
                 for head in 0..<store.headCount {
-                    let first = partials + head * segments * size
-                    for segment in 1..<segments {
+                    let first = partials + head * segments.count * size
+                    for segment in 1..<segments.count {
                         kernels.merge_partials(
                             first, first + segment * size, Int64(rows * group), Int64(store.headSize))
                     }

@@ -14,9 +14,8 @@ extension LanguageModel {
             let (token, value) = logits.rows(row..<row + 1).values.firstNonFinite
         else { return }
         var message = "the logit of token \(token) is \(value)"
-        let weight = configuration.tiesEmbeddings ? "the token embedding" : "lm_head.weight"
-        if let found = Self.firstNonFinite(in: head, rows: token..<token + 1) {
-            message += "; \(weight) holds \(found)"
+        if let found = firstNonFinite(in: description.output.matrix, rows: token..<token + 1) {
+            message += "; \(found)"
         }
         throw .data(message, at: name(row), remedy: Self.remedy)
     }
@@ -31,10 +30,10 @@ extension LanguageModel {
             before[0].truncate(to: state.position - sequence.count)
             let finder = NonFiniteFinder()
             _ = pass([sequence], &before, ForwardWorkspace(), finder)
-            if var found = finder.found {
-                found.token = sequence[found.row]
-                let place = "\(name(firstRow + found.row)): \(description(of: found))"
-                return .data("a value is \(found.value)\(source(of: found))", at: place, remedy: Self.remedy)
+            if let found = finder.found {
+                let place = "\(name(firstRow + found.row)): \(placeName(of: found))"
+                let source = source(of: found, token: sequence[found.row]).map { "; \($0)" } ?? ""
+                return .data("a value is \(found.value)\(source)", at: place, remedy: Self.remedy)
             }
             firstRow += sequence.count
         }
@@ -44,85 +43,71 @@ extension LanguageModel {
     private static let remedy =
         "the weights are damaged, or too large for what they are computed in; take the model from its source again"
 
-    private func description(of found: NonFiniteFinder.Finding) -> String {
-        found.layer < layers.count ? "layer \(found.layer), \(found.site.rawValue)" : found.site.rawValue
+    private func placeName(of found: NonFiniteFinder.Finding) -> String {
+        let site =
+            switch found.site {
+            case .residual: "the residual stream"
+            case .input(let matrices): "the input of \(matrices.map { description[$0].name }.joined(separator: ", "))"
+            case .normalized(let weight): "behind \(description[weight].name)"
+            case .queries: "queries"
+            case .keys: "keys"
+            case .values: "values"
+            case .logits: "logits"
+            }
+        return found.layer < description.layers.count ? "layer \(found.layer), \(site)" : site
     }
 
     /// The first weight that is not finite among those that made the values found.
-    private func source(of found: NonFiniteFinder.Finding) -> String {
-        let layer = found.layer
-        func norm(_ name: String, _ weights: [Float]) -> String? {
-            weights.firstNonFinite.map { "; \(name) holds \($0.value) at \($0.index)" }
+    private func source(of found: NonFiniteFinder.Finding, token: Int) -> String? {
+        for id in found.parameters {
+            if let text = firstNonFinite(in: id, rows: nil) { return text }
         }
-        func matrix(_ site: LinearSite, of layer: Int) -> String? {
-            guard layers.indices.contains(layer) else { return nil }
-            let matrix = layers[layer][site]
-            return Self.firstNonFinite(in: matrix, rows: 0..<matrix.outputCount).map {
-                "; \(site.weightName(layer: layer)) holds \($0)"
-            }
-        }
-        let candidates: [() -> String?] =
-            switch found.site {
-            case .residual where layer == 0:
-                [
-                    {
-                        Self.firstNonFinite(in: embedding, rows: found.token..<found.token + 1).map {
-                            "; the token embedding holds \($0)"
-                        }
-                    }
-                ]
-            case .residual: [{ matrix(.output, of: layer - 1) }, { matrix(.down, of: layer - 1) }]
-            case .attentionInput:
-                [{ norm("model.layers.\(layer).input_layernorm.weight", layers[layer].attentionNorm) }]
-            case .queries: [{ matrix(.query, of: layer) }]
-            case .keys: [{ matrix(.key, of: layer) }]
-            case .values: [{ matrix(.value, of: layer) }]
-            case .attentionOutput, .logits: []
-            case .feedForwardInput:
-                [
-                    { norm("model.layers.\(layer).post_attention_layernorm.weight", layers[layer].feedForwardNorm) },
-                    { matrix(.output, of: layer) },
-                ]
-            case .feedForwardHidden: [{ matrix(.gate, of: layer) }, { matrix(.up, of: layer) }]
-            case .headInput:
-                [
-                    { norm("model.norm.weight", finalNorm) }, { matrix(.output, of: layer - 1) },
-                    { matrix(.down, of: layer - 1) },
-                ]
-            }
-        for candidate in candidates { if let text = candidate() { return text } }
-        return ""
+        // Nothing was multiplied yet.
+        return found.layer == 0 ? firstNonFinite(in: description.input.table, rows: token..<token + 1) : nil
     }
 
-    /// `nan at [3, 5]` for the first weight that is not finite; nil where rows cannot be read or all are well.
-    private static func firstNonFinite(in matrix: any LinearOperator, rows: Range<Int>) -> String? {
-        guard let matrix = matrix as? any RowDecodable else { return nil }
+    /// `lm_head.weight holds nan at [3, 5]` for the first element that is not finite, of some rows or of all; nil where
+    /// rows cannot be read or all is well.
+    private func firstNonFinite(in id: ParameterID, rows: Range<Int>?) -> String? {
+        let name = description[id].name
+        guard description[id].kind != .vector else {
+            return self[vector: id].firstNonFinite.map { "\(name) holds \($0.value) at \($0.index)" }
+        }
+        guard let matrix = self[matrix: id] as? any RowDecodable else { return nil }
         var buffer = [Float](repeating: 0, count: matrix.inputCount)
-        for row in rows {
+        for row in rows ?? 0..<matrix.outputCount {
             buffer.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { matrix.decodeRow(row, into: base) } }
-            if let (column, value) = buffer.firstNonFinite { return "\(value) at [\(row), \(column)]" }
+            if let (column, value) = buffer.firstNonFinite { return "\(name) holds \(value) at [\(row), \(column)]" }
         }
         return nil
     }
 }
 
-/// Remembers the first activation that was not finite.
+/// Remembers the first activation that was not finite, and which parameters were used since all was well.
 private final class NonFiniteFinder: ActivationObserver {
     struct Finding {
         var site: ActivationSite
         var layer: Int
         var row: Int
         var value: Float
-        /// The token that was read; the observer does not know it.
-        var token = 0
+        /// What may have made it.
+        var parameters: [ParameterID]
     }
 
     private(set) var found: Finding?
+    // The matrices whose products came last.
+    private var matrices: [ParameterID] = []
 
     func observe(_ site: ActivationSite, layer: Int, _ activations: UnsafePointer<Float>, rows: Int, width: Int) {
-        guard found == nil, !areFinite(activations, count: rows * width) else { return }
-        let values = UnsafeBufferPointer(start: activations, count: rows * width)
-        guard let (index, value) = values.firstNonFinite else { return }
-        found = Finding(site: site, layer: layer, row: index / width, value: value)
+        guard found == nil else { return }
+        if !areFinite(activations, count: rows * width) {
+            let values = UnsafeBufferPointer(start: activations, count: rows * width)
+            guard let (index, value) = values.firstNonFinite else { return }
+            var parameters = matrices
+            if case .normalized(let weight) = site { parameters.insert(weight, at: 0) }
+            found = Finding(site: site, layer: layer, row: index / width, value: value, parameters: parameters)
+        } else if case .input(let matrices) = site {
+            self.matrices = matrices
+        }
     }
 }

@@ -25,12 +25,10 @@ extension LanguageModel {
         _ tokens: [[Int]], _ states: inout [SequenceState], _ workspace: ForwardWorkspace,
         _ observer: (any ActivationObserver)?
     ) -> Tensor {
-        var hidden = embed(tokens.flatMap { $0 })
         workspace.prepare(self, tokens.map(\.count), states)
-        for layer in layers.indices {
-            runLayer(layer, &hidden, &states, workspace, observer)
-        }
-        return normalizeForHead(hidden, workspace, observer)
+        var hidden = embed(tokens.flatMap { $0 }, workspace)
+        runLayers(description.layers.indices, &hidden, &states, workspace, observer)
+        return normalizeForHead(&hidden, workspace, observer)
     }
 
     /// `token 17`, or `sequence 2, token 17` of several, counted from 1; `states` have read the tokens.
@@ -56,14 +54,28 @@ extension LanguageModel {
                 guard let input = input.baseAddress, let output = buffer.baseAddress, !rows.isEmpty else { return }
                 let block = workspace.block(precision)
                 block.load(input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
-                block.multiply(by: LinearProduct(head, into: output), pool: pool)
-                observer?.observe(.logits, layer: layers.count, output, rows: rows.count, width: width)
+                observer?.observe(
+                    .input(of: [description.output.matrix]), layer: description.layers.count,
+                    input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
+                block.multiply(by: [LinearProduct(self[matrix: description.output.matrix], into: output)], pool: pool)
+                cap(output, count: rows.count * width)
+                observer?.observe(.logits, layer: description.layers.count, output, rows: rows.count, width: width)
             }
             count = rows.count * width
         }
         let logits = Tensor(shape: [rows.count, width], values: values)
         try requireFinite(logits) { row in name?(rows.lowerBound + row) ?? "row \(rows.lowerBound + row)" }
         return logits
+    }
+
+    /// Caps logits, if the model does.
+    private func cap(_ logits: UnsafeMutablePointer<Float>, count: Int) {
+        guard let cap = description.output.softcap else { return }
+        let kernels = kernels
+        pool.forEachBlock(of: (count + 8191) / 8192, grain: 1) { blocks in
+            let start = blocks.lowerBound * 8192
+            kernels.softcap(logits + start, cap, Int64(min(count, blocks.upperBound * 8192) - start))
+        }
     }
 
     /// Logits of rows that need not follow each other, [rows, vocabulary].
@@ -106,173 +118,64 @@ extension LanguageModel {
         }
     }
 
-    /// Token vectors, [tokens, hidden].
+    /// What the first layer reads, [tokens, hidden].
     public func embed(_ tokens: [Int]) -> Tensor {
+        let workspace = ForwardWorkspace()
+        workspace.prepare(self, [tokens.count], [makeState()])
+        return embed(tokens, workspace)
+    }
+
+    private func embed(_ tokens: [Int], _ workspace: ForwardWorkspace) -> Tensor {
         var hidden = Tensor(rows: tokens.count, columns: configuration.hiddenSize)
+        var engine = RunningEngine(self, workspace, tokens: tokens, states: [], observer: nil)
         hidden.values.withUnsafeMutableBufferPointer { buffer in
-            for (row, token) in tokens.enumerated() {
-                embedding.decodeRow(token, into: buffer.baseAddress! + row * configuration.hiddenSize)
-            }
+            if let base = buffer.baseAddress { engine.run(description.input, into: base) }
         }
         return hidden
     }
 
     /// The last normalisation, [rows, hidden].
-    public func normalizeForHead(
-        _ hidden: Tensor, _ workspace: ForwardWorkspace, _ observer: (any ActivationObserver)? = nil
+    private func normalizeForHead(
+        _ hidden: inout Tensor, _ workspace: ForwardWorkspace, _ observer: (any ActivationObserver)?
     ) -> Tensor {
         var result = Tensor(shape: hidden.shape)
-        hidden.values.withUnsafeBufferPointer { source in
+        var engine = RunningEngine(self, workspace, states: [], observer: observer)
+        hidden.values.withUnsafeMutableBufferPointer { source in
             result.values.withUnsafeMutableBufferPointer { target in
-                normalize(source.baseAddress!, finalNorm, rows: hidden.rows, into: target.baseAddress!, workspace)
-                observer?.observe(
-                    .headInput, layer: layers.count, target.baseAddress!, rows: hidden.rows, width: hidden.columns)
+                guard let source = source.baseAddress, let target = target.baseAddress else { return }
+                engine.run(
+                    description.output.norm, layer: description.layers.count, source, width: configuration.hiddenSize,
+                    into: target)
+                workspace.see(target, count: workspace.rows * configuration.hiddenSize)
             }
         }
         return result
     }
 
-    private func normalize(
-        _ source: UnsafePointer<Float>, _ weight: [Float], rows: Int, into target: UnsafeMutablePointer<Float>,
-        _ workspace: ForwardWorkspace
-    ) {
-        let (kernels, width) = (kernels, configuration.hiddenSize)
-        let epsilon = Float(configuration.normEpsilon)
-        pool.forEachBlock(of: rows, grain: Self.rowsTogether) { block in
-            for row in block {
-                kernels.rms_norm(
-                    source + row * width, weight, epsilon, Int64(width), target + row * width)
-                workspace.see(target + row * width, count: width)
-            }
-        }
-    }
-}
-
-extension LanguageModel {
-    /// Rows that one thread takes at a time where each row is little work.
-    private static let rowsTogether = 16
-    /// Values that one thread looks at sooner than it would be called.
-    private static let valuesTogether = 1 << 15
-
     /// Runs one layer over the residual stream `hidden`, [rows, hidden], in place.
     ///
-    /// `workspace` was prepared for these rows. Calibration calls this layer by layer, so that compressed layers feed those behind them.
+    /// `workspace` was prepared for these rows. Calibration calls this layer by layer, so that compressed layers feed
+    /// those behind them.
     public func runLayer(
         _ layer: Int, _ hidden: inout Tensor, _ states: inout [SequenceState], _ workspace: ForwardWorkspace,
         _ observer: (any ActivationObserver)? = nil
     ) {
-        let rows = hidden.rows
-        hidden.values.withUnsafeMutableBufferPointer { buffer in
-            let stream = buffer.baseAddress!
-            observer?.observe(.residual, layer: layer, stream, rows: rows, width: configuration.hiddenSize)
-            attend(layer, stream, rows, &states, workspace, observer)
-            feedForward(layer, stream, rows, workspace, observer)
-        }
+        runLayers(layer..<layer + 1, &hidden, &states, workspace, observer)
     }
 
-    /// hidden += O · attention(rotate(Q x), rotate(K x), V x) with x = norm(hidden).
-    private func attend(
-        _ index: Int, _ stream: UnsafeMutablePointer<Float>, _ rows: Int, _ states: inout [SequenceState],
-        _ w: ForwardWorkspace, _ observer: (any ActivationObserver)?
-    ) {
-        let (layer, c) = (layers[index], configuration)
-        let (keyWidth, queryWidth) = (c.keyValueHeadCount * c.headSize, c.headCount * c.headSize)
-        func see(_ site: ActivationSite, _ values: UnsafePointer<Float>, _ width: Int) {
-            observer?.observe(site, layer: index, values, rows: rows, width: width)
-        }
-        normalize(stream, layer.attentionNorm, rows: rows, into: w.normalized, w)
-        see(.attentionInput, w.normalized, c.hiddenSize)
-        w.input.load(w.normalized, rows: rows, width: c.hiddenSize)
-        w.input.multiply(
-            by: LinearProduct(layer[.query], into: w.queries), LinearProduct(layer[.key], into: w.keys),
-            LinearProduct(layer[.value], into: w.values), pool: pool)
-        rotate(w, rows: rows)
-        see(.queries, w.queries, queryWidth)
-        see(.keys, w.keys, keyWidth)
-        see(.values, w.values, keyWidth)
-        attendSequences(index, &states, w)
-        see(.attentionOutput, w.attended, queryWidth)
-        look(at: w.attended, rows: rows, width: queryWidth, w)
-        w.input.load(w.attended, rows: rows, width: queryWidth)
-        w.input.multiply(by: LinearProduct(layer[.output], into: w.update), pool: pool)
-        add(w.update, rows: rows, to: stream)
-    }
-
-    /// hidden += Down · gate(Gate x, Up x) with x = norm(hidden).
-    private func feedForward(
-        _ index: Int, _ stream: UnsafeMutablePointer<Float>, _ rows: Int, _ w: ForwardWorkspace,
+    private func runLayers(
+        _ layers: Range<Int>, _ hidden: inout Tensor, _ states: inout [SequenceState], _ workspace: ForwardWorkspace,
         _ observer: (any ActivationObserver)?
     ) {
-        let (layer, c) = (layers[index], configuration)
-        normalize(stream, layer.feedForwardNorm, rows: rows, into: w.normalized, w)
-        observer?.observe(.feedForwardInput, layer: index, w.normalized, rows: rows, width: c.hiddenSize)
-        w.input.load(w.normalized, rows: rows, width: c.hiddenSize)
-        w.input.multiply(
-            by: LinearProduct(layer[.gate], into: w.gate), LinearProduct(layer[.up], into: w.up), pool: pool)
-        gate.apply(gate: w.gate, up: w.up, rows: rows, width: c.intermediateSize, into: w.gate, pool: pool)
-        observer?.observe(.feedForwardHidden, layer: index, w.gate, rows: rows, width: c.intermediateSize)
-        look(at: w.gate, rows: rows, width: c.intermediateSize, w)
-        w.input.load(w.gate, rows: rows, width: c.intermediateSize)
-        w.input.multiply(by: LinearProduct(layer[.down], into: w.update), pool: pool)
-        add(w.update, rows: rows, to: stream)
-    }
-
-    /// Appends the keys and values of all sequences to their stores, and attends.
-    private func attendSequences(_ layer: Int, _ states: inout [SequenceState], _ w: ForwardWorkspace) {
-        let c = configuration
-        let (keyWidth, queryWidth) = (c.keyValueHeadCount * c.headSize, c.headCount * c.headSize)
-        let starts = w.counts.reduce(into: [0]) { $0.append($0.last! + $1) }
-        states.withUnsafeMutableBufferPointer { states in
-            func attend(_ s: Int) {
-                let (row, count) = (starts[s], w.counts[s])
-                states[s].stores[layer].append(
-                    keys: w.keys + row * keyWidth, values: w.values + row * keyWidth, rows: count)
-                states[s].stores[layer].attend(
-                    w.queries + row * queryWidth, queryHeads: c.headCount, rows: count,
-                    into: w.attended + row * queryWidth, pool: pool)
-            }
-            // A sequence with much to do gets all threads; those with little go side by side, a thread each.
-            let work = states.indices.map { w.counts[$0] * (states[$0].stores[layer].count + w.counts[$0]) }
-            let share = work.reduce(0, +) / (2 * pool.threadCount)
-            for s in states.indices where work[s] > share { attend(s) }
-            let small = states.indices.filter { work[$0] <= share }
-            pool.forEachBlock(of: small.count, grain: 1) { block in
-                for i in block { attend(small[i]) }
+        var engine = RunningEngine(self, workspace, states: states, observer: observer)
+        states = []  // so that the stores are not copied
+        hidden.values.withUnsafeMutableBufferPointer { buffer in
+            guard let stream = buffer.baseAddress else { return }
+            for layer in layers {
+                engine.run(
+                    description.layers[layer].block, layer: layer, stream, width: configuration.hiddenSize)
             }
         }
-    }
-
-    /// Shows [rows, width] values to the workspace.
-    private func look(at values: UnsafePointer<Float>, rows: Int, width: Int, _ w: ForwardWorkspace) {
-        pool.forEachBlock(of: rows, grain: max(1, Self.valuesTogether / max(1, width))) { block in
-            w.see(values + block.lowerBound * width, count: block.count * width)
-        }
-    }
-
-    /// target += update, [rows, hidden].
-    private func add(_ update: UnsafePointer<Float>, rows: Int, to target: UnsafeMutablePointer<Float>) {
-        let (kernels, width) = (kernels, configuration.hiddenSize)
-        pool.forEachBlock(of: rows, grain: Self.rowsTogether) { block in
-            let start = block.lowerBound * width
-            kernels.add_scaled(update + start, 1, Int64(block.count * width), target + start)
-        }
-    }
-
-    /// Rotates queries and keys in place, pairing element i of a head with i + headSize / 2.
-    private func rotate(_ w: ForwardWorkspace, rows: Int) {
-        let (kernels, c, half) = (kernels, configuration, configuration.headSize / 2)
-        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
-        pool.forEachBlock(of: rows, grain: Self.rowsTogether) { block in
-            for row in block {
-                let (cosines, sines) = (w.cosines + row * half, w.sines + row * half)
-                let (queries, keys) = (w.queries + row * queryWidth, w.keys + row * keyWidth)
-                kernels.rotate(queries, Int64(c.headCount), Int64(half), cosines, sines)
-                kernels.rotate(keys, Int64(c.keyValueHeadCount), Int64(half), cosines, sines)
-                // A cache of 16 bits and the softmax would hide them.
-                w.see(queries, count: queryWidth)
-                w.see(keys, count: keyWidth)
-                w.see(w.values + row * keyWidth, count: keyWidth)
-            }
-        }
+        states = engine.states
     }
 }

@@ -3,51 +3,20 @@ import PithCore
 import PithFormats
 import PithTensor
 
-/// One layer of a decoder: two normalisations and seven linear operators.
-public struct DecoderLayer: Sendable {
-    /// Weights of the normalisation before attention, [hidden].
-    public var attentionNorm: [Float]
-    /// Weights of the normalisation before the feed-forward block, [hidden].
-    public var feedForwardNorm: [Float]
-    private var operators: [any LinearOperator]
-
-    /// A layer from its parts; `operator` gives the linear operator of a site.
-    public init(
-        attentionNorm: [Float], feedForwardNorm: [Float],
-        operator: (LinearSite) throws(PithError) -> any LinearOperator
-    ) throws(PithError) {
-        self.attentionNorm = attentionNorm
-        self.feedForwardNorm = feedForwardNorm
-        operators = []
-        for site in LinearSite.allCases { operators.append(try `operator`(site)) }
-    }
-
-    /// The linear operator of a site; planes put theirs here.
-    public subscript(site: LinearSite) -> any LinearOperator {
-        get { operators[site.index] }
-        set {
-            precondition(
-                newValue.inputCount == self[site].inputCount && newValue.outputCount == self[site].outputCount,
-                "an operator of another shape")
-            operators[site.index] = newValue
-        }
-    }
+/// A parameter of a model that runs.
+enum ParameterValue: Sendable {
+    /// A matrix or a table, however it is stored.
+    case matrix(any LinearOperator)
+    /// The weights of a norm, or a bias.
+    case vector([Float])
 }
 
-/// A decoder of the Llama family: RMSNorm, rotary positions, grouped-query attention, a gated feed-forward block.
+/// A language model that runs: a description, and a value for each of its parameters.
 public struct LanguageModel: Sendable {
-    /// Extents and constants.
-    public let configuration: ModelConfiguration
-    /// Token vectors, [vocabulary, hidden].
-    public var embedding: any RowDecodable
-    /// The layers, first to last.
-    public var layers: [DecoderLayer]
-    /// Weights of the last normalisation, [hidden].
-    public var finalNorm: [Float]
-    /// From hidden states to logits, [vocabulary, hidden]; the embedding itself when tied.
-    public var head: any LinearOperator
-    /// Between up, gate and down projections.
-    public var gate: any ActivationGate = SwiGLU()
+    /// The sizes that all families share.
+    public package(set) var configuration: ModelConfiguration
+    /// What is computed, and from which parameters.
+    public let description: ModelDescription
     /// How finely the inputs of matrices are kept.
     public var precision = ActivationPrecision.narrow
     /// The threads that loops run on.
@@ -56,34 +25,84 @@ public struct LanguageModel: Sendable {
     public var endTokens: [Int]
     /// How keys and values are kept.
     public var cacheType = CacheType.float16
-    let rotation: RotaryTable
+    var parameters: [ParameterValue]
+    let rotaries: [RotaryTable]
 
-    /// A model from its parts.
+    /// A model of a family; `matrix` and `vector` give the values of its parameters, of the shapes that are asked for.
+    ///
+    /// Throws what these throw, and refuses a table whose rows cannot be read one by one.
     public init(
-        configuration: ModelConfiguration, embedding: any RowDecodable, layers: [DecoderLayer], finalNorm: [Float],
-        head: any LinearOperator, pool: ThreadPool
-    ) {
-        self.configuration = configuration
-        self.embedding = embedding
-        self.layers = layers
-        self.finalNorm = finalNorm
-        self.head = head
+        _ architecture: any Architecture, pool: ThreadPool,
+        matrix: (ParameterSpec) throws(PithError) -> any LinearOperator,
+        vector: (ParameterSpec) throws(PithError) -> [Float]
+    ) throws(PithError) {
+        configuration = architecture.configuration
+        description = architecture.describe()
         self.pool = pool
         endTokens = configuration.eosTokens
-        rotation = RotaryTable(inverseFrequencies: configuration.inverseFrequencies())
+        rotaries = description.rotaries.map { RotaryTable($0) }
+        parameters = []
+        for spec in description.parameters {
+            guard spec.kind != .vector else {
+                parameters.append(.vector(try vector(spec)))
+                continue
+            }
+            let value = try matrix(spec)
+            guard spec.kind != .table || value is any RowDecodable else {
+                throw .data("is stored so that single rows cannot be read", at: "weight \(spec.name)")
+            }
+            parameters.append(.matrix(value))
+        }
+    }
+
+    /// A matrix or a table; planes put theirs here, of the same shape.
+    public subscript(matrix id: ParameterID) -> any LinearOperator {
+        get {
+            guard case .matrix(let value) = parameters[id.index] else {
+                preconditionFailure("\(description[id].name) is a vector")
+            }
+            return value
+        }
+        set {
+            let shape = description[id].shape
+            precondition(
+                newValue.outputCount == shape[0] && newValue.inputCount == shape[1], "an operator of another shape")
+            parameters[id.index] = .matrix(newValue)
+        }
+    }
+
+    /// The weights of a norm, or a bias.
+    public subscript(vector id: ParameterID) -> [Float] {
+        get {
+            guard case .vector(let value) = parameters[id.index] else {
+                preconditionFailure("\(description[id].name) is a matrix")
+            }
+            return value
+        }
+        set {
+            precondition(newValue.count == description[id].count, "a vector of another length")
+            parameters[id.index] = .vector(newValue)
+        }
+    }
+
+    /// A table, whose rows can be read one by one.
+    func table(_ id: ParameterID) -> any RowDecodable {
+        guard let table = self[matrix: id] as? any RowDecodable else {
+            preconditionFailure("\(description[id].name) is no table")
+        }
+        return table
     }
 
     /// The state of a sequence of which nothing was read yet.
     public func makeState() -> SequenceState {
         SequenceState(
-            stores: layers.map { _ in
-                PlainKeyValueStore(
-                    headCount: configuration.keyValueHeadCount, headSize: configuration.headSize, type: cacheType)
+            stores: description.caches.map {
+                PlainKeyValueStore(headCount: $0.headCount, headSize: $0.headSize, type: cacheType)
             })
     }
 
     /// The number of weights: what bits per weight are counted over.
-    public var weightCount: Int { configuration.weightCount }
+    public var weightCount: Int { description.weightCount }
 
     /// Exactly how many bits the weights occupy in their files.
     public var storedBits: Int { bits(\.storedBits) }
@@ -91,20 +110,21 @@ public struct LanguageModel: Sendable {
     public var memoryBits: Int { bits(\.memoryBits) }
 
     private func bits(_ bits: (any LinearOperator) -> Int) -> Int {
-        let norms = (layers.count * 2 + 1) * configuration.hiddenSize * 32
-        let operators = layers.reduce(0) { sum, layer in
-            sum + LinearSite.allCases.reduce(0) { $0 + bits(layer[$1]) }
+        parameters.reduce(0) { sum, value in
+            switch value {
+            case .matrix(let matrix): sum + bits(matrix)
+            case .vector(let vector): sum + 32 * vector.count
+            }
         }
-        return norms + operators + bits(embedding) + (configuration.tiesEmbeddings ? 0 : bits(head))
     }
 }
 
 /// How far a sequence was read: the keys and values of every layer.
 public struct SequenceState: Sendable {
-    /// One store for each layer.
+    /// One store for each attention.
     public var stores: [any KeyValueStore]
 
-    /// A state from stores, one for each layer.
+    /// A state from stores, one for each attention.
     public init(stores: [any KeyValueStore]) { self.stores = stores }
 
     /// Positions read.
@@ -115,20 +135,5 @@ public struct SequenceState: Sendable {
     /// Forgets all but the first `count` positions.
     public mutating func truncate(to count: Int) {
         for i in stores.indices { stores[i].truncate(to: count) }
-    }
-}
-
-extension LinearSite {
-    /// The place among all sites.
-    var index: Int {
-        switch self {
-        case .query: 0
-        case .key: 1
-        case .value: 2
-        case .output: 3
-        case .gate: 4
-        case .up: 5
-        case .down: 6
-        }
     }
 }

@@ -46,7 +46,7 @@ public struct LinearProduct {
 
 extension ActivationBlock {
     /// Multiplies the rows by one matrix or several, in one loop over all their parts.
-    public func multiply(by products: LinearProduct..., pool: ThreadPool) {
+    public func multiply(by products: [LinearProduct], pool: ThreadPool) {
         for product in products { product.matrix.prepare(self, pool: pool) }
         // Few rows: parts of W that keep a core busy for some microseconds. Many: parts that fit its cache.
         let grain = rows <= 4 ? max(16, 65536 / max(1, width) / 16 * 16) : 64

@@ -6,8 +6,10 @@ import PithTensor
 public struct ModelFolder: Sendable {
     /// Where it is.
     public let path: String
-    /// `config.json`.
-    public let configuration: ModelConfiguration
+    /// The family that `config.json` names, with the configuration that it gives.
+    public let architecture: any Architecture
+    /// The parameters and blocks.
+    public let description: ModelDescription
     /// `tokenizer.json`.
     public let tokenizer: Tokenizer
     /// The tokens that end a text: those of `config.json` and of `generation_config.json`.
@@ -25,7 +27,9 @@ public struct ModelFolder: Sendable {
                 remedy: "a model is a folder with config.json, tokenizer.json and model.safetensors")
         }
         self.path = path
-        configuration = try ModelConfiguration(folder: path)
+        architecture = try Architectures.open(folder: path)
+        description = architecture.describe()
+        let configuration = architecture.configuration
         tokenizer = try Tokenizer(folder: path)
         let ends = configuration.eosTokens
         endTokens =
@@ -91,59 +95,47 @@ public struct ModelFolder: Sendable {
         var layouts = layouts
         layouts.pool = pool
         try manifest?.checksums?.verify(archive, pool: pool)
-        let c = configuration
-        let tableShape = [c.vocabularySize, c.hiddenSize]
-        let table = try matrix(embeddingName, tableShape, layouts)
-        guard let embedding = table as? any RowDecodable else {
-            throw .data("is stored so that single rows cannot be read", at: "weight \(embeddingName)")
+        var model = try LanguageModel(architecture, pool: pool) { (spec) throws(PithError) in
+            try matrix(spec, layouts)
+        } vector: { (spec) throws(PithError) in
+            try vector(spec)
         }
-        var layers: [DecoderLayer] = []
-        for index in 0..<c.layerCount {
-            let prefix = "model.layers.\(index)"
-            layers.append(
-                try DecoderLayer(
-                    attentionNorm: try vector("\(prefix).input_layernorm.weight"),
-                    feedForwardNorm: try vector("\(prefix).post_attention_layernorm.weight")
-                ) { (site) throws(PithError) in
-                    try matrix(site.weightName(layer: index), c.shape(of: site), layouts)
-                })
-        }
-        var model = LanguageModel(
-            configuration: c, embedding: embedding, layers: layers, finalNorm: try vector("model.norm.weight"),
-            head: c.tiesEmbeddings ? embedding : try matrix(Self.headName, tableShape, layouts), pool: pool)
         model.endTokens = endTokens
         return model
     }
 
-    /// The names of the weights outside the layers that are matrices: token vectors, and the head if it is not tied.
-    public var tableNames: [String] {
-        configuration.tiesEmbeddings ? [embeddingName] : [embeddingName, Self.headName]
+    /// The sizes that all families share.
+    public var configuration: ModelConfiguration { architecture.configuration }
+
+    /// The name under which a parameter lies in the weight files.
+    ///
+    /// Where embedding and head are tied, some writers keep the one and some the other.
+    public func storedName(of parameter: ParameterID) -> String {
+        let name = description[parameter].name
+        let isThere = archive.contains(name) || manifest?.weights[name] != nil
+        let isTiedTable = parameter == description.input.table && parameter == description.output.matrix
+        return isTiedTable && !isThere ? Self.headName : name
     }
 
     /// The names of tensors that lie in the weight files and are not read: the head of a model whose head is tied to
     /// its embeddings, and angles that follow from the configuration.
     public var unusedNames: [String] {
-        archive.names.filter { name in
-            name == Self.headName && configuration.tiesEmbeddings && embeddingName != Self.headName
-                || name.hasSuffix(".rotary_emb.inv_freq")
+        let isTied = description.input.table == description.output.matrix
+        let table = storedName(of: description.input.table)
+        return archive.names.filter { name in
+            name == Self.headName && isTied && table != Self.headName || name.hasSuffix(".rotary_emb.inv_freq")
         }
     }
 
     private static let headName = "lm_head.weight"
 
-    /// Where embedding and head are tied, some writers keep the one and some the other.
-    private var embeddingName: String {
-        let usual = "model.embed_tokens.weight"
-        let isThere = archive.contains(usual) || manifest?.weights[usual] != nil
-        return configuration.tiesEmbeddings && !isThere ? Self.headName : usual
-    }
-
-    private func matrix(
-        _ name: String, _ shape: [Int], _ layouts: LayoutCatalogue
-    ) throws(PithError) -> any LinearOperator {
-        guard let form = manifest?.weights[name] else { return try dense(name, shape) }
-        guard form.shape == shape else {
-            throw .data("the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(shape)")
+    private func matrix(_ spec: ParameterSpec, _ layouts: LayoutCatalogue) throws(PithError) -> any LinearOperator {
+        let isTable = spec == description[description.input.table]
+        let name = isTable ? storedName(of: description.input.table) : spec.name
+        guard let form = manifest?.weights[name] else { return try dense(name, spec.shape) }
+        guard form.shape == spec.shape else {
+            throw .data(
+                "the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(spec.shape)")
         }
         let matrix = try form.open(name, in: archive, layouts: layouts)
         if manifest?.checksums == nil {
@@ -166,26 +158,14 @@ public struct ModelFolder: Sendable {
         do { return try DenseOperator(tensor) } catch { throw error.within("tensor \(name)") }
     }
 
-    private func vector(_ name: String) throws(PithError) -> [Float] {
-        let tensor = try archive.tensor(name)
-        guard tensor.shape == [configuration.hiddenSize] else {
+    private func vector(_ spec: ParameterSpec) throws(PithError) -> [Float] {
+        let tensor = try archive.tensor(spec.name)
+        guard tensor.shape == spec.shape else {
             throw .data(
-                "the shape is \(tensor.shape)", at: "tensor \(name)",
-                remedy: "config.json says [\(configuration.hiddenSize)]")
+                "the shape is \(tensor.shape)", at: "tensor \(spec.name)", remedy: "config.json says \(spec.shape)")
         }
-        do { return try tensor.decoded().values } catch { throw error.within("tensor \(name)") }
-    }
-}
-
-extension ModelConfiguration {
-    /// [outputs, inputs] of a linear operator.
-    public func shape(of site: LinearSite) -> [Int] {
-        switch site {
-        case .query: [headCount * headSize, hiddenSize]
-        case .key, .value: [keyValueHeadCount * headSize, hiddenSize]
-        case .output: [hiddenSize, headCount * headSize]
-        case .gate, .up: [intermediateSize, hiddenSize]
-        case .down: [hiddenSize, intermediateSize]
-        }
+        let values: [Float]
+        do { values = try tensor.decoded().values } catch { throw error.within("tensor \(spec.name)") }
+        return spec.arrangement == .lessOne ? values.map { $0 + 1 } : values
     }
 }

@@ -3,17 +3,17 @@ import PithTensor
 import Synchronization
 
 /// Cosines and sines of the rotary angles of a model, computed once for each position.
-public final class RotaryTable: Sendable {
+package final class RotaryTable: Sendable {
     /// Angles of one position: headSize / 2.
     let half: Int
     private let inverseFrequencies: [Float]
     // Position after position its cosines, then its sines.
     private let angles = Mutex<[Float]>([])
 
-    /// An empty table; `inverseFrequencies` are the angles per position of each pair of elements.
-    init(inverseFrequencies: [Float]) {
+    /// An empty table.
+    package init(_ options: RotaryOptions) {
+        inverseFrequencies = options.scaling.inverseFrequencies(headSize: options.headSize, theta: options.theta)
         half = inverseFrequencies.count
-        self.inverseFrequencies = inverseFrequencies
     }
 
     /// Writes cosines and sines, [positions, half] each, of some positions.
@@ -34,5 +34,20 @@ public final class RotaryTable: Sendable {
                 }
             }
         }
+    }
+
+    /// Cosines and sines, [positions, half] each, of some positions.
+    package func angles(_ positions: Range<Int>) -> (cosines: [Float], sines: [Float]) {
+        var (cosines, sines) = (
+            [Float](repeating: 0, count: positions.count * half), [Float](repeating: 0, count: positions.count * half)
+        )
+        cosines.withUnsafeMutableBufferPointer { cosines in
+            sines.withUnsafeMutableBufferPointer { sines in
+                if let cosines = cosines.baseAddress, let sines = sines.baseAddress {
+                    copy(positions, cosines: cosines, sines: sines)
+                }
+            }
+        }
+        return (cosines, sines)
     }
 }

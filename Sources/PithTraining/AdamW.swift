@@ -16,11 +16,11 @@ final class AdamW {
     let second: FloatBuffer
     private let chunks: [Chunk]
 
-    init(_ layout: ParameterLayout) {
-        first = FloatBuffer(count: layout.count)
-        second = FloatBuffer(count: layout.count)
+    init(_ parameters: ParameterSet) {
+        first = FloatBuffer(count: parameters.count)
+        second = FloatBuffer(count: parameters.count)
         let size = 1 << 16
-        chunks = layout.entries.flatMap { entry in
+        chunks = parameters.entries.flatMap { entry in
             stride(from: 0, to: entry.count, by: size).map { start in
                 Chunk(offset: entry.offset + start, count: min(size, entry.count - start), decays: entry.isMatrix)
             }

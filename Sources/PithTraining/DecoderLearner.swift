@@ -1,57 +1,47 @@
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 
 /// A decoder's weights, and its loss and gradient on sequences that the caller chooses: for learners whose data or
 /// parameters are not those of `Trainer`. Results do not depend on the number of threads.
 package final class DecoderLearner {
-    /// Where a parameter lies among the weights.
-    package struct Parameter: Sendable {
-        /// The name in a Hugging Face folder.
-        package let name: String
-        /// The first extent; 1 for vectors.
-        package let rows: Int
-        /// The second extent.
-        package let columns: Int
-        /// Whether it is a matrix.
-        package let isMatrix: Bool
-        /// The first element.
-        package let offset: Int
-    }
-
-    /// The model.
+    /// The model's sizes.
     package let shape: ModelConfiguration
-    /// All parameters in order.
-    package let parameters: [Parameter]
+    /// Where each parameter lies among the weights.
+    package let parameterSet: ParameterSet
     /// Steps of the optimizer so far.
     package private(set) var step = 0
-    private let layout: ParameterLayout
     private let buffer: FloatBuffer
     private let laneGradients: [FloatBuffer]
     private let optimizer: AdamW
     private let pool: ThreadPool
-    private var angles: [Int: RotaryAngles] = [:]
+    private var angles: [Int: SequenceAngles] = [:]
     /// Sequences are dealt to so many lanes, each summed on its own.
     private static let laneCount = 4
     /// Rows that go through the model together.
     private static let rowsTogether = 512
 
-    /// A model with weights drawn from the seed.
-    package init(_ shape: ModelConfiguration, seed: UInt64, pool: ThreadPool) {
-        self.shape = shape
-        self.pool = pool
-        layout = ParameterLayout(shape)
-        parameters = layout.entries.map {
-            Parameter(name: $0.name, rows: $0.rows, columns: $0.columns, isMatrix: $0.isMatrix, offset: $0.offset)
-        }
-        let count = layout.count
-        buffer = FloatBuffer(count: count)
-        laneGradients = (0..<Self.laneCount).map { _ in FloatBuffer(count: count) }
-        optimizer = AdamW(layout)
-        var generator = SeededGenerator(seed: seed)
-        layout.initialize(buffer, from: &generator)
+    /// A model of the Llama family with weights drawn from the seed.
+    package convenience init(_ shape: ModelConfiguration, seed: UInt64, pool: ThreadPool) {
+        self.init(Llama(shape), seed: seed, pool: pool)
     }
 
+    /// A model with weights drawn from the seed.
+    package init(_ architecture: any Architecture, seed: UInt64, pool: ThreadPool) {
+        shape = architecture.configuration
+        self.pool = pool
+        let set = ParameterSet(architecture.describe())
+        parameterSet = set
+        buffer = FloatBuffer(count: set.count)
+        laneGradients = (0..<Self.laneCount).map { _ in FloatBuffer(count: set.count) }
+        optimizer = AdamW(set)
+        var generator = SeededGenerator(seed: seed)
+        set.initialize(buffer, from: &generator)
+    }
+
+    /// All parameters in order.
+    package var parameters: [ParameterSet.Entry] { parameterSet.entries }
     /// All weights, gaps between parameters included.
     package var weights: UnsafeMutableBufferPointer<Float> { .init(start: buffer.pointer, count: buffer.count) }
     /// The gradient of the last `computeGradient`, in the order of the weights.
@@ -61,13 +51,7 @@ package final class DecoderLearner {
 
     /// Takes the weights of a model folder of the same shape.
     package func load(_ archive: TensorArchive) throws(PithError) {
-        for parameter in parameters {
-            let values = try archive.tensor(parameter.name).decoded().values
-            guard values.count == parameter.rows * parameter.columns else {
-                throw .data("has \(values.count) elements", at: "tensor \(parameter.name)")
-            }
-            for (index, value) in values.enumerated() { weights[parameter.offset + index] = value }
-        }
+        for entry in parameterSet.entries { try parameterSet.load(entry, from: archive, into: buffer) }
     }
 
     /// The loss, in nats, of each token but the first of each sequence, predicted from those before it. One that is no
@@ -79,11 +63,11 @@ package final class DecoderLearner {
         parts.withUnsafeMutableBufferPointer { parts in
             pool.forEachBlock(of: groups.count, grain: max(1, groups.count / (4 * pool.threadCount))) { block in
                 let tape = Tape(isRecording: false)
-                let decoder = Decoder(shape, weights: buffer, gradients: nil)
+                let model = TapeModel(parameterSet, weights: buffer, gradients: nil)
                 for index in block {
                     parts[index] = [Double](repeating: 0, count: groups[index].rows)
                     parts[index].withUnsafeMutableBufferPointer {
-                        _ = run(groups[index], sequences, decoder, scale: 1, rowLosses: $0.baseAddress, on: tape)
+                        _ = run(groups[index], sequences, model, scale: 1, rowLosses: $0.baseAddress, on: tape)
                     }
                     tape.reset()
                 }
@@ -119,10 +103,10 @@ package final class DecoderLearner {
                 for lane in block {
                     laneGradients[lane].pointer.initialize(repeating: 0, count: buffer.count)
                     let tape = Tape()
-                    let decoder = Decoder(shape, weights: buffer, gradients: laneGradients[lane])
+                    let model = TapeModel(parameterSet, weights: buffer, gradients: laneGradients[lane])
                     for index in stride(from: lane, to: groups.count, by: Self.laneCount) {
                         sums[lane] += run(
-                            groups[index], sequences, decoder, scale: 1 / Float(tokens), rowLosses: nil, on: tape)
+                            groups[index], sequences, model, scale: 1 / Float(tokens), rowLosses: nil, on: tape)
                         tape.reset()
                     }
                 }
@@ -171,11 +155,11 @@ package final class DecoderLearner {
         var result = [[Float]](repeating: [], count: sequences.count)
         result.withUnsafeMutableBufferPointer { result in
             pool.forEachBlock(of: sequences.count, grain: max(1, sequences.count / (2 * pool.threadCount))) { block in
-                let (tape, decoder) = (
-                    Tape(isRecording: false), Decoder(shape, weights: buffer, gradients: nil)
+                let (tape, model) = (
+                    Tape(isRecording: false), TapeModel(parameterSet, weights: buffer, gradients: nil)
                 )
                 sequences[block].flatMap { $0 }.withUnsafeBufferPointer { tokens in
-                    let logits = decoder.logits(tokens, angles: angles, on: tape)
+                    let logits = model.logits(tokens, angles: angles, on: tape)
                     for (place, index) in block.enumerated() {
                         let last = logits.values + ((place + 1) * length - 1) * columns
                         result[index] = Array(UnsafeBufferPointer(start: last, count: columns))
@@ -224,15 +208,15 @@ package final class DecoderLearner {
 
     /// The angles of sequences of a length, made once.
     @discardableResult
-    private func prepareAngles(_ length: Int) -> RotaryAngles {
+    private func prepareAngles(_ length: Int) -> SequenceAngles {
         if let known = angles[length] { return known }
-        let made = RotaryAngles(length: length, headSize: shape.headSize, theta: shape.ropeTheta)
+        let made = SequenceAngles(parameterSet.description, length: length)
         angles[length] = made
         return made
     }
 
     private func run(
-        _ group: Group, _ sequences: [[Int32]], _ decoder: Decoder, scale: Float,
+        _ group: Group, _ sequences: [[Int32]], _ model: TapeModel, scale: Float,
         rowLosses: UnsafeMutablePointer<Double>?, on tape: Tape
     ) -> Double {
         guard let angles = angles[group.length] else { preconditionFailure("angles are made with the groups") }
@@ -240,7 +224,7 @@ package final class DecoderLearner {
         let targets = group.members.flatMap { sequences[$0].dropFirst() }
         return inputs.withUnsafeBufferPointer { inputs in
             targets.withUnsafeBufferPointer { targets in
-                let loss = decoder.loss(
+                let loss = model.loss(
                     inputs, targets: targets, angles: angles, scale: scale, rowLosses: rowLosses, on: tape)
                 // While the tokens are where the tape saw them.
                 if tape.isRecording { tape.backward() }

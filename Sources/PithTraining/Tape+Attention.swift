@@ -1,35 +1,20 @@
 import CPithKernels
+import PithModels
 import PithTensor
-
-/// How rows are divided into sequences and columns into heads.
-public struct AttentionShape: Sendable {
-    /// Rows of one sequence; the rows are whole sequences one after another.
-    public var length: Int
-    /// Query heads.
-    public var heads: Int
-    /// Key and value heads, a divisor of `heads`.
-    public var keyValueHeads: Int
-    /// Columns of one head.
-    public var headSize: Int
-
-    /// Creates a shape.
-    public init(length: Int, heads: Int, keyValueHeads: Int, headSize: Int) {
-        self.length = length
-        self.heads = heads
-        self.keyValueHeads = keyValueHeads
-        self.headSize = headSize
-    }
-}
 
 extension Tape {
     /// Queries that are attended together. Their probabilities against all keys before stay in the second cache.
     private static let blockSize = 128
 
-    /// Causal attention: queries [rows, heads · headSize], keys and values [rows, keyValueHeads · headSize].
+    /// Causal attention within sequences of `length` rows: queries [rows, heads · headSize], keys and values [rows,
+    /// keyValueHeads · headSize].
     ///
     /// The probabilities are kept for the way back: reading them again is cheaper than a product and exponentials.
-    public func attention(_ q: Variable, _ k: Variable, _ v: Variable, _ shape: AttentionShape) -> Variable {
-        precondition(q.columns == shape.heads * shape.headSize && q.rows % shape.length == 0, "queries do not fit")
+    public func attention(
+        _ q: Variable, _ k: Variable, _ v: Variable, length: Int, _ options: AttentionOptions
+    ) -> Variable {
+        let shape = AttentionShape(length: length, options)
+        precondition(q.columns == shape.heads * shape.headSize && q.rows % length == 0, "queries do not fit")
         precondition(k.columns == shape.keyValueHeads * shape.headSize && k.rows == q.rows, "keys do not fit")
         precondition(v.columns == k.columns && v.rows == k.rows, "values do not fit")
         let y = makeVariable(rows: q.rows, columns: q.columns)
@@ -64,14 +49,41 @@ extension Tape {
             shape.heads * shape.headSize, shape.keyValueHeads * shape.headSize, shape.headSize
         )
         let (count, keys) = (block.count, block.keyCount)
-        // p [count, keys] = q · kᵀ / sqrt(size)
-        LinearAlgebra.multiply(
-            q + block.queryStart, .plain, lda: width, k + block.keyStart, .transposed, ldb: keyWidth,
-            into: p, ldc: keys, m: count, n: keys, k: size, alpha: block.scale)
-        for row in 0..<count { training.softmax(p + row * keys, Int64(keys - count + row + 1), Int64(keys)) }
+        score(block, q, k, into: p, shape)
+        for row in 0..<count {
+            let seen = shape.visible(keys - count + row)
+            (p + row * keys).update(repeating: 0, count: seen.lowerBound)
+            training.softmax(
+                p + row * keys + seen.lowerBound, Int64(seen.count), Int64(keys - seen.lowerBound))
+        }
         LinearAlgebra.multiply(
             p, .plain, lda: keys, v + block.keyStart, .plain, ldb: keyWidth,
             into: y + block.queryStart, ldc: width, m: count, n: size, k: keys)
+    }
+
+    /// p [count, keys] = cap(scale · q · kᵀ).
+    private func score(
+        _ block: AttentionBlock, _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>,
+        into p: UnsafeMutablePointer<Float>, _ shape: AttentionShape
+    ) {
+        LinearAlgebra.multiply(
+            q + block.queryStart, .plain, lda: shape.heads * shape.headSize, k + block.keyStart, .transposed,
+            ldb: shape.keyValueHeads * shape.headSize, into: p, ldc: block.keyCount, m: block.count,
+            n: block.keyCount, k: shape.headSize, alpha: shape.scale)
+        if let cap = shape.softcap { kernels.softcap(p, cap, Int64(block.count * block.keyCount)) }
+    }
+
+    /// dp through the caps of the scores, if there are any.
+    private func sendBackThroughCap(
+        _ block: AttentionBlock, _ q: Variable, _ k: Variable, dp: UnsafeMutablePointer<Float>,
+        _ shape: AttentionShape
+    ) {
+        guard let cap = shape.softcap else { return }
+        let count = block.count * block.keyCount
+        let scores = buffers.take(count)
+        score(block, q.values, k.values, into: scores, shape)
+        for i in 0..<count { dp[i] *= 1 - (scores[i] / cap) * (scores[i] / cap) }
+        buffers.giveBack(scores)
     }
 
     private func sendBack(
@@ -93,8 +105,9 @@ extension Tape {
         for row in 0..<count {
             // The sum over keys of p · dp is dy · y.
             let dot = training.dot(dy + start + row * width, output + start + row * width, Int64(size))
-            training.softmax_backward(p + row * keys, dot, block.scale, Int64(keys), dp + row * keys)
+            training.softmax_backward(p + row * keys, dot, shape.scale, Int64(keys), dp + row * keys)
         }
+        sendBackThroughCap(block, q, k, dp: dp, shape)
         LinearAlgebra.multiply(
             dp, .plain, lda: keys, k.values + keyStart, .plain, ldb: keyWidth,
             into: dq + start, ldc: width, m: count, n: size, k: keys, beta: dqBeta)
@@ -111,6 +124,26 @@ extension Tape {
     }
 }
 
+/// How rows are divided into sequences and columns into heads.
+private struct AttentionShape {
+    let length: Int
+    let heads: Int
+    let keyValueHeads: Int
+    let headSize: Int
+    let scale: Float
+    let softcap: Float?
+    private let window: Int
+
+    init(length: Int, _ options: AttentionOptions) {
+        let cache = options.cacheShape
+        (self.length, heads, keyValueHeads, headSize) = (length, options.headCount, cache.headCount, cache.headSize)
+        (scale, softcap, window) = (options.scale, options.softcap, cache.window ?? length)
+    }
+
+    /// The positions that the query at `position` sees.
+    func visible(_ position: Int) -> Range<Int> { max(0, position + 1 - window)..<position + 1 }
+}
+
 /// Consecutive queries of one head of one sequence, and the keys up to the last of them.
 private struct AttentionBlock {
     /// Queries.
@@ -121,12 +154,9 @@ private struct AttentionBlock {
     let queryStart: Int
     /// Where the sequence's keys and values begin.
     let keyStart: Int
-    /// 1 / sqrt(headSize).
-    let scale: Float
 
     static func all(rows: Int, _ shape: AttentionShape, blockSize: Int) -> [AttentionBlock] {
         let group = shape.heads / shape.keyValueHeads
-        let scale = 1 / Float(shape.headSize).squareRoot()
         var blocks: [AttentionBlock] = []
         for sequence in stride(from: 0, to: rows, by: shape.length) {
             for head in 0..<shape.heads {
@@ -136,8 +166,7 @@ private struct AttentionBlock {
                     let queryStart = ((sequence + first) * shape.heads + head) * shape.headSize
                     blocks.append(
                         AttentionBlock(
-                            count: end - first, keyCount: end, queryStart: queryStart, keyStart: keyStart,
-                            scale: scale))
+                            count: end - first, keyCount: end, queryStart: queryStart, keyStart: keyStart))
                 }
             }
         }

@@ -9,9 +9,9 @@ extension Tape {
     ///
     /// While recording, the gradients of `scale` times the sum go to `x` and `head` at once, chunk by chunk:
     /// the logits of all rows never exist together. The head is [vocabulary, columns of x]. The terms of the sum are
-    /// written to `rowLosses` if there is one.
+    /// written to `rowLosses` if there is one. Logits are capped first if there is a cap.
     public func crossEntropy(
-        _ x: Variable, head: Variable, targets: UnsafeBufferPointer<Int32>, scale: Float = 1,
+        _ x: Variable, head: Variable, softcap: Float? = nil, targets: UnsafeBufferPointer<Int32>, scale: Float = 1,
         rowLosses: UnsafeMutablePointer<Double>? = nil
     ) -> Double {
         precondition(targets.count == x.rows, "as many targets as rows are needed")
@@ -27,12 +27,17 @@ extension Tape {
             LinearAlgebra.multiply(
                 input, .plain, lda: columns, head.values, .transposed, ldb: columns,
                 into: logits, ldc: vocabulary, m: count, n: vocabulary, k: columns)
+            let slopes = softcap.map { cap(logits, at: $0, count: count * vocabulary) }
             for row in 0..<count {
                 let target = Int64(targets[start + row])
                 let loss = Double(
                     training.cross_entropy(logits + row * vocabulary, Int64(vocabulary), target, scale))
                 rowLosses?[start + row] = loss
                 total += loss
+            }
+            if let slopes {
+                for i in 0..<count * vocabulary { logits[i] *= slopes[i] }
+                buffers.giveBack(slopes)
             }
             guard let flow else { continue }
             LinearAlgebra.multiply(
@@ -42,5 +47,15 @@ extension Tape {
             addWeightGradient(logits, outputs: vocabulary, input, rows: count, to: head)
         }
         return total
+    }
+
+    /// Caps values in place; the derivatives of the capped ones by those before, in a buffer that is to be given back.
+    private func cap(
+        _ values: UnsafeMutablePointer<Float>, at cap: Float, count: Int
+    ) -> UnsafeMutablePointer<Float> {
+        kernels.softcap(values, cap, Int64(count))
+        let slopes = buffers.take(count)
+        for i in 0..<count { slopes[i] = 1 - (values[i] / cap) * (values[i] / cap) }
+        return slopes
     }
 }

@@ -1,9 +1,13 @@
 import CPithKernels
+import PithModels
 import PithTensor
 
 extension Tape {
-    /// x · Wᵀ, plus `residual` if there is one: x is [rows, inputs], W [outputs, inputs], the result [rows, outputs].
-    public func linear(_ x: Variable, _ weight: Variable, addedTo residual: Variable? = nil) -> Variable {
+    /// x · Wᵀ, plus `bias` [1, outputs] and `residual` [rows, outputs] if there are: x is [rows, inputs], W [outputs,
+    /// inputs], the result [rows, outputs].
+    public func linear(
+        _ x: Variable, _ weight: Variable, bias: Variable? = nil, addedTo residual: Variable? = nil
+    ) -> Variable {
         precondition(x.columns == weight.columns, "inner extents \(x.columns) and \(weight.columns) differ")
         let y = makeVariable(rows: x.rows, columns: weight.rows)
         if let residual {
@@ -13,7 +17,12 @@ extension Tape {
         LinearAlgebra.multiply(
             x.values, .plain, lda: x.columns, weight.values, .transposed, ldb: weight.columns,
             into: y.values, ldc: y.columns, m: x.rows, n: weight.rows, k: x.columns, beta: residual == nil ? 0 : 1)
+        if let bias {
+            precondition(bias.count == y.columns, "the bias does not fit")
+            for row in 0..<y.rows { kernels.add_scaled(bias.values, 1, Int64(y.columns), y.values + row * y.columns) }
+        }
         record(y) { [unowned self] dy in
+            if let bias { addColumnSums(dy, rows: y.rows, to: bias) }
             // dx = dy · W
             let (dx, isFirst) = gradientTarget(x)
             LinearAlgebra.multiply(
@@ -33,6 +42,13 @@ extension Tape {
         LinearAlgebra.multiply(
             dy, .transposed, lda: outputs, x, .plain, ldb: weight.columns,
             into: dw, ldc: weight.columns, m: outputs, n: weight.columns, k: rows, beta: isFirst ? 0 : 1)
+    }
+
+    /// Adds the sum of the rows of `dy` to the gradient of a row vector.
+    private func addColumnSums(_ dy: UnsafePointer<Float>, rows: Int, to vector: Variable) {
+        let (target, isFirst) = gradientTarget(vector)
+        if isFirst { target.initialize(repeating: 0, count: vector.count) }
+        for row in 0..<rows { kernels.add_scaled(dy + row * vector.count, 1, Int64(vector.count), target) }
     }
 
     /// a + b.
@@ -77,50 +93,53 @@ extension Tape {
         return y
     }
 
-    /// Each row divided by its root mean square and multiplied by `weight` [1, columns].
-    public func rmsNorm(_ x: Variable, _ weight: Variable, epsilon: Float) -> Variable {
-        precondition(weight.count == x.columns, "the weight does not fit the rows")
-        let (rows, columns) = (x.rows, x.columns)
-        let y = makeVariable(rows: rows, columns: columns)
-        for row in 0..<rows {
-            kernels.rms_norm(
-                x.values + row * columns, weight.values, epsilon, Int64(columns), y.values + row * columns)
+    /// Each row, or each of `groups` equal parts of it, divided by its root mean square and multiplied by `weight`
+    /// [1, columns / groups].
+    public func rmsNorm(_ x: Variable, _ weight: Variable, epsilon: Float, groups: Int = 1) -> Variable {
+        precondition(weight.count * groups == x.columns, "the weight does not fit the rows")
+        let (parts, width) = (x.rows * groups, weight.count)
+        let y = makeVariable(rows: x.rows, columns: x.columns)
+        for part in 0..<parts {
+            kernels.rms_norm(x.values + part * width, weight.values, epsilon, Int64(width), y.values + part * width)
         }
         record(y) { [unowned self] dy in
             let (dx, isFirst) = gradientTarget(x)
             let (dw, isFirstWeight) = gradientTarget(weight)
-            if isFirstWeight { dw.initialize(repeating: 0, count: columns) }
-            for row in 0..<rows {
-                let start = row * columns
+            if isFirstWeight { dw.initialize(repeating: 0, count: width) }
+            for part in 0..<parts {
+                let start = part * width
                 training.rms_norm_backward(
-                    x.values + start, weight.values, dy + start, epsilon, Int64(columns), isFirst ? 0 : 1,
+                    x.values + start, weight.values, dy + start, epsilon, Int64(width), isFirst ? 0 : 1,
                     dx + start, dw)
             }
         }
         return y
     }
 
-    /// SiLU(gate) · up, element by element.
-    public func swiglu(gate: Variable, up: Variable) -> Variable {
+    /// activation(gate) · up, element by element.
+    public func gated(gate: Variable, up: Variable, _ activation: Activation) -> Variable {
         precondition(gate.rows == up.rows && gate.columns == up.columns, "shapes differ")
         let y = makeVariable(rows: gate.rows, columns: gate.columns)
-        kernels.swiglu(gate.values, up.values, Int64(y.count), y.values)
+        let (forward, backward) =
+            switch activation {
+            case .silu: (kernels.swiglu!, training.swiglu_backward!)
+            case .geluTanh: (kernels.geglu!, training.geglu_backward!)
+            }
+        forward(gate.values, up.values, Int64(y.count), y.values)
         record(y) { [unowned self] dy in
             withOwnGradient(gate) { dGate in
-                withOwnGradient(up) { dUp in
-                    training.swiglu_backward(gate.values, up.values, dy, Int64(y.count), dGate, dUp)
-                }
+                withOwnGradient(up) { dUp in backward(gate.values, up.values, dy, Int64(y.count), dGate, dUp) }
             }
         }
         return y
     }
 
-    /// Turns the vectors of `headSize` floats in each row by the angles of the row's position, in place;
-    /// row r has position r modulo the length of the angles.
-    public func rotate(_ x: Variable, headSize: Int, _ angles: RotaryAngles) {
-        let heads = x.columns / headSize
+    /// Turns each head of each row by the angles of the row's position, in place; row r has position r modulo the
+    /// length of the angles.
+    public func rotate(_ x: Variable, _ angles: RotaryAngles) {
+        let half = angles.half
+        let heads = x.columns / (2 * half)
         func turn(_ target: UnsafeMutablePointer<Float>, _ sines: [Float]) {
-            let half = headSize / 2
             angles.cosines.withUnsafeBufferPointer { cosines in
                 sines.withUnsafeBufferPointer { sines in
                     guard let cosines = cosines.baseAddress, let sines = sines.baseAddress else { return }
@@ -149,28 +168,21 @@ extension Tape {
     }
 }
 
-/// The angles of rotary position embedding, element i of a head paired with i + half: [length, half] each.
+/// The angles of rotary position embedding at the first positions, [length, half] each.
 public struct RotaryAngles: Sendable {
     /// The number of positions.
     public let length: Int
+    /// Angles of a position: half the elements of a head.
+    public let half: Int
     let cosines: [Float]
     let sines: [Float]
     /// For turning back.
     let negativeSines: [Float]
 
-    /// Angles position / theta^(2 i / headSize).
-    public init(length: Int, headSize: Int, theta: Double) {
-        self.length = length
-        let half = headSize / 2
-        var (cosines, sines) = ([Float](), [Float]())
-        for position in 0..<length {
-            for i in 0..<half {
-                let angle = Double(position) * power(theta, -2 * Double(i) / Double(headSize))
-                cosines.append(Float(cosine(angle)))
-                sines.append(Float(sine(angle)))
-            }
-        }
-        (self.cosines, self.sines) = (cosines, sines)
+    /// The angles that a model with these options has when it runs.
+    public init(_ options: RotaryOptions, length: Int) {
+        (self.length, half) = (length, options.headSize / 2)
+        (cosines, sines) = RotaryTable(options).angles(0..<length)
         negativeSines = sines.map { -$0 }
     }
 }

@@ -70,8 +70,8 @@ extension Trainer {
     }
 
     private func block(_ name: String, _ file: SafetensorsFile) throws(PithError) -> StoredTensor {
-        guard let tensor = file[name], tensor.type == .float32, tensor.shape == [layout.count] else {
-            throw .data("tensor \(name) should be \(layout.count) floats")
+        guard let tensor = file[name], tensor.type == .float32, tensor.shape == [parameters.count] else {
+            throw .data("tensor \(name) should be \(parameters.count) floats")
         }
         return tensor
     }

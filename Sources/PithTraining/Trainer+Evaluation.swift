@@ -24,18 +24,19 @@ extension Trainer {
         let length = configuration.sequenceLength
         let predicted = tokens.count - 1
         let windows = (predicted + length - 1) / length
-        let model = configuration.model
         var losses = [Double](repeating: 0, count: windows)
         let share = max(1, (windows + 4 * pool.threadCount - 1) / (4 * pool.threadCount))
         losses.withUnsafeMutableBufferPointer { losses in
             pool.forEachBlock(of: windows, grain: share) { block in
                 let tape = Tape(isRecording: false)
-                let decoder = Decoder(model, weights: weights, gradients: nil)
+                let model = TapeModel(parameters, weights: weights, gradients: nil)
                 for window in block {
                     let (start, end) = (window * length, min((window + 1) * length, predicted))
-                    let angles = RotaryAngles(length: end - start, headSize: model.headSize, theta: model.ropeTheta)
+                    let angles =
+                        end - start == length
+                        ? self.angles : SequenceAngles(parameters.description, length: end - start)
                     tokens.withUnsafeBufferPointer { tokens in
-                        losses[window] = decoder.loss(
+                        losses[window] = model.loss(
                             UnsafeBufferPointer(rebasing: tokens[start..<end]),
                             targets: UnsafeBufferPointer(rebasing: tokens[start + 1..<end + 1]), angles: angles,
                             scale: 1, on: tape)

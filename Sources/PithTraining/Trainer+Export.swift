@@ -9,12 +9,11 @@ extension Trainer {
         try Files.makeFolder(folder)
         let type = configuration.model.elementType ?? .float32
         var tensors: [(name: String, tensor: StoredTensor)] = []
-        for entry in layout.entries {
-            let values = UnsafeBufferPointer(start: weights.pointer + entry.offset, count: entry.count)
-            let stored = StoredTensor(Tensor(shape: entry.shape, values: Array(values)), as: type)
+        for entry in parameters.entries {
+            let stored = parameters.stored(entry, of: weights, as: type)
             if let (index, value) = try stored.decoded().values.firstNonFinite {
                 throw .data(
-                    "weight \(index) is \(values[index]), \(value) as \(type.rawValue)", at: "tensor \(entry.name)",
+                    "weight \(index) is \(weights.pointer[entry.offset + index]), \(value) as \(type.rawValue)", at: "tensor \(entry.name)",
                     remedy: "a lower learningRate, or outputType float32")
             }
             tensors.append((entry.name, stored))

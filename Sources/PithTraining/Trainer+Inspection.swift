@@ -15,5 +15,5 @@ extension Trainer {
     }
 
     /// Names and places of the parameters in `weightValues`; for tests.
-    package var parameterRanges: [(name: String, range: Range<Int>)] { layout.entries.map { ($0.name, $0.range) } }
+    package var parameterRanges: [(name: String, range: Range<Int>)] { parameters.entries.map { ($0.name, $0.range) } }
 }

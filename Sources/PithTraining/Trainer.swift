@@ -1,5 +1,6 @@
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 import Synchronization
 
@@ -35,25 +36,25 @@ public final class Trainer {
     let tokens: [Int32]
     /// The SHA-256 of the tokens, for checkpoints.
     let tokenDigest: String
-    let layout: ParameterLayout
+    let parameters: ParameterSet
     let weights: FloatBuffer
     let optimizer: AdamW
     let pool: ThreadPool
     private let lanes: [Lane]
     /// One for each thread that can work; which lanes use it decides nothing.
     private let tapes: [Tape]
-    private let angles: RotaryAngles
+    let angles: SequenceAngles
     private var sampler: WindowSampler
 
     /// What one lane works with.
     private final class Lane {
         let gradients: FloatBuffer
-        let decoder: Decoder
+        let model: TapeModel
         var loss = 0.0
 
-        init(_ shape: ModelConfiguration, weights: FloatBuffer, count: Int) {
-            gradients = FloatBuffer(count: count)
-            decoder = Decoder(shape, weights: weights, gradients: gradients)
+        init(_ parameters: ParameterSet, weights: FloatBuffer) {
+            gradients = FloatBuffer(count: parameters.count)
+            model = TapeModel(parameters, weights: weights, gradients: gradients)
         }
     }
 
@@ -65,25 +66,21 @@ public final class Trainer {
         self.tokens = tokens
         tokenDigest = tokens.withUnsafeBytes { SHA256.hexDigest(of: $0) }
         self.pool = pool
-        layout = ParameterLayout(configuration.model)
-        weights = FloatBuffer(count: layout.count)
-        optimizer = AdamW(layout)
+        let parameters = ParameterSet(Llama(configuration.model).describe())
+        let weights = FloatBuffer(count: parameters.count)
+        (self.parameters, self.weights) = (parameters, weights)
+        optimizer = AdamW(parameters)
         var generator = SeededGenerator(seed: UInt64(configuration.seed))
-        layout.initialize(weights, from: &generator)
-        let (weights, count) = (weights, layout.count)
-        lanes = (0..<configuration.gradientLanes).map { _ in
-            Lane(configuration.model, weights: weights, count: count)
-        }
+        parameters.initialize(weights, from: &generator)
+        lanes = (0..<configuration.gradientLanes).map { _ in Lane(parameters, weights: weights) }
         tapes = (0..<min(pool.threadCount, configuration.gradientLanes)).map { _ in Tape() }
-        angles = RotaryAngles(
-            length: configuration.sequenceLength, headSize: configuration.model.headSize,
-            theta: configuration.model.ropeTheta)
+        angles = SequenceAngles(parameters.description, length: configuration.sequenceLength)
         sampler = WindowSampler(
             tokenCount: tokens.count, length: configuration.sequenceLength, seed: UInt64(configuration.seed))
     }
 
     /// The number of weights.
-    public var parameterCount: Int { layout.parameterCount }
+    public var parameterCount: Int { parameters.parameterCount }
 
     /// One step: the mean gradient of the step's sequences, clipped, through AdamW.
     public func takeStep() {
@@ -118,7 +115,7 @@ public final class Trainer {
     /// The gradients of the sequences that belong to a lane, a few at a time.
     private func accumulate(_ index: Int, _ starts: [Int], on tape: Tape) {
         let lane = lanes[index]
-        lane.gradients.pointer.initialize(repeating: 0, count: layout.count)
+        lane.gradients.pointer.initialize(repeating: 0, count: parameters.count)
         lane.loss = 0
         let length = configuration.sequenceLength
         let scale = 1 / Float(configuration.tokensPerStep)
@@ -131,7 +128,7 @@ public final class Trainer {
             let targets = group.flatMap { tokens[$0 + 1..<$0 + 1 + length] }
             inputs.withUnsafeBufferPointer { inputs in
                 targets.withUnsafeBufferPointer { targets in
-                    lane.loss += lane.decoder.loss(
+                    lane.loss += lane.model.loss(
                         inputs, targets: targets, angles: angles, scale: scale, on: tape)
                     tape.backward()
                 }

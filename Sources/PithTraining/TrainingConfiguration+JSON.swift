@@ -174,7 +174,8 @@ extension TrainingConfiguration {
             throw .usage("scaled rotary angles are not trained", at: "training configuration")
         }
         // Counted in floating point, for what it shall prevent is an overflow.
-        let layer = Double(model.hiddenSize) * Double(model.querySize + model.keyValueSize + 2 * model.intermediateSize)
+        let heads = model.headCount + model.keyValueHeadCount
+        let layer = Double(model.hiddenSize) * Double(heads * model.headSize + 2 * model.intermediateSize)
         let table = Double(model.hiddenSize) * Double(model.vocabularySize)
         guard Double(model.layerCount) * layer + table < 1e10 else {
             throw .usage("the model has more than 10 thousand million weights", at: "training configuration")

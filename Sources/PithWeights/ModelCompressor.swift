@@ -88,17 +88,18 @@ public struct ModelCompressor: Sendable {
             try CalibrationStream(text, tokenCount: calibrationTokenCount, source, model)
         }
         var compressed = try compressTables()
-        var progress = Progress("compressing \(spec)", total: model.layers.count, quiet: quiet)
-        for layer in model.layers.indices {
+        let layers = model.description.layers.indices
+        var progress = Progress("compressing \(spec)", total: layers.count, quiet: quiet)
+        for layer in layers {
             let statistics =
                 try stream.map { (stream) throws(PithError) in
                     try stream.gather(layer, model, pipeline.needs)
                 } ?? [:]
-            for (site, matrix) in try compress(layer, of: model, statistics) {
-                model.layers[layer][site] = matrix
-                compressed.append((site.weightName(layer: layer), matrix))
+            for (id, matrix) in try compress(layer, of: model, statistics) {
+                model[matrix: id] = matrix
+                compressed.append((model.description[id].name, matrix))
             }
-            if layer + 1 < model.layers.count { try stream?.advance(through: layer, model) }
+            if layer + 1 < layers.count { try stream?.advance(through: layer, model) }
             progress.update(layer + 1)
         }
         progress.finish()
@@ -107,26 +108,26 @@ public struct ModelCompressor: Sendable {
 
     /// Compresses the matrices of one layer at the same time.
     private func compress(
-        _ layer: Int, of model: LanguageModel, _ statistics: [ActivationSite: InputStatistics]
-    ) throws(PithError) -> [(LinearSite, any StoredLinear)] {
-        let sites = LinearSite.allCases
-        var results = [Result<any StoredLinear, PithError>?](repeating: nil, count: sites.count)
+        _ layer: Int, of model: LanguageModel, _ statistics: [ParameterID: InputStatistics]
+    ) throws(PithError) -> [(ParameterID, any StoredLinear)] {
+        let matrices = model.description.matrices(ofLayer: layer)
+        var results = [Result<any StoredLinear, PithError>?](repeating: nil, count: matrices.count)
         results.withUnsafeMutableBufferPointer { results in
-            pool.forEachBlock(of: sites.count, grain: 1) { block in
+            pool.forEachBlock(of: matrices.count, grain: 1) { block in
                 for index in block {
-                    let site = sites[index]
+                    let id = matrices[index]
                     results[index] = Result { () throws(PithError) in
-                        try compress(model.layers[layer][site], site.weightName(layer: layer), statistics[site.input])
+                        try compress(model[matrix: id], model.description[id].name, statistics[id])
                     }
                 }
             }
         }
-        var matrices: [(LinearSite, any StoredLinear)] = []
-        for (site, result) in zip(sites, results) {
-            guard let result else { preconditionFailure("the loop skipped \(site)") }
-            matrices.append((site, try result.get()))
+        var compressed: [(ParameterID, any StoredLinear)] = []
+        for (id, result) in zip(matrices, results) {
+            guard let result else { preconditionFailure("the loop skipped \(model.description[id].name)") }
+            compressed.append((id, try result.get()))
         }
-        return matrices
+        return compressed
     }
 
     private func compress(
@@ -142,7 +143,8 @@ public struct ModelCompressor: Sendable {
     private func compressTables() throws(PithError) -> [(name: String, matrix: any StoredLinear)] {
         guard let embeddingPipeline else { return [] }
         var tables: [(name: String, matrix: any StoredLinear)] = []
-        for name in source.tableNames {
+        for id in source.description.tables {
+            let name = source.storedName(of: id)
             let stored = try source.archive.tensor(name)
             let matrix = try embeddingPipeline.compress(
                 name: name, weight: try stored.decoded(), originalType: stored.type, statistics: nil, seed: seed,
@@ -228,20 +230,13 @@ private struct CalibrationStream {
     /// Statistics of what the linear operators of a layer read.
     func gather(
         _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
-    ) throws(PithError) -> [ActivationSite: InputStatistics] {
-        try requireMemory(for: model.configuration, needs)
+    ) throws(PithError) -> [ParameterID: InputStatistics] {
         let observer = StatisticsObserver(needs, model.pool)
-        for index in batches.indices { _ = try run(layer, model, index, observer) }
-        return observer.statistics
-    }
-
-    /// Sums of products with themselves of all inputs of a layer, in double precision.
-    private func requireMemory(for configuration: ModelConfiguration, _ needs: CalibrationNeeds) throws(PithError) {
-        guard needs == .hessian else { return }
-        let widths = Set(LinearSite.allCases.map(\.input)).compactMap { site in
-            LinearSite.allCases.first { $0.input == site }.map { configuration.shape(of: $0)[1] }
+        for index in batches.indices {
+            _ = try run(layer, model, index, observer)
+            if let failure = observer.failure { throw failure }
         }
-        try Memory.require(widths.reduce(0) { $0 + 8 * $1 * $1 }, for: "the Hessians of a layer's inputs")
+        return observer.statistics
     }
 
     /// Moves the sequences through a layer.
@@ -267,12 +262,12 @@ private struct CalibrationStream {
     }
 }
 
-/// Adds up what the linear operators of a layer read.
+/// Adds up what the matrices of a layer read; those that read the same share the sums.
 private final class StatisticsObserver: ActivationObserver {
-    private(set) var statistics: [ActivationSite: InputStatistics] = [:]
+    private(set) var statistics: [ParameterID: InputStatistics] = [:]
+    /// What went wrong, if anything did.
+    private(set) var failure: PithError?
     private let needs: CalibrationNeeds
-    private let sites = Set(LinearSite.allCases.map(\.input))
-
     private let pool: ThreadPool
 
     init(_ needs: CalibrationNeeds, _ pool: ThreadPool) {
@@ -281,8 +276,17 @@ private final class StatisticsObserver: ActivationObserver {
     }
 
     func observe(_ site: ActivationSite, layer: Int, _ activations: UnsafePointer<Float>, rows: Int, width: Int) {
-        guard sites.contains(site) else { return }
-        statistics[site, default: InputStatistics(width: width, gathering: needs)]
+        guard case .input(let matrices) = site, let first = matrices.first, failure == nil else { return }
+        if statistics[first] == nil, needs == .hessian {
+            // Sums of products in double precision.
+            do throws(PithError) { try Memory.require(8 * width * width, for: "the Hessians of a layer's inputs") } catch {
+                failure = error
+                return
+            }
+        }
+        for id in matrices.dropFirst() { statistics[id] = nil }
+        statistics[first, default: InputStatistics(width: width, gathering: needs)]
             .add(activations, count: rows, pool: pool)
+        for id in matrices.dropFirst() { statistics[id] = statistics[first] }
     }
 }

@@ -126,7 +126,7 @@ extension LinearOperator {
                     guard let input = input.baseAddress, let output = output.baseAddress else { return }
                     let block = ActivationBlock(precision: .float)
                     block.load(input, rows: count, width: inputCount)
-                    block.multiply(by: LinearProduct(self, into: output), pool: pool)
+                    block.multiply(by: [LinearProduct(self, into: output)], pool: pool)
                 }
             }
             for i in 0..<count { for row in 0..<outputCount { result[row, start + i] = columns[i, row] } }

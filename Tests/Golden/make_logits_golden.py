@@ -1,4 +1,4 @@
-"""Makes logits/*: tiny random Llama models and the logits that the reference implementation
+"""Makes logits/*: tiny random models of each family and the logits that the reference implementation
 (the `transformers` package) gives for them, and logits of a real model if a folder with it is named.
 
     python3 make_logits_golden.py [FOLDER_OF_TINYSTORIES_656K]
@@ -10,7 +10,7 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
 
 TARGET = pathlib.Path(__file__).resolve().parent / "logits"
 
@@ -23,6 +23,26 @@ CONFIGURATIONS = {
                         max_position_embeddings=128,
                         rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
                                       "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
+    "llama-biases": dict(num_attention_heads=4, num_key_value_heads=2, attention_bias=True, mlp_bias=True,
+                         rope_scaling={"rope_type": "linear", "factor": 4.0}),
+    "mistral-window": dict(model_type="mistral", num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+                           sliding_window=7),
+    "qwen2": dict(model_type="qwen2", num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True),
+    "qwen2-windows": dict(model_type="qwen2", num_attention_heads=4, num_key_value_heads=1, num_hidden_layers=3,
+                          use_sliding_window=True, sliding_window=9, max_window_layers=1),
+    "qwen3": dict(model_type="qwen3", num_attention_heads=4, num_key_value_heads=2, head_dim=10,
+                  tie_word_embeddings=True),
+    "qwen3-biases": dict(model_type="qwen3", num_attention_heads=3, num_key_value_heads=3, head_dim=8,
+                         attention_bias=True, num_hidden_layers=3, use_sliding_window=True, sliding_window=5,
+                         max_window_layers=2),
+    "gemma2": dict(model_type="gemma2", num_attention_heads=4, num_key_value_heads=2, head_dim=10, sliding_window=11,
+                   query_pre_attn_scalar=17, attn_logit_softcapping=3.0, final_logit_softcapping=5.0,
+                   num_hidden_layers=3),
+    "gemma3": dict(model_type="gemma3_text", num_attention_heads=4, num_key_value_heads=2, head_dim=10,
+                   sliding_window=11, query_pre_attn_scalar=13, num_hidden_layers=4,
+                   layer_types=["sliding_attention", "full_attention", "sliding_attention", "sliding_attention"]),
+    "gemma3-pattern": dict(model_type="gemma3_text", num_attention_heads=2, num_key_value_heads=1, head_dim=12,
+                           sliding_window=6, num_hidden_layers=7, final_logit_softcapping=4.0),
 }
 
 
@@ -42,10 +62,12 @@ def logits(model, tokens):
 
 def write_random(name, changes):
     torch.manual_seed(len(name))
-    config = LlamaConfig(**{**dict(vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
-                                   max_position_embeddings=64, initializer_range=0.4, bos_token_id=1, eos_token_id=2),
-                            **changes})
-    model = LlamaForCausalLM(config).float().eval()
+    changes = {**dict(model_type="llama", vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
+                      max_position_embeddings=64, initializer_range=0.4, bos_token_id=1, eos_token_id=2,
+                      pad_token_id=0), **changes}
+    config = AutoConfig.for_model(changes.pop("model_type"), **changes)
+    config._attn_implementation = "eager"
+    model = AutoModelForCausalLM.from_config(config).float().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:
@@ -57,10 +79,11 @@ def write_random(name, changes):
              if not (key == "lm_head.weight" and config.tie_word_embeddings)}
     save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
     settings = config.to_dict()
+    settings["architectures"] = [type(model).__name__]
     settings["torch_dtype"] = "float32"
     (folder / "config.json").write_text(json.dumps(settings, indent=1, sort_keys=True, default=str) + "\n")
     (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER) + "\n")
-    write_golden(folder / "golden.json", tokens, logits(model, tokens), range(len(tokens)))
+    write_golden(folder / "golden.json", tokens, logits(model, tokens), range(0, len(tokens), 3))
 
 
 def write_golden(path, tokens, values, rows):
@@ -85,6 +108,7 @@ def write_real(folder):
 
 if __name__ == "__main__":
     for name, changes in CONFIGURATIONS.items():
-        write_random(name, changes)
+        if not (TARGET / name).exists():  # to make one again, remove its folder
+            write_random(name, changes)
     if len(sys.argv) > 1:
         write_real(sys.argv[1])

@@ -43,7 +43,7 @@ struct ByCompressionTests {
         }
         let evaluation = try DatedEvaluation(windows: [20, 50], period: .year, cutoff: "2022-01")
         var other = model
-        other.finalNorm = other.finalNorm.map { $0 * 0.5 }
+        other.scaleFinalNorm(by: 0.5)
         let report = try evaluation.run(
             EvaluatedModel(model, tokenizer: folder.tokenizer),
             reference: EvaluatedModel(other, tokenizer: folder.tokenizer), on: texts)

@@ -29,7 +29,7 @@ struct RulerTests {
     @Test func figuresFollowTheirDefinitions() throws {
         let (folder, reference) = try openGolden("grouped-untied")
         var candidate = reference
-        candidate.finalNorm = candidate.finalNorm.map { $0 * 0.9 }
+        candidate.scaleFinalNorm(by: 0.9)
         let letters = GoldenModels.text(letters: 90)
         let text = try EvaluationText(
             letters, name: "", tokenizer: folder.tokenizer, configuration: folder.configuration, windowLength: 31)
@@ -72,9 +72,9 @@ struct RulerTests {
         let (folder, reference) = try openGolden("head-dim", threads: 2)
         let (_, model) = try openGolden("head-dim", threads: threads)
         var candidate = model
-        candidate.finalNorm = candidate.finalNorm.map { $0 * 0.8 }
+        candidate.scaleFinalNorm(by: 0.8)
         var same = reference
-        same.finalNorm = candidate.finalNorm
+        same.scaleFinalNorm(by: 0.8)
         let text = try text(folder)
         let expected = try Ruler(batchSize: 4).measure(reference, against: [same], on: text)
         #expect(try Ruler(batchSize: batch).measure(model, against: [candidate], on: text) == expected)

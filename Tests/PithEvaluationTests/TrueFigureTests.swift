@@ -19,7 +19,7 @@ struct TrueFigureTests {
         let (folder, model) = try openGolden("grouped-untied")
         let text = try text(folder, letters)
         var broken = model
-        broken.finalNorm[3] = .nan
+        broken[vector: broken.description.output.norm.weight][3] = .nan
         for (reference, candidates, name) in [
             (model, [broken], "the model: "), (broken, [model], "the reference: "), (broken, [], "the model: "),
             (model, [model, broken], "model 2: "),
@@ -35,7 +35,7 @@ struct TrueFigureTests {
     @Test func aPerplexityBeyondNumbersIsAnError() throws {
         let (folder, model) = try openGolden("grouped-untied")
         var broken = model
-        broken.finalNorm = broken.finalNorm.map { $0 * 1e7 }
+        broken.scaleFinalNorm(by: 1e7)
         let error = #expect(throws: PithError.self) {
             try Ruler().measure(broken, against: [], on: try text(folder, letters))
         }
@@ -45,7 +45,7 @@ struct TrueFigureTests {
     @Test func codeLengthsAndDatesAreToo() throws {
         let (folder, model) = try openGolden("grouped-untied")
         var broken = model
-        broken.layers[1].attentionNorm[0] = .infinity
+        broken[vector: broken.description.layers[1].parameters[0]][0] = .infinity
         let code = ModelCodeLength(broken, tokenizer: folder.tokenizer, name: "broken")
         let error = #expect(throws: PithError.self) { try code.lengths(of: ["abc", "def"]) }
         #expect(error?.place?.hasPrefix("text 1, token 1: layer 1") == true)
@@ -98,11 +98,8 @@ struct TrueFigureTests {
 
     @Test(arguments: [1, 2, 3]) func shortContextsHaveAnAnswer(contextLength: Int) throws {
         let (folder, model) = try openGolden("grouped-untied")
-        var configuration = model.configuration
-        configuration.contextLength = contextLength
-        let short = LanguageModel(
-            configuration: configuration, embedding: model.embedding, layers: model.layers,
-            finalNorm: model.finalNorm, head: model.head, pool: model.pool)
+        var short = model
+        short.configuration.contextLength = contextLength
         let code = ModelCodeLength(short, tokenizer: folder.tokenizer, name: "short")
         if contextLength == 1 {
             #expect(throws: PithError.self) { try code.lengths(of: ["abcdef"]) }

@@ -83,8 +83,10 @@ import Testing
         let configuration = try #require(rows.last).member("config").value.compactBytes()
         let refused = try refusals(of: configuration, seed: 4, isText: true) { bytes in
             let configuration = try ModelConfiguration(json: JSONValue(parsing: bytes))
-            #expect(configuration.weightCount > 0)
-            #expect(configuration.inverseFrequencies().count == configuration.headSize / 2)
+            #expect(
+                configuration.ropeScaling.inverseFrequencies(
+                    headSize: configuration.headSize, theta: configuration.ropeTheta
+                ).count == configuration.headSize / 2)
             #expect(try ModelConfiguration(json: configuration.json) == configuration)
         }
         #expect(refused > Self.count / 4)

@@ -191,8 +191,5 @@ import Testing
         // The one matrix of a model with a tied head may be stored under the name of either.
         let embedding = try archive.tensor("lm_head.weight")
         #expect(embedding.shape == [configuration.vocabularySize, configuration.hiddenSize])
-        var weightCount = 0
-        for name in archive.names { weightCount += try archive.tensor(name).count }
-        #expect(weightCount == configuration.weightCount)
     }
 }

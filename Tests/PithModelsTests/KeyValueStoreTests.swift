@@ -10,6 +10,8 @@ struct KeyValueStoreTests {
     private struct Problem {
         let (heads, keyHeads, headSize, positions): (Int, Int, Int, Int)
         let (queries, keys, values): ([Float], [Float], [Float])
+        var window: Int?
+        var softcap: Float?
 
         init(heads: Int, keyHeads: Int, headSize: Int, positions: Int) {
             (self.heads, self.keyHeads, self.headSize, self.positions) = (heads, keyHeads, headSize, positions)
@@ -17,6 +19,12 @@ struct KeyValueStoreTests {
             queries = generator.normalTensor([positions, heads * headSize], scale: 2).values
             keys = generator.normalTensor([positions, keyHeads * headSize]).values
             values = generator.normalTensor([positions, keyHeads * headSize]).values
+        }
+
+        private var options: AttentionOptions {
+            AttentionOptions(
+                headCount: heads, cacheShape: CacheShape(headCount: keyHeads, headSize: headSize, window: window),
+                cache: CacheID(index: 0), softcap: softcap)
         }
 
         func append(_ positions: Range<Int>, to store: inout PlainKeyValueStore) {
@@ -35,7 +43,7 @@ struct KeyValueStoreTests {
             return [Float](unsafeUninitializedCapacity: positions.count * width) { output, count in
                 queries.withUnsafeBufferPointer {
                     store.attend(
-                        $0.baseAddress! + positions.lowerBound * width, queryHeads: heads, rows: positions.count,
+                        $0.baseAddress! + positions.lowerBound * width, rows: positions.count, options,
                         into: output.baseAddress!, pool: ThreadPool(threads: threads))
                 }
                 count = positions.count * width
@@ -57,16 +65,20 @@ struct KeyValueStoreTests {
         /// Attention of one query by its definition.
         func exact(_ position: Int, _ head: Int) -> [Double] {
             let (offset, width) = (head / (heads / keyHeads) * headSize, keyHeads * headSize)
-            let scores = (0...position).map { other in
-                (0..<headSize).reduce(0.0) {
+            let first = window.map { max(0, position + 1 - $0) } ?? 0
+            let scores = (first...position).map { other in
+                let score = (0..<headSize).reduce(0.0) {
                     $0 + Double(queries[(position * heads + head) * headSize + $1])
                         * Double(keys[other * width + offset + $1])
                 } / Double(headSize).squareRoot()
+                guard let softcap else { return score }
+                let power = exponential(2 * score / Double(softcap))
+                return Double(softcap) * (power - 1) / (power + 1)
             }
             let weights = scores.map { exponential($0 - scores.max()!) }
             let sum = weights.reduce(0, +)
             return (0..<headSize).map { i in
-                weights.indices.reduce(0.0) { $0 + weights[$1] / sum * Double(values[$1 * width + offset + i]) }
+                weights.indices.reduce(0.0) { $0 + weights[$1] / sum * Double(values[(first + $1) * width + offset + i]) }
             }
         }
     }
@@ -88,10 +100,26 @@ struct KeyValueStoreTests {
         }
     }
 
-    @Test(arguments: CacheType.allCases)
-    func theBitsDependOnNothingElse(type: CacheType) {
+    @Test(arguments: [nil, 1, 40, 64, 600] as [Int?])
+    func windowsAndCapsAreRight(window: Int?) {
+        var problem = Problem(heads: 6, keyHeads: 2, headSize: 20, positions: 1100)
+        (problem.window, problem.softcap) = (window, 1.5)
+        let results = problem.attend(.float32, piece: 1100)
+        for position in [0, 39, 40, 511, 512, 551, 552, 601, 1099] {
+            for head in 0..<6 {
+                let start = (position * 6 + head) * 20
+                let worst =
+                    zip(results[start..<start + 20], problem.exact(position, head)).map { abs(Double($0) - $1) }.max()
+                #expect((worst ?? .infinity) < 3e-6, "\(position) \(head)")
+            }
+        }
+    }
+
+    @Test(arguments: CacheType.allCases, [nil, 100, 530])
+    func theBitsDependOnNothingElse(type: CacheType, window: Int?) {
         // More than one segment, so that few rows are also divided by segments.
-        let problem = Problem(heads: 6, keyHeads: 2, headSize: 20, positions: 1100)
+        var problem = Problem(heads: 6, keyHeads: 2, headSize: 20, positions: 1100)
+        problem.window = window
         let atOnce = problem.attend(type, piece: 1100, threads: 1)
         #expect(problem.attend(type, piece: 1100, threads: 3) == atOnce)
         for piece in [1, 7, 512, 600] { #expect(problem.attend(type, piece: piece) == atOnce, "\(piece)") }
@@ -143,7 +171,10 @@ struct KeyValueStoreTests {
         var store = PlainKeyValueStore(headCount: 1, headSize: 2, type: .float16)
         store.append(keys: [1e6, -1e6], values: [1e6, -1e6], rows: 1)
         var output: [Float] = [0, 0]
-        store.attend([1, 1], queryHeads: 1, rows: 1, into: &output, pool: ThreadPool(threads: 1))
+        let shape = CacheShape(headCount: 1, headSize: 2)
+        store.attend(
+            [1, 1], rows: 1, AttentionOptions(headCount: 1, cacheShape: shape, cache: CacheID(index: 0)),
+            into: &output, pool: ThreadPool(threads: 1))
         #expect(output == [65504, -65504])
     }
 }

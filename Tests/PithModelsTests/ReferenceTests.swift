@@ -136,11 +136,13 @@ struct InvarianceTests {
 
     @Test func observersSeeEverySiteOfEveryLayer() throws {
         final class Recorder: ActivationObserver {
-            var seen: [String: Int] = [:]
+            var seen: [ActivationSite: Int] = [:]
+            var layers: [ActivationSite: Set<Int>] = [:]
             func observe(
                 _ site: ActivationSite, layer: Int, _ activations: UnsafePointer<Float>, rows: Int, width: Int
             ) {
-                seen["\(site) \(layer)", default: 0] += rows * width
+                seen[site, default: 0] += rows * width
+                layers[site, default: []].insert(layer)
             }
         }
         let model = try openRandomModel("grouped-untied")
@@ -148,13 +150,17 @@ struct InvarianceTests {
         var states = [model.makeState()]
         let hidden = try model.hiddenStates([tokens], states: &states, observer: recorder)
         _ = try model.logits(of: hidden, rows: 0..<2, observer: recorder)
-        for layer in 0..<2 {
-            for site in ActivationSite.allCases where site != .headInput && site != .logits {
-                #expect(recorder.seen["\(site) \(layer)"] != nil, "\(site) \(layer)")
-            }
+        for site in [ActivationSite.residual, .queries, .keys, .values] { #expect(recorder.layers[site] == [0, 1]) }
+        var used: [ParameterID] = []
+        for site in recorder.seen.keys {
+            if case .input(let matrices) = site { used += matrices }
+            if case .normalized(let norm) = site { used.append(norm) }
         }
-        #expect(recorder.seen["keys 1"] == 37 * 12)
-        #expect(recorder.seen["headInput 2"] == 37 * 24)
-        #expect(recorder.seen["logits 2"] == 2 * 61)
+        for (index, spec) in model.description.parameters.enumerated() where spec.kind != .table {
+            #expect(used.filter { $0.index == index }.count == 1, "\(spec.name)")
+        }
+        #expect(recorder.seen[.keys] == 2 * 37 * 12)
+        #expect(recorder.seen[.normalized(by: model.description.output.norm.weight)] == 37 * 24)
+        #expect(recorder.seen[.logits] == 2 * 61)
     }
 }

@@ -62,7 +62,7 @@ extension Tensor {
                 if let input = input.baseAddress, let output = output.baseAddress {
                     let block = ActivationBlock(precision: precision)
                     block.load(input, rows: count, width: linear.inputCount)
-                    block.multiply(by: LinearProduct(linear, into: output), pool: pool)
+                    block.multiply(by: [LinearProduct(linear, into: output)], pool: pool)
                 }
             }
         }

@@ -1,3 +1,4 @@
+import PithModels
 import PithTensor
 import PithTraining
 import Testing
@@ -81,7 +82,7 @@ struct GradientTests {
         let inputs = [Input(4, 4, &generator), Input(4, 4, &generator)]
         checkGradients(of: inputs) { tape, x in
             let y = tape.linear(x[0], x[1], addedTo: x[0])
-            let z = tape.swiglu(gate: y, up: y)
+            let z = tape.gated(gate: y, up: y, .silu)
             return tape.add(tape.rmsNorm(z, tape.input([1, 2, -1, 0.5], rows: 1, columns: 4), epsilon: 1e-5), y)
         }
     }
@@ -99,48 +100,69 @@ struct GradientTests {
         checkGradients(of: inputs) { $0.rmsNorm($1[0], $1[1], epsilon: 0.1) }
     }
 
-    @Test mutating func swiglu() {
+    @Test mutating func normsOfHeads() {
+        let inputs = [Input(3, 15, &generator), Input(1, 5, &generator, around: 1)]
+        checkGradients(of: inputs) { $0.rmsNorm($1[0], $1[1], epsilon: 0.1, groups: 3) }
+    }
+
+    @Test mutating func linearWithBias() {
+        let inputs = [Input(3, 4, &generator), Input(5, 4, &generator), Input(1, 5, &generator)]
+        checkGradients(of: inputs) { $0.linear($1[0], $1[1], bias: $1[2]) }
+    }
+
+    @Test(arguments: [Activation.silu, .geluTanh]) func gates(activation: Activation) {
+        var generator = generator
         let inputs = [Input(3, 21, &generator), Input(3, 21, &generator)]
-        checkGradients(of: inputs) { $0.swiglu(gate: $1[0], up: $1[1]) }
+        checkGradients(of: inputs) { $0.gated(gate: $1[0], up: $1[1], activation) }
     }
 
     @Test mutating func rotation() {
         let inputs = [Input(6, 12, &generator)]
-        let angles = RotaryAngles(length: 3, headSize: 4, theta: 100)
+        let angles = RotaryAngles(RotaryOptions(headSize: 4, theta: 100), length: 3)
         checkGradients(of: inputs) { tape, x in
             let y = tape.scale(x[0], by: 1)
-            tape.rotate(y, headSize: 4, angles)
+            tape.rotate(y, angles)
             return y
         }
     }
 
+    private func options(
+        _ heads: Int, _ keyValueHeads: Int, _ headSize: Int, window: Int? = nil, softcap: Float? = nil
+    ) -> AttentionOptions {
+        AttentionOptions(
+            headCount: heads, cacheShape: CacheShape(headCount: keyValueHeads, headSize: headSize, window: window),
+            cache: CacheID(index: 0), softcap: softcap)
+    }
+
     @Test("one and several sequences, equal and shared key heads")
     mutating func attention() {
-        for (length, heads, keyValueHeads) in [(5, 2, 2), (4, 4, 2), (1, 2, 1)] {
-            let shape = AttentionShape(length: length, heads: heads, keyValueHeads: keyValueHeads, headSize: 6)
+        for (length, heads, keyValueHeads, window, cap) in [
+            (5, 2, 2, nil, nil), (4, 4, 2, nil, nil), (1, 2, 1, nil, nil), (5, 2, 1, 2, nil), (4, 2, 2, nil, 1.5),
+        ] as [(Int, Int, Int, Int?, Float?)] {
+            let options = options(heads, keyValueHeads, 6, window: window, softcap: cap)
             let rows = 2 * length
             let inputs = [
                 Input(rows, heads * 6, &generator), Input(rows, keyValueHeads * 6, &generator),
                 Input(rows, keyValueHeads * 6, &generator),
             ]
-            checkGradients(of: inputs) { $0.attention($1[0], $1[1], $1[2], shape) }
+            checkGradients(of: inputs) { $0.attention($1[0], $1[1], $1[2], length: length, options) }
         }
     }
 
     @Test("attention over more than one block of queries, along random directions")
     mutating func longAttention() {
-        let shape = AttentionShape(length: 300, heads: 2, keyValueHeads: 1, headSize: 8)
+        let options = options(2, 1, 8)
         let inputs = [Input(300, 16, &generator), Input(300, 8, &generator), Input(300, 8, &generator)]
         let weighting = (0..<300 * 16).map { _ in generator.normal() }
         func value(_ inputs: [Input]) -> Double {
             let tape = Tape(isRecording: false)
             let x = inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) }
-            let y = tape.attention(x[0], x[1], x[2], shape)
+            let y = tape.attention(x[0], x[1], x[2], length: 300, options)
             return (0..<y.count).reduce(0) { $0 + Double(y.values[$1]) * Double(weighting[$1]) }
         }
         let tape = Tape()
         let x = inputs.map { tape.input($0.values, rows: $0.rows, columns: $0.columns) }
-        tape.backward(from: tape.attention(x[0], x[1], x[2], shape), gradient: weighting)
+        tape.backward(from: tape.attention(x[0], x[1], x[2], length: 300, options), gradient: weighting)
         for n in 0..<3 {
             let direction = (0..<x[n].count).map { _ in generator.normal() }
             var (above, below) = (inputs, inputs)

@@ -73,7 +73,7 @@ struct ModelCompressorTests {
             }
             let compressed = try compress("rtn:bits=8", "a")
             #expect(compressed.manifest?.embeddings == "rtn:bits=8")
-            #expect(compressed.manifest?.weights.count == 14 + source.tableNames.count)
+            #expect(compressed.manifest?.weights.count == 14 + source.description.tables.count)
             let (before, after) = (try logits(source), try logits(compressed))
             let worst = zip(before, after).map { abs($0 - $1) }.max() ?? .infinity
             #expect(worst > 0 && worst < 0.2 * (before.map { abs($0) }.max() ?? 0))

@@ -168,6 +168,10 @@ typedef struct {
     int64_t stride;
     /// Multiplies scores.
     float scale;
+    /// Scores s become softcap * tanh(s / softcap), if it is not 0.
+    float softcap;
+    /// Positions that a row sees, the last one of its own, if it is not 0.
+    int64_t window;
 } pith_queries;
 
 /// Floats of a partial result of attention.
@@ -211,6 +215,10 @@ typedef struct {
     void (*rms_norm)(const float *source, const float *weight, float epsilon, int64_t count, float *target);
     /// target[i] = gate[i] * sigmoid(gate[i]) * up[i].
     void (*swiglu)(const float *gate, const float *up, int64_t count, float *target);
+    /// target[i] = gelu(gate[i]) * up[i], GELU approximated with a hyperbolic tangent.
+    void (*geglu)(const float *gate, const float *up, int64_t count, float *target);
+    /// values[i] = cap * tanh(values[i] / cap).
+    void (*softcap)(float *values, float cap, int64_t count);
     /// target[i] = exp(source[i] - shift); returns the sum.
     float (*exp_sum)(const float *source, float shift, int64_t count, float *target);
     /// Sum of weight[i] * (a[i] - b[i]).
@@ -221,7 +229,8 @@ typedef struct {
     void (*add_scaled)(const float *source, float factor, int64_t count, float *target);
     /// Rotary position embedding in place over `heads` vectors of 2 * half elements, element i paired with i + half.
     void (*rotate)(float *vectors, int64_t heads, int64_t half, const float *cosines, const float *sines);
-    /// Attends to one segment, of which row r sees the first `visible` + r positions (none if that is not positive),
+    /// Attends to one segment, of which row r sees the first `visible` + r positions (none if that is not positive), or
+    /// the last `window` of them, counted from there also if they are more than the segment has,
     /// and writes a partial result for each query, [rows][heads][pith_partial_stride]. `widened` is room for
     /// 128 * size + 16 floats, worth its while for a dozen queries or more, or NULL.
     void (*attend_segment)(const pith_queries *queries, const pith_cached_head *head, int64_t visible, float *widened,

@@ -32,6 +32,9 @@ typedef struct {
     /// Gradients of target = silu(gate) * up.
     void (*swiglu_backward)(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
                             float *up_gradient);
+    /// Gradients of target = gelu(gate) * up.
+    void (*geglu_backward)(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
+                           float *up_gradient);
     /// Gradients of a normalised row: that of the source is written, or added if `add`; that of the weight is added.
     void (*rms_norm_backward)(const float *source, const float *weight, const float *g, float epsilon, int64_t count,
                               int32_t add, float *source_gradient, float *weight_gradient);

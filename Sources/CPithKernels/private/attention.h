@@ -158,17 +158,19 @@ static void value_block(pith_element type, int m, float (*weights)[KEY_BLOCK], c
     }
 }
 
-/// Turns the scores of the first `visible` positions of a block into weights, zeros behind them; returns the factor
-/// that brings what was summed before to the new maximum.
-INLINE float weigh_block(float *scores, int64_t visible, float scale, float *partial) {
+/// Turns the scores of the positions from `first` to `visible` of a block into weights, zeros around them; returns the
+/// factor that brings what was summed before to the new maximum.
+INLINE float weigh_block(float *scores, int64_t first, int64_t visible, const pith_queries *q, float *partial) {
     const i16v lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const u16v none = as_bits(splat(-INFINITY));
     f16v s[BLOCK_VECTORS];
     u16v sees[BLOCK_VECTORS];
     _Pragma("unroll") for (int v = 0; v < BLOCK_VECTORS; v++) {
         sees[v] = (u16v)(lanes < (i16v){0} + (int32_t)(visible - v * 16));
-        s[v] = load16(scores + v * 16) * splat(scale);
-        if (visible < KEY_BLOCK) s[v] = as_floats(choose(sees[v], as_bits(s[v]), none));
+        if (first > 0) sees[v] &= (u16v)(lanes >= (i16v){0} + (int32_t)(first - v * 16));
+        s[v] = load16(scores + v * 16) * splat(q->scale);
+        if (q->softcap != 0) s[v] = softcap16(s[v], q->softcap);
+        if (visible < KEY_BLOCK || first > 0) s[v] = as_floats(choose(sees[v], as_bits(s[v]), none));
     }
     f16v best = __builtin_elementwise_max(__builtin_elementwise_max(s[0], s[1]), __builtin_elementwise_max(s[2], s[3]));
     float before = partial[0], now = max_lanes(best);
@@ -176,13 +178,19 @@ INLINE float weigh_block(float *scores, int64_t visible, float scale, float *par
     partial[0] = now;
     _Pragma("unroll") for (int v = 0; v < BLOCK_VECTORS; v++) {
         s[v] = exp16(s[v] - splat(now));
-        if (visible < KEY_BLOCK) s[v] = as_floats(as_bits(s[v]) & sees[v]);
+        if (visible < KEY_BLOCK || first > 0) s[v] = as_floats(as_bits(s[v]) & sees[v]);
         store16(scores + v * 16, s[v]);
     }
     float factor = before == now ? 1.0f : exp16(splat(before - now))[0];
     f16v sum = load16(partial + PARTIAL_LANES);
     store16(partial + PARTIAL_LANES, FMA(sum, splat(factor), (s[0] + s[1]) + (s[2] + s[3])));
     return factor;
+}
+
+/// The weights of a block of which a query sees nothing.
+INLINE float weigh_nothing(float *scores) {
+    memset(scores, 0, KEY_BLOCK * sizeof(float));
+    return 1.0f;
 }
 
 // MARK: Kernels
@@ -215,18 +223,25 @@ static void attend_segment(const pith_queries *q, const pith_cached_head *head, 
             int m = query_tile(count - i);
             const float *queries[QUERY_TILE];
             float *sums[QUERY_TILE], factors[QUERY_TILE], scores[QUERY_TILE][KEY_BLOCK];
-            int64_t sees[QUERY_TILE];
+            int64_t sees[QUERY_TILE], from[QUERY_TILE];
             for (int j = 0; j < m; j++) {
                 int64_t row = (i + j) / q->heads;
+                from[j] = q->window ? visible + row - q->window - start : 0;
                 queries[j] = q->values + row * q->stride + (i + j) % q->heads * size;
                 sums[j] = partials + (i + j) * stride + PARTIAL_VALUES;
                 sees[j] = visible + row - start < KEY_BLOCK ? visible + row - start : KEY_BLOCK;
             }
+            if (from[m - 1] >= KEY_BLOCK && from[0] >= KEY_BLOCK) {
+                // The windows of these rows begin behind the block.
+                i += m;
+                continue;
+            }
             score_block(type, m, queries, keys, size, (int)((sees[m - 1] + 15) / 16), scores);
             for (int j = 0; j < m; j++) {
                 float *partial = partials + (i + j) * stride;
-                factors[j] = sees[j] == KEY_BLOCK ? weigh_block(scores[j], KEY_BLOCK, q->scale, partial)
-                                                  : weigh_block(scores[j], sees[j], q->scale, partial);
+                factors[j] = from[j] >= KEY_BLOCK             ? weigh_nothing(scores[j])
+                             : sees[j] == KEY_BLOCK && from[j] <= 0 ? weigh_block(scores[j], 0, KEY_BLOCK, q, partial)
+                                                              : weigh_block(scores[j], from[j], sees[j], q, partial);
             }
             value_block(type, m, scores, factors, values, size, 0, sees[0], sums);
             const float one = 1.0f;

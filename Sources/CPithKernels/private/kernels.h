@@ -70,16 +70,34 @@ INLINE f16v exp16(f16v x) {
     return p * power;
 }
 
-static void swiglu(const float *gate, const float *up, int64_t count, float *target) {
-    int64_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        f16v g = load16(gate + i);
-        store16(target + i, g / (exp16(-g) + 1.0f) * load16(up + i));
+/// x * sigmoid(x).
+INLINE f16v silu16(f16v x) { return x / (exp16(-x) + 1.0f); }
+
+/// x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2, for 1 + tanh(u) is twice the sigmoid of 2 u.
+INLINE f16v gelu16(f16v x) { return x / (exp16(-(FMA(x * x, (f16v){0} + 0.0713548163f, (f16v){0} + 1.59576912f) * x)) + 1.0f); }
+
+/// cap * tanh(x / cap), for tanh(u) is 1 - 2 / (exp(2 u) + 1).
+INLINE f16v softcap16(f16v x, float cap) { return cap - 2.0f * cap / (exp16(x * (2.0f / cap)) + 1.0f); }
+
+#define GATED(NAME, ACTIVATION)                                                                                        \
+    static void NAME(const float *gate, const float *up, int64_t count, float *target) {                               \
+        int64_t i = 0;                                                                                                 \
+        for (; i + 16 <= count; i += 16)                                                                               \
+            store16(target + i, ACTIVATION(load16(gate + i)) * load16(up + i));                                        \
+        if (i < count) {                                                                                               \
+            f16v v = ACTIVATION(load_part(gate + i, count - i)) * load_part(up + i, count - i);                        \
+            memcpy(target + i, &v, (size_t)(count - i) * sizeof(float));                                               \
+        }                                                                                                              \
     }
+GATED(swiglu, silu16)
+GATED(geglu, gelu16)
+
+static void softcap(float *values, float cap, int64_t count) {
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) store16(values + i, softcap16(load16(values + i), cap));
     if (i < count) {
-        f16v g = load_part(gate + i, count - i);
-        f16v v = g / (exp16(-g) + 1.0f) * load_part(up + i, count - i);
-        memcpy(target + i, &v, (size_t)(count - i) * sizeof(float));
+        f16v v = softcap16(load_part(values + i, count - i), cap);
+        memcpy(values + i, &v, (size_t)(count - i) * sizeof(float));
     }
 }
 
@@ -211,7 +229,7 @@ const pith_kernels KERNEL_TABLE = {
     .tile_rows = tile_rows, .widen_dense = widen_dense,
     .widen = widen,       .narrow = narrow,
     .narrow_rows = narrow_rows, .multiply_packed = multiply_packed, .decode_packed = decode_packed,
-    .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm, .swiglu = swiglu,
+    .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm, .swiglu = swiglu, .geglu = geglu, .softcap = softcap,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend_segment = attend_segment, .merge_partials = merge_partials, .finish_attention = finish_attention,
     .cache_rows = cache_rows, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,

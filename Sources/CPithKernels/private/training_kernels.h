@@ -57,6 +57,21 @@ static void swiglu_backward(const float *gate, const float *up, const float *g, 
 #undef BACKWARD
 }
 
+static void geglu_backward(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
+                           float *up_gradient) {
+#define BACKWARD(LOAD, STORE, n)                                                                                       \
+    {                                                                                                                  \
+        /* gelu(x) = x s(u) with u = 2 sqrt(2 / pi) (x + 0.044715 x^3). */                                             \
+        f16v x = LOAD(gate + i, n), dy = LOAD(g + i, n), squares = x * x;                                              \
+        f16v s = 1.0f / (exp16(-(FMA(squares, spread(0.0713548163f), spread(1.59576912f)) * x)) + 1.0f);               \
+        f16v slope = FMA(squares, spread(0.2140644488f), spread(1.59576912f));                                         \
+        STORE(up_gradient + i, dy * x * s, n);                                                                         \
+        STORE(gate_gradient + i, dy * LOAD(up + i, n) * (s + x * s * (1.0f - s) * slope), n);                          \
+    }
+    EACH_VECTOR(count, BACKWARD)
+#undef BACKWARD
+}
+
 static float dot_rows(const float *a, const float *b, int64_t count) {
     f16v sum = {0};
 #define ADD(LOAD, STORE, n) { sum = FMA(LOAD(a + i, n), LOAD(b + i, n), sum); }
@@ -122,6 +137,7 @@ const pith_training_kernels TRAINING_TABLE = {
     .softmax_backward = softmax_backward,
     .cross_entropy = cross_entropy,
     .swiglu_backward = swiglu_backward,
+    .geglu_backward = geglu_backward,
     .rms_norm_backward = rms_norm_backward,
     .dot = dot_rows,
     .squared_sum = squared_sum,

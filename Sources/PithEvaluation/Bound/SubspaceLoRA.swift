@@ -24,7 +24,7 @@ package struct SubspaceLoRA {
 
     /// Where the coordinates of a parameter begin: A [rows, rank] and B [rank, columns], or δ [columns].
     private struct Factor {
-        let parameter: DecoderLearner.Parameter
+        let parameter: ParameterSet.Entry
         let first: Int
     }
 

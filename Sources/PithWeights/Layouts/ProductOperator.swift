@@ -48,7 +48,7 @@ package struct ProductOperator: StoredLinear {
     package func prepare(_ input: ActivationBlock, pool: ThreadPool) {
         guard !isEmpty else { return }
         let middle = input.prepareDerived(ObjectIdentifier(key), width: right.outputCount) { target in
-            input.multiply(by: LinearProduct(right, into: target), pool: pool)
+            input.multiply(by: [LinearProduct(right, into: target)], pool: pool)
         }
         left.prepare(middle, pool: pool)
     }

@@ -1,0 +1,126 @@
+import PithFormats
+
+/// What the decoders that descend from Llama have in common: their folders and GGUF files call the same parameters by
+/// the same names. Each of these families is some of these options.
+struct GatedDecoder {
+    let configuration: ModelConfiguration
+    /// Biases of the query, key and value projections.
+    var hasInputBias = false
+    /// A bias of attention's output projection.
+    var hasOutputBias = false
+    /// Biases of the feed-forward part.
+    var hasFeedForwardBias = false
+    /// Norms of each head's query and key.
+    var hasHeadNorms = false
+    /// Norms behind attention and behind the feed-forward part.
+    var hasOutputNorms = false
+    /// How folders store the weights of norms.
+    var normArrangement = ParameterSpec.Arrangement.plain
+    /// Whether GGUF files interleave the halves of queries and keys.
+    var interleavesHalves = false
+    /// What the gate goes through.
+    var activation = Activation.silu
+    /// Multiplies token vectors.
+    var embeddingScale: Float = 1
+    /// What scores are divided by the root of; nil for the head size.
+    var scoreDivisor: Double?
+    /// The caps of scores and logits.
+    var softcaps: (scores: Float?, logits: Float?) = (nil, nil)
+    /// The window of a layer, nil for none.
+    var window: (_ layer: Int) -> Int? = { _ in nil }
+    /// The angles of a layer; nil for those of the configuration.
+    var rotary: ((_ layer: Int) -> RotaryOptions)?
+
+    init(_ configuration: ModelConfiguration) { self.configuration = configuration }
+
+    func describe() -> ModelDescription {
+        let c = configuration
+        return ModelDescription(layerCount: c.layerCount) { list in
+            TokenInput(
+                table: list.table(
+                    "model.embed_tokens.weight", gguf: "token_embd.weight", c.vocabularySize, c.hiddenSize),
+                scale: embeddingScale)
+        } layer: { index, list in
+            list.prefixed("model.layers.\(index).", gguf: "blk.\(index).")
+            defer { list.prefixed("", gguf: "") }
+            return layer(index, &list)
+        } output: { input, list in
+            TokenOutput(
+                norm: norm("model.norm", gguf: "output_norm", c.hiddenSize, &list),
+                matrix: c.tiesEmbeddings
+                    ? input.table
+                    : list.matrix("lm_head.weight", gguf: "output.weight", c.vocabularySize, c.hiddenSize),
+                softcap: softcaps.logits)
+        }
+    }
+
+    private typealias List = ModelDescription.Parameters
+
+    private func layer(_ index: Int, _ list: inout List) -> DecoderLayer {
+        let c = configuration
+        // In the order in which they are used.
+        let attentionNorm = norm("input_layernorm", gguf: "attn_norm", c.hiddenSize, &list)
+        let attention = attention(index, &list)
+        let attentionOutputNorm =
+            hasOutputNorms ? norm("post_attention_layernorm", gguf: "post_attention_norm", c.hiddenSize, &list) : nil
+        let feedForwardNorm = norm(
+            hasOutputNorms ? "pre_feedforward_layernorm" : "post_attention_layernorm", gguf: "ffn_norm", c.hiddenSize,
+            &list)
+        let feedForward = feedForward(&list)
+        let feedForwardOutputNorm =
+            hasOutputNorms ? norm("post_feedforward_layernorm", gguf: "post_ffw_norm", c.hiddenSize, &list) : nil
+        return DecoderLayer(
+            attentionNorm: attentionNorm, attention: attention, attentionOutputNorm: attentionOutputNorm,
+            feedForwardNorm: feedForwardNorm, feedForward: feedForward, feedForwardOutputNorm: feedForwardOutputNorm)
+    }
+
+    private func attention(_ index: Int, _ list: inout List) -> SelfAttention {
+        let c = configuration
+        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
+        let halves: ParameterSpec.Arrangement =
+            interleavesHalves ? .interleavedHalves(headSize: c.headSize) : .plain
+        let query = linear("self_attn.q_proj", "attn_q", queryWidth, c.hiddenSize, hasInputBias, &list, gguf: halves)
+        let key = linear("self_attn.k_proj", "attn_k", keyWidth, c.hiddenSize, hasInputBias, &list, gguf: halves)
+        let value = linear("self_attn.v_proj", "attn_v", keyWidth, c.hiddenSize, hasInputBias, &list)
+        let output = linear(
+            "self_attn.o_proj", "attn_output", c.hiddenSize, queryWidth, hasOutputBias, &list, entersStream: true)
+        let shape = CacheShape(headCount: c.keyValueHeadCount, headSize: c.headSize, window: window(index))
+        return SelfAttention(
+            query: query, key: key, value: value, output: output,
+            queryNorm: hasHeadNorms ? norm("self_attn.q_norm", gguf: "attn_q_norm", c.headSize, &list) : nil,
+            keyNorm: hasHeadNorms ? norm("self_attn.k_norm", gguf: "attn_k_norm", c.headSize, &list) : nil,
+            rotary: list.rotary(
+                rotary?(index) ?? RotaryOptions(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)),
+            options: AttentionOptions(
+                headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
+                scale: scoreDivisor.map { 1 / Float($0).squareRoot() }, softcap: softcaps.scores))
+    }
+
+    private func feedForward(_ list: inout List) -> GatedFeedForward {
+        let (hidden, units) = (configuration.hiddenSize, configuration.intermediateSize)
+        return GatedFeedForward(
+            gate: linear("mlp.gate_proj", "ffn_gate", units, hidden, hasFeedForwardBias, &list),
+            up: linear("mlp.up_proj", "ffn_up", units, hidden, hasFeedForwardBias, &list),
+            down: linear("mlp.down_proj", "ffn_down", hidden, units, hasFeedForwardBias, &list, entersStream: true),
+            activation: activation)
+    }
+
+    private func norm(_ name: String, gguf: String, _ width: Int, _ list: inout List) -> Norm {
+        .rms(
+            list.normWeight("\(name).weight", gguf: "\(gguf).weight", width, arrangement: normArrangement),
+            epsilon: configuration.normEpsilon)
+    }
+
+    private func linear(
+        _ name: String, _ ggufName: String, _ outputs: Int, _ inputs: Int, _ hasBias: Bool, _ list: inout List,
+        entersStream: Bool = false, gguf: ParameterSpec.Arrangement = .plain
+    ) -> Linear {
+        let weight = list.matrix(
+            "\(name).weight", gguf: "\(ggufName).weight", outputs, inputs, entersStream: entersStream,
+            ggufArrangement: gguf)
+        return Linear(
+            weight,
+            bias: hasBias
+                ? list.bias("\(name).bias", gguf: "\(ggufName).bias", outputs, ggufArrangement: gguf) : nil)
+    }
+}

@@ -1,0 +1,45 @@
+import PithCore
+import PithFormats
+
+/// Gemma 2 (Gemma team 2024): norms before and behind each part, capped scores and logits, a window in every other
+/// layer, GELU gates and scaled token vectors.
+public struct Gemma2: Architecture {
+    public static let modelTypes = ["gemma2"]
+    public static let classNames = ["Gemma2ForCausalLM"]
+    public static let ggufNames = ["gemma2"]
+
+    public let configuration: ModelConfiguration
+    private let windows: LayerWindows
+    private let scoreDivisor: Double
+    private let softcaps: (scores: Float?, logits: Float?)
+
+    public init(_ keys: JSONReader) throws(PithError) {
+        configuration = try ModelConfiguration(keys, headSize: 256, tiesEmbeddings: true)
+        try keys.requireGELU()
+        try keys.refusePartialRotation()
+        try keys.refuseFlag("attention_bias")
+        windows = try LayerWindows(keys, configuration, default: 4096) { $0 % 2 == 0 }
+        scoreDivisor = try keys.optional("query_pre_attn_scalar")?.real(in: 1e-3...1e6) ?? 256
+        softcaps = (
+            try keys.softcap("attn_logit_softcapping", default: 50),
+            try keys.softcap("final_logit_softcapping", default: 30)
+        )
+    }
+
+    public func describe() -> ModelDescription {
+        var decoder = GatedDecoder(gemma: configuration, scoreDivisor: scoreDivisor)
+        decoder.softcaps = softcaps
+        decoder.window = windows.window
+        return decoder.describe()
+    }
+}
+
+extension GatedDecoder {
+    /// What all of the Gemma family share.
+    init(gemma configuration: ModelConfiguration, scoreDivisor: Double) {
+        self.init(configuration)
+        (hasOutputNorms, normArrangement, activation) = (true, .lessOne, .geluTanh)
+        embeddingScale = Float(configuration.hiddenSize).squareRoot()
+        self.scoreDivisor = scoreDivisor
+    }
+}

@@ -1,0 +1,55 @@
+import PithCore
+import PithFormats
+
+/// Gemma 3 (Gemma team 2025), text: as Gemma 2, with norms of queries and keys in the place of caps, and a window with
+/// angles of its own in five of six layers.
+public struct Gemma3: Architecture {
+    public static let modelTypes = ["gemma3_text"]
+    public static let classNames = ["Gemma3ForCausalLM"]
+    public static let ggufNames = ["gemma3"]
+
+    public let configuration: ModelConfiguration
+    private let windows: LayerWindows
+    private let scoreDivisor: Double
+    private let localTheta: Double
+    private let softcaps: (scores: Float?, logits: Float?)
+
+    public init(_ keys: JSONReader) throws(PithError) {
+        // The newer generation has the angles of both kinds of layers in one key.
+        let rotary = try keys.optional("rope_parameters")
+        let ofAll = try rotary?.optional("full_attention")
+        var configuration = try ModelConfiguration(keys, headSize: 256, ropeTheta: 1e6, tiesEmbeddings: true)
+        if let ofAll {
+            configuration.ropeTheta = try ofAll.optional("rope_theta")?.real(in: 1...1e12) ?? 1e6
+            configuration.ropeScaling = try RotaryScaling(ofAll)
+        }
+        self.configuration = configuration
+        try keys.requireGELU()
+        try keys.refusePartialRotation()
+        try keys.refuseFlag("attention_bias")
+        try keys.refuseFlag("use_bidirectional_attention")
+        let period = try keys.optional("sliding_window_pattern", "_sliding_window_pattern")?.integer(in: 1...4096) ?? 6
+        windows = try LayerWindows(keys, configuration, default: 4096) { ($0 + 1) % period != 0 }
+        scoreDivisor = try keys.optional("query_pre_attn_scalar")?.real(in: 1e-3...1e6) ?? 256
+        let local = try rotary?.optional("sliding_attention")?.optional("rope_theta")
+        let theta = if let local { local } else { try keys.optional("rope_local_base_freq") }
+        localTheta = try theta?.real(in: 1...1e12) ?? 10000
+        softcaps = (
+            try keys.softcap("attn_logit_softcapping", default: nil),
+            try keys.softcap("final_logit_softcapping", default: nil)
+        )
+    }
+
+    public func describe() -> ModelDescription {
+        let (c, windows, localTheta) = (configuration, windows, localTheta)
+        var decoder = GatedDecoder(gemma: c, scoreDivisor: scoreDivisor)
+        (decoder.hasHeadNorms, decoder.softcaps) = (true, softcaps)
+        decoder.window = windows.window
+        decoder.rotary = { layer in
+            windows.window(layer) == nil
+                ? RotaryOptions(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)
+                : RotaryOptions(headSize: c.headSize, theta: localTheta)
+        }
+        return decoder.describe()
+    }
+}

@@ -1,0 +1,29 @@
+import PithCore
+import PithFormats
+
+/// Qwen 3 (Yang et al. 2025), dense: as Qwen 2, with norms of queries and keys in the place of biases.
+public struct Qwen3: Architecture {
+    public static let modelTypes = ["qwen3"]
+    public static let classNames = ["Qwen3ForCausalLM"]
+    public static let ggufNames = ["qwen3"]
+
+    public let configuration: ModelConfiguration
+    private let windows: LayerWindows
+    private let hasBias: Bool
+
+    public init(_ keys: JSONReader) throws(PithError) {
+        // Where it is left out, the family's own.
+        configuration = try ModelConfiguration(keys, headSize: 128)
+        try keys.require("hidden_act", "silu")
+        try keys.refusePartialRotation()
+        windows = try LayerWindows(qwen: keys, configuration)
+        hasBias = try keys.optional("attention_bias")?.flag() ?? false
+    }
+
+    public func describe() -> ModelDescription {
+        var decoder = GatedDecoder(configuration)
+        (decoder.hasInputBias, decoder.hasOutputBias, decoder.hasHeadNorms) = (hasBias, hasBias, true)
+        decoder.window = windows.window
+        return decoder.describe()
+    }
+}

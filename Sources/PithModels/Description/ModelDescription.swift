@@ -1,0 +1,131 @@
+import PithCore
+
+/// A model as its architecture describes it: all parameters, and the blocks that use them, in the order in which they
+/// run. Formats, the engine that runs, the engine that learns and the methods that compress all read this.
+public struct ModelDescription: Sendable {
+    /// One layer: its block and the parameters that no other layer uses.
+    public struct Layer: Sendable {
+        /// What it computes.
+        public let block: any Block
+        /// Its parameters, in order.
+        public let parameters: [ParameterID]
+    }
+
+    /// All parameters, in the order in which they are used; `ParameterID` is the place among them.
+    public private(set) var parameters: [ParameterSpec] = []
+    /// The angles that attention turns by; `RotaryID` is the place among them.
+    public private(set) var rotaries: [RotaryOptions] = []
+    /// What attention keeps of the positions read; `CacheID` is the place among them.
+    public private(set) var caches: [CacheShape] = []
+    /// From tokens to the residual stream.
+    public let input: TokenInput
+    /// The layers, first to last.
+    public private(set) var layers: [Layer] = []
+    /// From the residual stream to logits.
+    public let output: TokenOutput
+
+    /// Describes a model: `layer` adds the parameters of the layer with the index that it is given, and returns its block.
+    public init(
+        layerCount: Int, input: (inout Parameters) -> TokenInput,
+        layer: (_ index: Int, inout Parameters) -> any Block, output: (TokenInput, inout Parameters) -> TokenOutput
+    ) {
+        var list = Parameters()
+        self.input = input(&list)
+        for index in 0..<layerCount {
+            let first = list.specs.count
+            let block = layer(index, &list)
+            layers.append(Layer(block: block, parameters: (first..<list.specs.count).map { ParameterID($0) }))
+        }
+        self.output = output(self.input, &list)
+        (parameters, rotaries, caches) = (list.specs, list.rotaries, list.caches)
+    }
+
+    /// The specification of a parameter.
+    public subscript(_ id: ParameterID) -> ParameterSpec { parameters[id.index] }
+
+    /// The number of weights.
+    public var weightCount: Int { parameters.reduce(0) { $0 + $1.count } }
+
+    /// The matrices of a layer: what methods compress.
+    public func matrices(ofLayer layer: Int) -> [ParameterID] {
+        layers[layer].parameters.filter { self[$0].kind == .matrix }
+    }
+
+    /// The matrices and tables that belong to no layer: token vectors, and the head if it is not tied.
+    public var tables: [ParameterID] {
+        var ids = [input.table]
+        if output.matrix != input.table { ids.append(output.matrix) }
+        return ids
+    }
+}
+
+extension ModelDescription {
+    /// The list of parameters as it is being written. Names are given without the prefix that `prefixed` adds.
+    public struct Parameters {
+        fileprivate var specs: [ParameterSpec] = []
+        fileprivate var rotaries: [RotaryOptions] = []
+        fileprivate var caches: [CacheShape] = []
+        private var prefix = ""
+        private var ggufPrefix = ""
+
+        /// Sets what stands in front of the names that follow.
+        public mutating func prefixed(_ prefix: String, gguf: String) {
+            (self.prefix, ggufPrefix) = (prefix, gguf)
+        }
+
+        private mutating func add(
+            _ name: String, _ gguf: String?, _ shape: [Int], _ kind: ParameterSpec.Kind,
+            _ initial: ParameterSpec.Initial, _ arrangement: ParameterSpec.Arrangement,
+            _ ggufArrangement: ParameterSpec.Arrangement
+        ) -> ParameterID {
+            var spec = ParameterSpec(
+                name: prefix + name, ggufName: gguf.map { ggufPrefix + $0 }, shape: shape, kind: kind,
+                initial: initial)
+            (spec.arrangement, spec.ggufArrangement) = (arrangement, ggufArrangement)
+            specs.append(spec)
+            return ParameterID(specs.count - 1)
+        }
+
+        /// Adds a matrix, [outputs, inputs]. `entersStream` says that its products are added to the residual stream.
+        public mutating func matrix(
+            _ name: String, gguf: String?, _ outputs: Int, _ inputs: Int, entersStream: Bool = false,
+            arrangement: ParameterSpec.Arrangement = .plain, ggufArrangement: ParameterSpec.Arrangement = .plain
+        ) -> ParameterID {
+            add(
+                name, gguf, [outputs, inputs], .matrix, entersStream ? .normalByDepth : .normal, arrangement,
+                ggufArrangement)
+        }
+
+        /// Adds a table, [rows, columns].
+        public mutating func table(_ name: String, gguf: String?, _ rows: Int, _ columns: Int) -> ParameterID {
+            add(name, gguf, [rows, columns], .table, .normal, .plain, .plain)
+        }
+
+        /// Adds the weights of a norm, [count].
+        public mutating func normWeight(
+            _ name: String, gguf: String?, _ count: Int, arrangement: ParameterSpec.Arrangement = .plain
+        ) -> ParameterID {
+            add(name, gguf, [count], .vector, .ones, arrangement, .plain)
+        }
+
+        /// Adds a bias, [count].
+        public mutating func bias(
+            _ name: String, gguf: String?, _ count: Int, ggufArrangement: ParameterSpec.Arrangement = .plain
+        ) -> ParameterID {
+            add(name, gguf, [count], .vector, .zeros, .plain, ggufArrangement)
+        }
+
+        /// The angles that follow from some options; equal ones are made once.
+        public mutating func rotary(_ options: RotaryOptions) -> RotaryID {
+            if let index = rotaries.firstIndex(of: options) { return RotaryID(index: index) }
+            rotaries.append(options)
+            return RotaryID(index: rotaries.count - 1)
+        }
+
+        /// Room for what one layer's attention keeps.
+        public mutating func cache(_ shape: CacheShape) -> CacheID {
+            caches.append(shape)
+            return CacheID(index: caches.count - 1)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/// The place of a parameter in the list of its model's parameters.
+public struct ParameterID: Hashable, Sendable {
+    /// The index in `ModelDescription.parameters`.
+    public let index: Int
+
+    /// The parameter at an index.
+    public init(_ index: Int) { self.index = index }
+}
+
+/// One parameter of a model: what it is and where it stands in the files of each format.
+public struct ParameterSpec: Equatable, Sendable {
+    /// What a parameter is used as.
+    public enum Kind: Equatable, Sendable {
+        /// A matrix that is multiplied, [outputs, inputs].
+        case matrix
+        /// Vectors that are looked up by row, [rows, columns]; a tied head multiplies by it as well.
+        case table
+        /// A vector: the weights of a norm, or a bias.
+        case vector
+    }
+
+    /// What a parameter is before anything was learned.
+    public enum Initial: Equatable, Sendable {
+        /// Drawn from a normal distribution.
+        case normal
+        /// The same, but smaller the deeper the model is: what is added to the residual stream of every layer.
+        case normalByDepth
+        /// Ones, of norms.
+        case ones
+        /// Zeros, of biases.
+        case zeros
+    }
+
+    /// How the elements in a file become those of the parameter.
+    public enum Arrangement: Equatable, Sendable {
+        /// They are the same.
+        case plain
+        /// The file has [inputs, outputs].
+        case transposed
+        /// The file has x where the parameter is x + 1.
+        case lessOne
+        /// The rows of each head of so many rows are interleaved: 0, half, 1, half + 1, …
+        case interleavedHalves(headSize: Int)
+    }
+
+    /// The identifier: the name of the tensor in a Hugging Face folder.
+    public let name: String
+    /// The name of the tensor in a GGUF file; nil where that format has none.
+    public let ggufName: String?
+    /// [outputs, inputs] of a matrix, [rows, columns] of a table, [count] of a vector.
+    public let shape: [Int]
+    /// What it is used as.
+    public let kind: Kind
+    /// What it begins with when a model is trained from scratch.
+    public let initial: Initial
+    /// How a Hugging Face folder has it.
+    public var arrangement = Arrangement.plain
+    /// How a GGUF file has it.
+    public var ggufArrangement = Arrangement.plain
+
+    /// The number of elements.
+    public var count: Int { shape.reduce(1, *) }
+}

@@ -1,0 +1,105 @@
+import PithModels
+import PithTensor
+
+/// The engine that learns: records each operation of the blocks on a tape.
+struct TapeEngine: Engine {
+    typealias Value = Variable
+
+    let tape: Tape
+    /// In the order of the description.
+    let parameters: [Variable]
+    /// Whole sequences in a row.
+    let tokens: UnsafeBufferPointer<Int32>
+    /// The angles of one sequence, in the order of the description.
+    let angles: SequenceAngles
+
+    private func variable(_ id: ParameterID) -> Variable { parameters[id.index] }
+
+    mutating func embed(_ table: ParameterID) -> Variable { tape.embed(tokens, variable(table)) }
+
+    mutating func linear(_ x: Variable, _ maps: [Linear]) -> [Variable] {
+        maps.map { tape.linear(x, variable($0.weight), bias: $0.bias.map(variable)) }
+    }
+
+    mutating func linear(_ x: Variable, _ map: Linear, addedTo stream: Variable) -> Variable {
+        tape.linear(x, variable(map.weight), bias: map.bias.map(variable), addedTo: stream)
+    }
+
+    mutating func normalize(_ x: Variable, _ norm: Norm, groups: Int) -> Variable {
+        tape.rmsNorm(x, variable(norm.weight), epsilon: norm.epsilon, groups: groups)
+    }
+
+    mutating func add(_ x: Variable, to stream: Variable) -> Variable { tape.add(stream, x) }
+
+    mutating func scale(_ x: Variable, by factor: Float) -> Variable { tape.scale(x, by: factor) }
+
+    mutating func rotate(_ x: Variable, _ rotary: RotaryID) -> Variable {
+        tape.rotate(x, angles[rotary])
+        return x
+    }
+
+    mutating func attend(
+        queries: Variable, keys: Variable, values: Variable, _ options: AttentionOptions
+    ) -> Variable {
+        tape.attention(queries, keys, values, length: angles.length, options)
+    }
+
+    mutating func activate(gate: Variable, times x: Variable, _ activation: Activation) -> Variable {
+        tape.gated(gate: gate, up: x, activation)
+    }
+}
+
+/// A model over blocks of weights and, where it learns, of gradients.
+struct TapeModel {
+    private let description: ModelDescription
+    private let parameters: [Variable]
+
+    init(_ set: ParameterSet, weights: FloatBuffer, gradients: FloatBuffer?) {
+        description = set.description
+        parameters = set.entries.map { entry in
+            Variable(
+                rows: entry.rows, columns: entry.columns, values: weights.pointer + entry.offset,
+                gradient: gradients.map { $0.pointer + entry.offset })
+        }
+    }
+
+    /// The summed loss, in nats, of predicting `targets` from `tokens`, both whole sequences in a row; that of each
+    /// token goes to `rowLosses`.
+    func loss(
+        _ tokens: UnsafeBufferPointer<Int32>, targets: UnsafeBufferPointer<Int32>, angles: SequenceAngles,
+        scale: Float, rowLosses: UnsafeMutablePointer<Double>? = nil, on tape: Tape
+    ) -> Double {
+        tape.crossEntropy(
+            states(tokens, angles, tape), head: parameters[description.output.matrix.index],
+            softcap: description.output.softcap, targets: targets, scale: scale, rowLosses: rowLosses)
+    }
+
+    /// What is expected behind each of `tokens`, whole sequences in a row: [tokens, vocabulary].
+    func logits(_ tokens: UnsafeBufferPointer<Int32>, angles: SequenceAngles, on tape: Tape) -> Variable {
+        let logits = tape.linear(states(tokens, angles, tape), parameters[description.output.matrix.index])
+        if let cap = description.output.softcap { tape.kernels.softcap(logits.values, cap, Int64(logits.count)) }
+        return logits
+    }
+
+    private func states(_ tokens: UnsafeBufferPointer<Int32>, _ angles: SequenceAngles, _ tape: Tape) -> Variable {
+        var engine = TapeEngine(tape: tape, parameters: parameters, tokens: tokens, angles: angles)
+        // x [tokens, hidden]
+        var x = description.input.run(&engine)
+        for layer in description.layers { x = layer.block.run(x, &engine) }
+        return engine.normalize(x, description.output.norm)
+    }
+}
+
+/// The rotary angles of sequences of one length, for each kind that a model has.
+struct SequenceAngles: Sendable {
+    /// The tokens of a sequence.
+    let length: Int
+    private let angles: [RotaryAngles]
+
+    init(_ description: ModelDescription, length: Int) {
+        self.length = length
+        angles = description.rotaries.map { RotaryAngles($0, length: length) }
+    }
+
+    subscript(_ rotary: RotaryID) -> RotaryAngles { angles[rotary.index] }
+}

@@ -1,0 +1,57 @@
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+import PithTestSupport
+import PithTraining
+import Testing
+
+@Suite("The engine that learns computes what the engine that runs computes")
+struct EngineTests {
+    /// Losses of whole sequences of two lengths, by both engines.
+    @Test(arguments: GoldenModels.names) func lossesAgree(name: String) throws {
+        let folder = try ModelFolder(GoldenModels.path(name))
+        var model = try folder.loadModel(
+            layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1))
+        model.cacheType = .float32
+        let learner = DecoderLearner(folder.architecture, seed: 1, pool: ThreadPool(threads: 1))
+        try learner.load(folder.archive)
+        let sequences: [[Int32]] = [(0..<30).map { Int32(($0 * 17 + 5) % 61) }, (0..<13).map { Int32($0 * 4 + 1) }]
+        for (sequence, learned) in zip(sequences, try learner.losses(of: sequences)) {
+            var states = [model.makeState()]
+            let hidden = try model.hiddenStates([sequence.dropLast().map { Int($0) }], states: &states)
+            let logits = try model.logits(of: hidden, rows: 0..<hidden.rows)
+            for (row, loss) in learned.enumerated() {
+                let values = logits.rows(row..<row + 1).values.map { Double($0) }
+                let total = values.reduce(0) { $0 + exponential($1 - values.max()!) }
+                // The same probability.
+                let expected = exponential(values[Int(sequence[row + 1])] - values.max()!) / total
+                #expect(abs(exponential(-loss) - expected) < 1e-4 * max(expected, 0.01), "\(row)")
+            }
+        }
+    }
+
+    /// The gradient of the loss along a random direction is the slope that finite differences find.
+    @Test(arguments: GoldenModels.names) func gradientsAreSlopes(name: String) throws {
+        let folder = try ModelFolder(GoldenModels.path(name))
+        let learner = DecoderLearner(folder.architecture, seed: 1, pool: ThreadPool(threads: 1))
+        try learner.load(folder.archive)
+        let sequences: [[Int32]] = [(0..<20).map { Int32(($0 * 17 + 5) % 61) }]
+        var generator = SeededGenerator(seed: 3)
+        for entry in learner.parameters {
+            _ = try learner.computeGradient(of: sequences)
+            let range = entry.offset..<entry.offset + entry.count
+            let direction = range.map { _ in generator.normal() }
+            let slope = zip(range, direction).reduce(0.0) { $0 + Double(learner.gradient[$1.0]) * Double($1.1) }
+            let weights = range.map { learner.weights[$0] }
+            let step: Float = 2e-3 / Float(entry.count).squareRoot()
+            let losses = try [step, -step].map { step in
+                for (i, index) in range.enumerated() { learner.weights[index] = weights[i] + step * direction[i] }
+                return try learner.losses(of: sequences)[0].reduce(0, +) / 19
+            }
+            for (i, index) in range.enumerated() { learner.weights[index] = weights[i] }
+            let difference = (losses[0] - losses[1]) / Double(2 * step)
+            #expect(abs(slope - difference) < 0.02 * max(0.5, abs(difference)), "\(entry.name)")
+        }
+    }
+}
