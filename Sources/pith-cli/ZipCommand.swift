@@ -218,14 +218,14 @@ extension ByteCount: ExpressibleByArgument {
 
 /// Writes an archive to a file or to standard output, and counts its bytes.
 private final class CountingSink: ByteSink {
-    private let file: FileSink?
+    private let file: AtomicFile?
     private let inner: any ByteSink
     private(set) var count = 0
 
     /// A sink for a path, or for standard output.
     init(_ path: BytePath?) throws(PithError) {
         if let path {
-            let file = try FileSink(path)
+            let file = try AtomicFile(at: path)
             (self.file, inner) = (file, file)
         } else {
             (file, inner) = (nil, StandardOutputSink())

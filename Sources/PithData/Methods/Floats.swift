@@ -39,7 +39,7 @@ struct Floats: DataMethod {
 
     var costPerByte: Int { 4 }
 
-    func memory(for count: Int) -> Int { 2 * count + 1 << 20 }
+    func memory(for count: Int, _ context: CodingContext) -> Int { 2 * count + 1 << 20 }
 
     func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {
         guard hasBase else { return nil }

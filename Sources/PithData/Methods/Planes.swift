@@ -25,7 +25,7 @@ struct Planes: DataMethod {
 
     var costPerByte: Int { 4 }
 
-    func memory(for count: Int) -> Int { records.memory(for: count) }
+    func memory(for count: Int, _ context: CodingContext) -> Int { records.memory(for: count) }
 
     func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {
         let whole = input.count - input.count % records.width
