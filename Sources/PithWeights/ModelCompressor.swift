@@ -111,12 +111,16 @@ public struct ModelCompressor: Sendable {
     ) throws(PithError) -> [(LinearSite, any StoredLinear)] {
         let sites = LinearSite.allCases
         var results = [Result<any StoredLinear, PithError>?](repeating: nil, count: sites.count)
-        results.withUnsafeMutableBufferPointer { results in
-            pool.forEachBlock(of: sites.count, grain: 1) { block in
-                for index in block {
-                    let site = sites[index]
-                    results[index] = Result { () throws(PithError) in
-                        try compress(model.layers[layer][site], site.weightName(layer: layer), statistics[site.input])
+        let together = try sitesTogether(layer)
+        for start in stride(from: 0, to: sites.count, by: together) {
+            results.withUnsafeMutableBufferPointer { results in
+                pool.forEachBlock(of: min(together, sites.count - start), grain: 1) { block in
+                    for index in block {
+                        let site = sites[start + index]
+                        results[start + index] = Result { () throws(PithError) in
+                            try compress(
+                                model.layers[layer][site], site.weightName(layer: layer), statistics[site.input])
+                        }
                     }
                 }
             }
@@ -128,6 +132,26 @@ public struct ModelCompressor: Sendable {
         }
         return matrices
     }
+
+    /// How many matrices of a layer are given to the threads at a time: all if there is memory for as many as threads can
+    /// work on, else as many as there is memory for.
+    private func sitesTogether(_ layer: Int) throws(PithError) -> Int {
+        let needs = LinearSite.allCases.map { site in
+            let shape = source.configuration.shape(of: site)
+            return (site: site, bytes: pipeline.memory(rows: shape[0], columns: shape[1]))
+        }.sorted { $0.bytes > $1.bytes }
+        let threads = min(pool.threadCount, needs.count)
+        for count in stride(from: threads, to: 1, by: -1) {
+            let bytes = needs.prefix(count).reduce(Self.slack) { $0 + $1.bytes }
+            if (try? Memory.require(bytes, for: "")) != nil { return count == threads ? needs.count : count }
+        }
+        try Memory.require(
+            needs[0].bytes + Self.slack, for: "compressing \(needs[0].site.weightName(layer: layer)) by \(spec)")
+        return threads == 1 ? needs.count : 1
+    }
+
+    /// What BLAS and threads take beside.
+    private static let slack = 64 << 20
 
     private func compress(
         _ original: any LinearOperator, _ name: String, _ statistics: InputStatistics?
@@ -144,6 +168,10 @@ public struct ModelCompressor: Sendable {
         var tables: [(name: String, matrix: any StoredLinear)] = []
         for name in source.tableNames {
             let stored = try source.archive.tensor(name)
+            try Memory.require(
+                embeddingPipeline.memory(
+                    rows: source.configuration.vocabularySize, columns: source.configuration.hiddenSize),
+                for: "compressing \(name) by \(embeddingPipeline.spec)")
             let matrix = try embeddingPipeline.compress(
                 name: name, weight: try stored.decoded(), originalType: stored.type, statistics: nil, seed: seed,
                 pool: pool)
@@ -216,6 +244,9 @@ private struct CalibrationStream {
         }
         self.sequences = sequences
         self.batches = batches
+        let rows = sequences.reduce(0) { $0 + $1.count }
+        try Memory.require(
+            4 * rows * model.configuration.hiddenSize, for: "the hidden states of \(rows) tokens of calibration")
         hidden = batches.map { model.embed(sequences[$0].flatMap { $0 }) }
         record = .init(
             name: calibration.name,
@@ -229,19 +260,24 @@ private struct CalibrationStream {
     func gather(
         _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
     ) throws(PithError) -> [ActivationSite: InputStatistics] {
-        try requireMemory(for: model.configuration, needs)
+        try requireHessians(model, needs)
         let observer = StatisticsObserver(needs, model.pool)
         for index in batches.indices { _ = try run(layer, model, index, observer) }
         return observer.statistics
     }
 
-    /// Sums of products with themselves of all inputs of a layer, in double precision.
-    private func requireMemory(for configuration: ModelConfiguration, _ needs: CalibrationNeeds) throws(PithError) {
+    /// Asks for sums of products with themselves of all inputs of a layer, in double precision, for the rows that wait,
+    /// and for what is made of the first sequences before there are sums.
+    private func requireHessians(_ model: LanguageModel, _ needs: CalibrationNeeds) throws(PithError) {
         guard needs == .hessian else { return }
         let widths = Set(LinearSite.allCases.map(\.input)).compactMap { site in
-            LinearSite.allCases.first { $0.input == site }.map { configuration.shape(of: $0)[1] }
+            LinearSite.allCases.first { $0.input == site }.map { model.configuration.shape(of: $0)[1] }
         }
-        try Memory.require(widths.reduce(0) { $0 + 8 * $1 * $1 }, for: "the Hessians of a layer's inputs")
+        let counts = sequences[batches[0]].map(\.count)
+        try Memory.require(
+            widths.reduce(model.memory(reading: counts, layers: 1)) {
+                $0 + 8 * $1 * $1 + InputStatistics.memoryOfRows($1)
+            }, for: "the Hessians of a layer's inputs")
     }
 
     /// Moves the sequences through a layer.
@@ -253,6 +289,8 @@ private struct CalibrationStream {
         _ layer: Int, _ model: LanguageModel, _ batch: Int, _ observer: StatisticsObserver?
     ) throws(PithError) -> Tensor {
         let counts = sequences[batches[batch]].map(\.count)
+        try Memory.require(
+            model.memory(reading: counts, layers: 1), for: "\(counts.reduce(0, +)) tokens of calibration in a layer")
         var states = counts.map { _ in model.makeState() }
         let workspace = ForwardWorkspace()
         workspace.prepare(model, counts, states)
