@@ -150,8 +150,8 @@ public struct ModelCompressor: Sendable {
         return threads == 1 ? needs.count : 1
     }
 
-    /// What BLAS and threads take beside.
-    private static let slack = 64 << 20
+    /// What BLAS and the heaps of threads take beside.
+    fileprivate static let slack = 192 << 20
 
     private func compress(
         _ original: any LinearOperator, _ name: String, _ statistics: InputStatistics?
@@ -275,7 +275,7 @@ private struct CalibrationStream {
         }
         let counts = sequences[batches[0]].map(\.count)
         try Memory.require(
-            widths.reduce(model.memory(reading: counts, layers: 1)) {
+            widths.reduce(ModelCompressor.slack + model.memory(reading: counts, layers: 1)) {
                 $0 + 8 * $1 * $1 + InputStatistics.memoryOfRows($1)
             }, for: "the Hessians of a layer's inputs")
     }
