@@ -15,8 +15,14 @@ extension ModelLibrary {
     }()
 
     @Sendable private static func readPrimer(_ number: Int) throws(PithError) -> [UInt8] {
-        try read(BuiltIn.primerPath(number), "the primer \(number)")
+        // Its size is asked for with every segment.
+        if let text = primers.withLock({ $0[number] }) { return text }
+        let text = try read(BuiltIn.primerPath(number), "the primer \(number)")
+        primers.withLock { $0[number] = text }
+        return text
     }
+
+    private static let primers = Mutex<[Int: [UInt8]]>([:])
 
     @Sendable private static func readNetwork(_ number: Int) throws(PithError) -> [UInt8] {
         try read(BuiltIn.networkPath(number), "the first weights \(number) of the network")

@@ -94,7 +94,7 @@ extension RecordPlanes {
     /// Codes whole records and passes the segments on in order, each with the place of its first byte among the records.
     /// The result does not depend on the threads.
     public func encode(
-        _ records: UnsafeRawBufferPointer, pool: ThreadPool, _ body: (_ offset: Int, _ coded: [UInt8]) -> Void
+        _ records: UnsafeRawBufferPointer, pool: ThreadPool, _ body: (_ bytes: Range<Int>, _ coded: [UInt8]) -> Void
     ) {
         precondition(records.count % width == 0, "whole records")
         let count = records.count / width
@@ -112,7 +112,10 @@ extension RecordPlanes {
                     }
                 }
             }
-            for (i, segment) in segments.enumerated() { body((first + i) * segmentLength * width, segment) }
+            for (i, segment) in segments.enumerated() {
+                let range = range(first + i, of: count)
+                body(range.lowerBound * width..<range.upperBound * width, segment)
+            }
         }
     }
 

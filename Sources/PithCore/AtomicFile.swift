@@ -4,7 +4,7 @@ import Foundation
 ///
 /// Until then only its owner may read it. Where a device or a pipe stands, or `/dev/stdout` and its like, bytes go there
 /// at once.
-public struct AtomicFile: ~Copyable {
+public final class AtomicFile {
     private let place: BytePath
     private let descriptor: Int32
     /// The folder and both names; nil where bytes go to a device or a pipe.
@@ -12,10 +12,10 @@ public struct AtomicFile: ~Copyable {
     private var finished = false
 
     /// Begins a file that shall stand at `path`.
-    public init(at path: String) throws(PithError) { try self.init(at: BytePath(path)) }
+    public convenience init(at path: String) throws(PithError) { try self.init(at: BytePath(path)) }
 
     /// Begins a file that shall stand at `path`.
-    public init(at path: BytePath) throws(PithError) {
+    public convenience init(at path: BytePath) throws(PithError) {
         if let stream = try Self.openStream(path) {
             self.init(descriptor: stream, place: path, target: nil)
             return
@@ -29,11 +29,11 @@ public struct AtomicFile: ~Copyable {
     }
 
     /// Begins a file that shall stand at `name` in a folder, in place of what is no folder there.
-    public init(_ name: BytePath, in folder: FolderHandle) throws(PithError) {
+    public convenience init(_ name: BytePath, in folder: FolderHandle) throws(PithError) {
         try self.init(name, in: folder, place: folder.path.appending(name))
     }
 
-    private init(_ name: BytePath, in folder: FolderHandle, place: BytePath) throws(PithError) {
+    private convenience init(_ name: BytePath, in folder: FolderHandle, place: BytePath) throws(PithError) {
         // That the name can be had is to be known before the work, not behind it.
         let occupant = try folder.occupant(name)
         guard occupant != .folder && occupant != .special else { throw folder.occupied(name, by: occupant) }
@@ -65,12 +65,12 @@ public struct AtomicFile: ~Copyable {
     }
 
     /// Appends bytes.
-    public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(PithError) {
+    public func write(_ bytes: UnsafeRawBufferPointer) throws(PithError) {
         try writeAll(bytes, to: descriptor, place)
     }
 
     /// Leaves out `count` bytes, which are read as zeros.
-    public mutating func skip(_ count: Int) throws(PithError) {
+    public func skip(_ count: Int) throws(PithError) {
         guard target != nil else {
             let zeros = ByteRegion(copying: [UInt8](repeating: 0, count: min(count, 1 << 20)))
             for start in stride(from: 0, to: count, by: max(1, zeros.count)) {
@@ -87,7 +87,7 @@ public struct AtomicFile: ~Copyable {
 
     /// Puts the whole file in its place, or at another name beside it; `isFlushed` says whether it must be on the disk
     /// before.
-    public mutating func commit(
+    public func commit(
         as attributes: FileAttributes = .new, at name: BytePath? = nil, isFlushed: Bool = true
     ) throws(PithError) {
         guard let target else { return }
@@ -101,12 +101,17 @@ public struct AtomicFile: ~Copyable {
         finished = true
     }
 
+    /// Writes all that the file shall hold and puts it in its place.
+    public func finish(_ bytes: some Sequence<UInt8>) throws(PithError) {
+        try Array(bytes).withUnsafeBufferPointer { (bytes) throws(PithError) in
+            try write(UnsafeRawBufferPointer(bytes))
+        }
+        try commit()
+    }
+
     /// Writes a whole file at once.
     public static func write(_ bytes: some Sequence<UInt8>, to path: String) throws(PithError) {
-        var file = try AtomicFile(at: path)
-        let array = Array(bytes)
-        try array.withUnsafeBufferPointer { (bytes) throws(PithError) in try file.write(UnsafeRawBufferPointer(bytes)) }
-        try file.commit()
+        try AtomicFile(at: path).finish(bytes)
     }
 
     /// Writes a whole text at once.
@@ -117,9 +122,7 @@ public struct AtomicFile: ~Copyable {
     /// Whether bytes for `path` go to a device, a pipe or a descriptor of this program instead of into a file.
     public static func isStream(_ path: BytePath) -> Bool {
         if ownDescriptor(path) != nil { return true }
-        var information = stat()
-        guard path.withCString({ stat($0, &information) }) == 0 else { return false }
-        return ![S_IFREG, S_IFDIR].contains(information.st_mode & S_IFMT)
+        return (try? FileStatus(path, followsLinks: true))?.kind == .special
     }
 
     /// Whether bytes for `path` go to standard output.

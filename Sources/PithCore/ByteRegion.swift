@@ -66,7 +66,11 @@ public enum MappedFile {
         let file = try InputFile(BytePath(path))
         guard file.size > 0 else { return ByteRegion(copying: try file.readToEnd()) }
         guard let pointer = mmap(nil, file.size, PROT_READ, MAP_PRIVATE, file.descriptor, 0), pointer != MAP_FAILED
-        else { return ByteRegion(copying: try file.readToEnd()) }
+        else {
+            // Where no addresses are left there is no memory for a copy either; it takes two.
+            try Memory.require(2 * file.size, for: "the content of \(path)")
+            return ByteRegion(copying: try file.readToEnd())
+        }
         return ByteRegion(
             UnsafeRawBufferPointer(start: pointer, count: file.size), keptAliveBy: Mapping(pointer, file.size))
     }

@@ -14,6 +14,8 @@ public struct FileStatus: Sendable {
     public let permissions: Int
     /// When it was changed, in seconds since 1970.
     public let modified: Int
+    /// Bytes, as the system says.
+    public var size: Int { state.size }
     private let state: InputFile.State
 
     /// What stands at `path`.

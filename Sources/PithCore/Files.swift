@@ -6,18 +6,14 @@ public enum Files {
     public static func exists(_ path: String) -> Bool { exists(BytePath(path)) }
 
     /// Whether something stands at `path`, if only a link that leads nowhere.
-    public static func exists(_ path: BytePath) -> Bool {
-        var information = stat()
-        return path.withCString { lstat($0, &information) } == 0
-    }
+    public static func exists(_ path: BytePath) -> Bool { (try? FileStatus(path, followsLinks: false)) != nil }
 
     /// Whether a folder stands at `path`.
     public static func isFolder(_ path: String) -> Bool { isFolder(BytePath(path)) }
 
     /// Whether a folder stands at `path`.
     public static func isFolder(_ path: BytePath) -> Bool {
-        var information = stat()
-        return path.withCString { stat($0, &information) } == 0 && information.st_mode & S_IFMT == S_IFDIR
+        (try? FileStatus(path, followsLinks: true))?.kind == .folder
     }
 
     /// Where the link at `path` leads.
@@ -40,9 +36,7 @@ public enum Files {
 
     /// The size of the file at `path`.
     public static func size(_ path: String) throws(PithError) -> ByteCount {
-        var information = stat()
-        guard stat(path, &information) == 0 else { throw .data("cannot be examined: \(lastSystemError)", at: path) }
-        return ByteCount(Int(information.st_size))
+        ByteCount(try FileStatus(BytePath(path), followsLinks: true).size)
     }
 
     /// The names in the folder at `path`, sorted.
@@ -119,7 +113,7 @@ public enum Files {
     /// Copies a file.
     public static func copy(_ source: String, to target: String) throws(PithError) {
         let region = try MappedFile.open(source)
-        var file = try AtomicFile(at: target)
+        let file = try AtomicFile(at: target)
         try region.withBytes { (bytes) throws(PithError) in try file.write(bytes) }
         try file.commit()
     }

@@ -26,11 +26,20 @@ public final class CodingTrace: Sendable {
     public var contents: Contents { state.withLock { $0 } }
 
     /// Adds bits that were spent on the input byte at `offset`.
-    public func add(bits: Double, at offset: Int) {
+    public func add(bits: Double, at offset: Int) { add(bits: bits, on: offset..<offset + 1) }
+
+    /// Adds bits that were spent on some bytes of the input together, to each the same share.
+    public func add(bits: Double, on bytes: Range<Int>) {
+        guard !bytes.isEmpty else { return }
         state.withLock { contents in
-            let region = offset / regionSize
-            while contents.regionBits.count <= region { contents.regionBits.append(0) }
-            contents.regionBits[region] += bits
+            var start = bytes.lowerBound
+            while start < bytes.upperBound {
+                let region = start / regionSize
+                let end = min(bytes.upperBound, (region + 1) * regionSize)
+                while contents.regionBits.count <= region { contents.regionBits.append(0) }
+                contents.regionBits[region] += bits * Double(end - start) / Double(bytes.count)
+                start = end
+            }
         }
     }
 

@@ -21,14 +21,14 @@ public protocol DataMethod: Sendable {
 
     /// About how many bytes of memory are needed to code or decode `count` bytes, the model, the bytes themselves and
     /// what they are coded to aside.
-    func memory(for count: Int) -> Int
+    func memory(for count: Int, _ context: CodingContext) -> Int
 
     /// About how many nanoseconds it takes to code or decode a byte on one thread: progress over several methods is
     /// weighed by it.
     var costPerByte: Int { get }
 
     /// How many bytes are gone through to code or decode `count` bytes: `CodingContext.advance` is told of all.
-    func workCount(for count: Int) -> Int
+    func workCount(for count: Int, _ context: CodingContext) -> Int
 
     /// Codes `input`. Where the bits went is added to the context's trace, if it has one.
     ///
@@ -50,7 +50,7 @@ extension DataMethod {
     /// That of methods which nothing else is weighed against.
     public var costPerByte: Int { 20_000 }
     /// Most methods go through the bytes alone.
-    public func workCount(for count: Int) -> Int { count }
+    public func workCount(for count: Int, _ context: CodingContext) -> Int { count }
     /// Most methods need no language model.
     public var modelName: String? { nil }
 

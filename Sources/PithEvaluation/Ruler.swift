@@ -61,6 +61,7 @@ public struct Ruler: Sendable {
         for (index, model) in models.enumerated() {
             var states = windows.map { _ in model.makeState() }
             do throws(PithError) {
+                try model.requireMemory(reading: windows.map(\.tokens.count), logits: 2 * Self.rowChunk)
                 hidden.append(try model.hiddenStates(windows.map(\.tokens), states: &states) { names[$0] })
             } catch { throw error.within(Self.name(index, of: models.count)) }
         }

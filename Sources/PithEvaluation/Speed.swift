@@ -52,6 +52,7 @@ public struct SpeedSample: Equatable, Sendable {
     ) throws(PithError) -> (prefill: Double, decode: Double) {
         // Any tokens do: the work does not depend on them.
         let prompt = (0..<prefill).map { ($0 * 31 + 7) % model.configuration.vocabularySize }
+        try model.requireMemory(reading: [prefill + decode], logits: 1)
         var state = model.makeState()
         let reading = try seconds { () throws(PithError) in
             _ = try model.nextLogits(prompt, state: &state, workspace: workspace)

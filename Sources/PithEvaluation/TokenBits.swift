@@ -34,6 +34,7 @@ public struct TokenBits: Sendable {
         var state = model.makeState()
         if context.count > 1, !fitting.isEmpty {
             var states = [state]
+            try model.requireMemory(reading: [context.count - 1])
             _ = try model.hiddenStates([Array(context.dropLast())], states: &states)
             state = states[0]
         }
@@ -79,6 +80,9 @@ public struct TokenBits: Sendable {
         let read = inputs.indices.filter { !inputs[$0].isEmpty }
         var result = texts.map { _ in last == nil ? [naturalLogarithm(Double(width)) / naturalLogarithm(2)] : [] }
         guard !read.isEmpty else { return result }
+        try model.requireMemory(
+            reading: read.map { inputs[$0].count }, behind: read.map { _ in state.position }, areShared: true,
+            logits: texts.map(\.count).max() ?? 0)
         var states = read.map { _ in state }
         let names = read.flatMap { index in
             inputs[index].indices.map { "text \(numbers[index] + 1), token \(state.position + $0 + 1)" }

@@ -12,7 +12,7 @@ public enum SafetensorsWriter {
     ) throws(PithError) {
         let ordered = inFileOrder(tensors)
         let header = try header(ordered, metadata: metadata)
-        var file = try AtomicFile(at: path)
+        let file = try AtomicFile(at: path)
         try header.withUnsafeBufferPointer { (bytes) throws(PithError) in
             try file.write(UnsafeRawBufferPointer(bytes))
         }

@@ -96,6 +96,8 @@ public struct BatchedGeneration {
         let reading = sequences.indices.filter { shares[$0] > 0 }
         guard !reading.isEmpty else { return [] }
         let tokens = reading.map { Array(sequences[$0].history[sequences[$0].state.position...].prefix(shares[$0])) }
+        try model.requireMemory(
+            reading: tokens.map(\.count), behind: reading.map { sequences[$0].state.position }, logits: reading.count)
         let names = names(of: tokens, reading)
         let hidden = try read(tokens, of: reading) { names[$0] }
         var (rows, complete, row) = ([Int](), [Int](), 0)

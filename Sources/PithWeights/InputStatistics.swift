@@ -22,6 +22,9 @@ public struct InputStatistics: Sendable {
 
     private static let rowsInBlock = 256
 
+    /// Bytes of the rows that wait, in single and in double precision.
+    static func memoryOfRows(_ width: Int) -> Int { rowsInBlock * 12 * width }
+
     /// Begins with no rows.
     public init(width: Int, gathering needs: CalibrationNeeds) {
         self.width = width

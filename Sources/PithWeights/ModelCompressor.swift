@@ -112,12 +112,15 @@ public struct ModelCompressor: Sendable {
     ) throws(PithError) -> [(ParameterID, any StoredLinear)] {
         let matrices = model.description.matrices(ofLayer: layer)
         var results = [Result<any StoredLinear, PithError>?](repeating: nil, count: matrices.count)
-        results.withUnsafeMutableBufferPointer { results in
-            pool.forEachBlock(of: matrices.count, grain: 1) { block in
-                for index in block {
-                    let id = matrices[index]
-                    results[index] = Result { () throws(PithError) in
-                        try compress(model[matrix: id], model.description[id].name, statistics[id])
+        let together = try countTogether(matrices)
+        for start in stride(from: 0, to: matrices.count, by: together) {
+            results.withUnsafeMutableBufferPointer { results in
+                pool.forEachBlock(of: min(together, matrices.count - start), grain: 1) { block in
+                    for index in block {
+                        let id = matrices[start + index]
+                        results[start + index] = Result { () throws(PithError) in
+                            try compress(model[matrix: id], model.description[id].name, statistics[id])
+                        }
                     }
                 }
             }
@@ -129,6 +132,26 @@ public struct ModelCompressor: Sendable {
         }
         return compressed
     }
+
+    /// How many of some matrices are given to the threads at a time: all if there is memory for as many as threads can
+    /// work on, else as many as there is memory for.
+    private func countTogether(_ matrices: [ParameterID]) throws(PithError) -> Int {
+        let needs = matrices.map { id in
+            let spec = source.description[id]
+            return (name: spec.name, bytes: pipeline.memory(rows: spec.shape[0], columns: spec.shape[1]))
+        }.sorted { $0.bytes > $1.bytes }
+        let threads = min(pool.threadCount, needs.count)
+        for count in stride(from: threads, to: 1, by: -1) {
+            let bytes = needs.prefix(count).reduce(Self.slack) { $0 + $1.bytes }
+            if (try? Memory.require(bytes, for: "")) != nil { return count == threads ? needs.count : count }
+        }
+        guard let largest = needs.first else { return 1 }
+        try Memory.require(largest.bytes + Self.slack, for: "compressing \(largest.name) by \(spec)")
+        return threads == 1 ? needs.count : 1
+    }
+
+    /// What BLAS and the heaps of threads take beside.
+    fileprivate static let slack = 192 << 20
 
     private func compress(
         _ original: any LinearOperator, _ name: String, _ statistics: InputStatistics?
@@ -146,6 +169,10 @@ public struct ModelCompressor: Sendable {
         for id in source.description.tables {
             let name = source.storedName(of: id)
             let stored = try source.archive.tensor(name)
+            try Memory.require(
+                embeddingPipeline.memory(
+                    rows: source.configuration.vocabularySize, columns: source.configuration.hiddenSize),
+                for: "compressing \(name) by \(embeddingPipeline.spec)")
             let matrix = try embeddingPipeline.compress(
                 name: name, weight: try stored.decoded(), originalType: stored.type, statistics: nil, seed: seed,
                 pool: pool)
@@ -218,6 +245,9 @@ private struct CalibrationStream {
         }
         self.sequences = sequences
         self.batches = batches
+        let rows = sequences.reduce(0) { $0 + $1.count }
+        try Memory.require(
+            4 * rows * model.configuration.hiddenSize, for: "the hidden states of \(rows) tokens of calibration")
         hidden = batches.map { model.embed(sequences[$0].flatMap { $0 }) }
         record = .init(
             name: calibration.name,
@@ -231,12 +261,23 @@ private struct CalibrationStream {
     func gather(
         _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds
     ) throws(PithError) -> [ParameterID: InputStatistics] {
+        try requireHessians(layer, model, needs)
         let observer = StatisticsObserver(needs, model.pool)
-        for index in batches.indices {
-            _ = try run(layer, model, index, observer)
-            if let failure = observer.failure { throw failure }
-        }
+        for index in batches.indices { _ = try run(layer, model, index, observer) }
         return observer.statistics
+    }
+
+    /// Asks for sums of products with themselves of all inputs of a layer, in double precision, for the rows that wait,
+    /// and for what is made of the first sequences before there are sums.
+    private func requireHessians(_ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds) throws(PithError) {
+        guard needs == .hessian else { return }
+        let description = model.description
+        let widths = description.inputs(ofLayer: layer).map { description[$0[0]].shape[1] }
+        let counts = sequences[batches[0]].map(\.count)
+        try Memory.require(
+            widths.reduce(ModelCompressor.slack + model.memory(reading: counts, layers: 1)) {
+                $0 + 8 * $1 * $1 + InputStatistics.memoryOfRows($1)
+            }, for: "the Hessians of a layer's inputs")
     }
 
     /// Moves the sequences through a layer.
@@ -248,6 +289,8 @@ private struct CalibrationStream {
         _ layer: Int, _ model: LanguageModel, _ batch: Int, _ observer: StatisticsObserver?
     ) throws(PithError) -> Tensor {
         let counts = sequences[batches[batch]].map(\.count)
+        try Memory.require(
+            model.memory(reading: counts, layers: 1), for: "\(counts.reduce(0, +)) tokens of calibration in a layer")
         var states = counts.map { _ in model.makeState() }
         let workspace = ForwardWorkspace()
         workspace.prepare(model, counts, states)
@@ -265,8 +308,6 @@ private struct CalibrationStream {
 /// Adds up what the matrices of a layer read; those that read the same share the sums.
 private final class StatisticsObserver: ActivationObserver {
     private(set) var statistics: [ParameterID: InputStatistics] = [:]
-    /// What went wrong, if anything did.
-    private(set) var failure: PithError?
     private let needs: CalibrationNeeds
     private let pool: ThreadPool
 
@@ -276,14 +317,7 @@ private final class StatisticsObserver: ActivationObserver {
     }
 
     func observe(_ site: ActivationSite, layer: Int, _ activations: UnsafePointer<Float>, rows: Int, width: Int) {
-        guard case .input(let matrices) = site, let first = matrices.first, failure == nil else { return }
-        if statistics[first] == nil, needs == .hessian {
-            // Sums of products in double precision.
-            do throws(PithError) { try Memory.require(8 * width * width, for: "the Hessians of a layer's inputs") } catch {
-                failure = error
-                return
-            }
-        }
+        guard case .input(let matrices) = site, let first = matrices.first else { return }
         for id in matrices.dropFirst() { statistics[id] = nil }
         statistics[first, default: InputStatistics(width: width, gathering: needs)]
             .add(activations, count: rows, pool: pool)

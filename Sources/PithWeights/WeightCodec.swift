@@ -93,6 +93,10 @@ public protocol WeightCodec: Sendable {
     /// Throws a usage error, which says what would work, if this method cannot follow `previous` in a composition.
     func validate(after previous: any WeightCodec) throws(PithError)
 
+    /// About how many bytes of memory it takes at most to compress a matrix of that shape, beside the matrix and what
+    /// calibration saw: what cannot be had is refused before.
+    func memory(rows: Int, columns: Int) -> Int
+
     /// Compresses one matrix.
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear
 }
@@ -100,6 +104,12 @@ public protocol WeightCodec: Sendable {
 extension WeightCodec {
     /// The identifier in specs.
     public static var identifier: String { entry.identifier }
+
+    /// Weights on their way and what is stored of them; for the Hessian itself, its permutation, the scaled and the damped
+    /// matrix, the inverse and its factor, in double precision, and that factor in single.
+    public func memory(rows: Int, columns: Int) -> Int {
+        16 * rows * columns + (needs == .hessian ? 44 * columns * columns : 0)
+    }
 
     /// Most methods make a stored matrix from the original one, and so come first.
     public func validate(after previous: any WeightCodec) throws(PithError) {

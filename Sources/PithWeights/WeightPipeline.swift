@@ -28,6 +28,12 @@ public struct WeightPipeline: Sendable {
     /// The most that any stage must know of the inputs.
     public var needs: CalibrationNeeds { codecs.map(\.needs).max() ?? .nothing }
 
+    /// About how many bytes of memory it takes to compress a matrix of that shape, the matrix in single precision
+    /// among them, but not what calibration saw.
+    public func memory(rows: Int, columns: Int) -> Int {
+        4 * rows * columns + (codecs.map { $0.memory(rows: rows, columns: columns) }.max() ?? 0)
+    }
+
     /// Compresses the matrix `weight`, [outputCount, inputCount], called `name`, which was stored as `originalType`.
     ///
     /// The result depends on the arguments alone, not on the number of threads.

@@ -36,6 +36,10 @@ struct CompareCommand: ParsableCommand {
     private var shared: SharedOptions { runtime.shared }
 
     func run() throws {
+        try requireDistinct([("--report", report.map { BytePath($0) }), ("--picture", picture.map { BytePath($0) })])
+        // That they can be written is to be known before the work.
+        let reportFile = try report.map { (path) throws(PithError) in try AtomicFile(at: path) }
+        let pictureFile = try picture.map { (path) throws(PithError) in try AtomicFile(at: path) }
         var parsed: [Spec] = []
         for spec in specs { parsed.append(try Spec(parsing: spec)) }
         let folder = try ModelFolder.open(model)
@@ -55,7 +59,9 @@ struct CompareCommand: ParsableCommand {
         let rows = try inWorkFolder { (work) throws(PithError) in
             try comparison.run(in: work, quiet: shared.quiet)
         }
-        try present(rows, text, calibration)
+        let page = try present(rows, text, calibration)
+        try reportFile?.finish(page.html.utf8)
+        try pictureFile?.finish(page.picture.utf8)
     }
 
     /// The text to measure on and the text to calibrate on: two halves of one, unless both were named.
@@ -90,7 +96,7 @@ struct CompareCommand: ParsableCommand {
 
     private func present(
         _ rows: [ComparisonRow], _ text: EvaluationText, _ calibration: CalibrationText
-    ) throws(PithError) {
+    ) throws(PithError) -> ReportPage {
         let notes = [
             "Measured on \(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes, in windows of \(textOptions.window) tokens; ± is the standard error between blocks of 64 tokens.",
             "Calibrated on \(calibration.name). Seed \(compressionOptions.seed). "
@@ -108,9 +114,7 @@ struct CompareCommand: ParsableCommand {
             print(TextTable(header: ComparisonRow.header, rows: rows.map(\.cells)).text)
             for note in notes { print(note) }
         }
-        let page = ReportPage(
+        return ReportPage(
             title: "\(TextFile.fileName(model)), compressed \(rows.count - 1) ways", notes: notes, rows: rows)
-        if let report { try AtomicFile.write(page.html, to: report) }
-        if let picture { try AtomicFile.write(page.picture, to: picture) }
     }
 }

@@ -91,7 +91,7 @@ struct UnzipCommand: ParsableCommand {
             return try Unzip.write(&reader, to: StandardOutputSink())
         }
         guard force || !Files.exists(place) || AtomicFile.isStream(place) else { throw occupied(place) }
-        let sink = try FileSink(place)
+        let sink = try AtomicFile(at: place)
         let losses = try Unzip.write(&reader, to: sink)
         try sink.commit(as: attributes ?? .new)
         return losses

@@ -43,7 +43,7 @@ struct ZipCommand: ParsableCommand {
     var memoryLimit = ByteCount(2 << 30)
 
     @Option(help: "Write a page that shows where the bits went.")
-    var report: String?
+    var report: BytePath?
 
     @Flag(help: "Replace an archive that stands there already.")
     var force = false
@@ -60,6 +60,7 @@ struct ZipCommand: ParsableCommand {
     func run() throws {
         let options = try zipOptions()
         let target = try target()
+        try requireDistinct([("-o", target), ("--report", report)], from: inputs == ["-"] ? [] : inputs)
         let result: Result
         if inputs == ["-"] {
             result = try zipPipe(to: target, options)
@@ -71,7 +72,7 @@ struct ZipCommand: ParsableCommand {
                 title: "Where the bits of \(inputs[0].trimmed.name) went", count: result.count,
                 archiveCount: result.archiveCount, modelSize: try modelSize(result.segments),
                 segments: result.segments)
-            try AtomicFile.write(page.html, to: report)
+            try AtomicFile(at: report).finish(page.html.utf8)
         }
         try print(result, target)
         // What is missing was named; what came of the rest is well.
@@ -218,14 +219,14 @@ extension ByteCount: ExpressibleByArgument {
 
 /// Writes an archive to a file or to standard output, and counts its bytes.
 private final class CountingSink: ByteSink {
-    private let file: FileSink?
+    private let file: AtomicFile?
     private let inner: any ByteSink
     private(set) var count = 0
 
     /// A sink for a path, or for standard output.
     init(_ path: BytePath?) throws(PithError) {
         if let path {
-            let file = try FileSink(path)
+            let file = try AtomicFile(at: path)
             (self.file, inner) = (file, file)
         } else {
             (file, inner) = (nil, StandardOutputSink())

@@ -38,6 +38,24 @@ struct ZipCommandTests {
         }
     }
 
+    @Test func whatIsWrittenIsNothingElse() throws {
+        try TestData.withTemporaryFolder { folder in
+            try AtomicFile.write("one two three", to: joinPath(folder, "f"))
+            try Files.makeFolder(joinPath(folder, "in"))
+            for arguments in [
+                ["zip", "f", "-o", "x", "--report", "x"], ["zip", "f", "-o", "x", "--report", "f"],
+                ["zip", "f", "-o", "x", "--report", "in/../f"],
+                ["compare", "nano", "rtn", "--report", "x", "--picture", "x"],
+                ["compare", "nano", "rtn", "--report", "missing/x"],
+            ] {
+                let ending = try Program.run(arguments, in: folder)
+                #expect([64, 70].contains(ending.status), "\(arguments): \(ending.errors)")
+                #expect(try Files.names(in: folder) == ["f", "in"])
+                #expect(try Files.text(joinPath(folder, "f")) == "one two three")
+            }
+        }
+    }
+
     @Test func pipesAndDevicesAreNoFiles() throws {
         try TestData.withTemporaryFolder { folder in
             #expect(mkfifo(joinPath(folder, "fifo"), 0o600) == 0)

@@ -24,7 +24,7 @@ struct FilesTests {
         let path = joinPath(folder, "a")
         try AtomicFile.write("old", to: path)
         do {
-            var file = try AtomicFile(at: path)
+            let file = try AtomicFile(at: path)
             try [1, 2, 3].withUnsafeBytes { try file.write($0) }
         }
         #expect(try Files.text(path) == "old")

@@ -35,6 +35,24 @@ struct ArchiveTests {
         return try Zip.archive(bytes, options, context)
     }
 
+    /// Segments of different needs go side by side as far as the sum of them fits, and each goes at last.
+    @Test func wavesKeepTheMemoryLimit() {
+        var random = SeededGenerator(seed: 3)
+        let context = CodingContext(pool: ThreadPool(threads: 3))
+        for _ in 0..<1000 {
+            var wave = SegmentWave(context, memoryLimit: 100)
+            var (count, sum) = (0, 0)
+            while true {
+                let needed = random.index(below: 50) == 0 ? Int.max : 1 + random.index(below: 90)
+                let fits = count == 0 || count < 3 && needed <= 100 - sum
+                #expect(wave.admits(needed) == fits)
+                guard fits else { break }
+                count += 1
+                sum = needed == .max ? 100 : sum + needed
+            }
+        }
+    }
+
     @Test(arguments: [0, 1, 2, 100, 5000, 70_000])
     func bytesComeBack(count: Int) throws {
         for bytes in [Self.text(count), Self.noise(count), [UInt8](repeating: 0, count: count)] {

@@ -146,8 +146,8 @@ struct ByteNetworkTests {
         let context = MixTests.context
         #expect(try method.encode(bytes, context) == plain.encode(bytes, context))
         #expect(try method.fingerprint(for: bytes.count, context) == nil)
-        #expect(method.memory(for: bytes.count) == plain.memory(for: bytes.count))
-        #expect(method.memory(for: bytes.count + 1) > plain.memory(for: bytes.count + 1))
+        #expect(method.memory(for: bytes.count, context) == plain.memory(for: bytes.count, context))
+        #expect(method.memory(for: bytes.count + 1, context) > plain.memory(for: bytes.count + 1, context))
         #expect(throws: PithError.self) { try method.encode(bytes + bytes, context) }
     }
 

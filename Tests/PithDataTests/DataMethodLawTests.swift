@@ -174,7 +174,7 @@ private struct BadMethod: DataMethod {
     init(refuses: Bool) { self.refuses = refuses }
     init(_ options: OptionValues) throws(PithError) { refuses = true }
 
-    func memory(for count: Int) -> Int { count }
+    func memory(for count: Int, _ context: CodingContext) -> Int { count }
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
         if refuses { throw .usage("no") }

@@ -113,7 +113,55 @@ struct TableTests {
         }
     }
 
-    @Test(.enabled(if: TestData.has("stsb/sts-dev.csv")))
+    /// Pairs of sentences with a number, a kind and a score, as such tables are published.
+    private static func pairs(_ count: Int, seed: UInt64) -> [UInt8] {
+        var random = SeededGenerator(seed: seed)
+        let words = (0..<500).map { _ in
+            String(
+                decoding: (0..<2 + random.index(below: 8)).map { _ in UInt8(97 + random.index(below: 26)) },
+                as: UTF8.self)
+        }
+        // Few words are common, most are rare.
+        func word() -> String { words[Int(pow(random.uniform(), 3) * 500)] }
+        var text = "kind,year,number,score,first,second\n"
+        for row in 0..<count {
+            let kind = random.index(below: 3)
+            let first = (0..<6 + random.index(below: 6)).map { _ in word() }
+            let changes = random.index(below: 6)
+            var second = first
+            for _ in 0..<changes { second[random.index(below: first.count)] = word() }
+            text += ["news", "captions", "forums"][kind] + ",\(2012 + kind * 2),\(1000 + 3 * row),"
+            text += "\(5 - changes).\(random.index(below: 4) * 25),"
+            text += "\(first.joined(separator: " ")),\"\(second.joined(separator: " "))\"\n"
+        }
+        return Array(text.utf8)
+    }
+
+    @Test func columnsOfSentencesAreSmallerThanLines() throws {
+        let bytes = Self.pairs(800, seed: 6)
+        let (columns, lines) = (try codedSize(bytes), try codedSize(bytes, "lean"))
+        #expect(columns < lines, "\(columns) by columns, \(lines) by lines")
+    }
+
+    /// Columns of which some follow from others and one counts on: no order of bytes shows that as well.
+    @Test func columnsOfValuesApproachTheirEntropy() throws {
+        var random = SeededGenerator(seed: 9)
+        var (text, bits) = ("kind,year,number,score,amount,place\n", 0.0)
+        for row in 0..<3000 {
+            let kind = random.index(below: 3)
+            let score = "\(5 - kind).\(random.index(below: 4) * 25)"
+            let place = ["north", "south", "east", "west"][(random.index(below: 2) + kind) % 4]
+            text += ["news", "captions", "forums"][kind] + ",\(2012 + 2 * kind),\(1000 + 3 * row),\(score),"
+            text += "\(random.index(below: 100 * (kind + 1))),\(place)\n"
+            bits += log2(3) + 2 + log2(Double(100 * (kind + 1))) + 1
+        }
+        let bytes = Array(text.utf8)
+        let (columns, lines) = (try codedSize(bytes), try codedSize(bytes, "mix"))
+        #expect(columns < lines, "\(columns) by columns, \(lines) by lines")
+        #expect(Double(columns) < 1.25 * bits / 8, "\(columns) bytes, entropy \(bits / 8)")
+    }
+
+    @Test(.enabled(if: TestData.has("stsb/sts-dev.csv"), "needs stsb"))
     func aRealTableIsSmallerThanXzMakesIt() throws {
         // xz -9e: 72 092 bytes.
         let bytes = try Files.bytes(#require(TestData.path("stsb/sts-dev.csv")))

@@ -59,7 +59,21 @@ import Testing
         #expect(refused > 1500)
     }
 
-    @Test(.enabled(if: TestData.has("llamacpp-vocab")))
+    /// Vocabularies come as heads alone, which may end before the padding.
+    @Test func headsWithoutTensors() throws {
+        for alignment in [8, 32, 64] {
+            let file = GGUFSample([], alignment: alignment)
+            for count in [file.bytes.count, file.headEnd] {
+                #expect(try GGUFTensors.ranges(in: ByteRegion(copying: Array(file.bytes[..<count]))).isEmpty)
+            }
+            for count in 0..<file.headEnd {
+                let cut = ByteRegion(copying: Array(file.bytes[..<count]))
+                #expect(throws: PithError.self, "\(count)") { try GGUFTensors.ranges(in: cut) }
+            }
+        }
+    }
+
+    @Test(.enabled(if: TestData.has("llamacpp-vocab"), "needs llamacpp-vocab"))
     func vocabularies() throws {
         let folder = TestData.path("llamacpp-vocab")
         for name in try Files.names(in: folder) where name.hasSuffix(".gguf") {

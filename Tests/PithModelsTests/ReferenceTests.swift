@@ -49,7 +49,42 @@ struct ReferenceTests {
         try check(try openRandomModel(name), try Golden(joinPath(GoldenModels.path(name), "golden.json")))
     }
 
-    @Test(.enabled(if: TestData.has("tinystories-656k-hf")))
+    /// At temperature 0 the token behind each beginning of the text is the one that the reference finds likeliest.
+    @Test(arguments: GoldenModels.names)
+    func theLikeliestTokens(name: String) throws {
+        var model = try openRandomModel(name)
+        model.cacheType = .float32
+        model.endTokens = []
+        let golden = try Golden(joinPath(GoldenModels.path(name), "golden.json"))
+        for (row, logits) in zip(golden.rows, golden.logits) {
+            let best = try #require(logits.indices.max { logits[$0] < logits[$1] })
+            let second = logits.indices.filter { $0 != best }.map { logits[$0] }.max() ?? -.infinity
+            // What agreement within 0.001 leaves open is not asked.
+            guard logits[best] - second > 0.002 else { continue }
+            var written = try GeneratedTokens(
+                model, after: Array(golden.tokens[...row]), options: SamplingOptions(temperature: 0), maximumCount: 1)
+            #expect(try written.rest() == [best], "row \(row)")
+        }
+    }
+
+    /// A text is written by the tokens that would be found one by one.
+    @Test(arguments: GoldenModels.names)
+    func textsOfLikeliestTokens(name: String) throws {
+        var model = try openRandomModel(name)
+        model.endTokens = []
+        var tokens = try Array(Golden(joinPath(GoldenModels.path(name), "golden.json")).tokens.prefix(20))
+        var written = try GeneratedTokens(
+            model, after: tokens, options: SamplingOptions(temperature: 0), maximumCount: 30)
+        for token in try written.rest() {
+            var state = model.makeState()
+            let logits = try model.nextLogits(tokens, state: &state)
+            #expect(token == logits.indices.max { logits[$0] < logits[$1] })
+            tokens.append(token)
+        }
+        #expect(tokens.count == 50)
+    }
+
+    @Test(.enabled(if: TestData.has("tinystories-656k-hf"), "needs tinystories-656k-hf"))
     func aTrainedModel() throws {
         var model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
         model.cacheType = .float32

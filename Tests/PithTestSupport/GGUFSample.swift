@@ -22,6 +22,8 @@ public struct GGUFSample: Sendable {
 
     /// The whole file.
     public private(set) var bytes: [UInt8] = []
+    /// Where the head ends, without the padding behind it.
+    public private(set) var headEnd = 0
     /// Where the tensors begin.
     public private(set) var dataStart = 0
     private let alignment: Int
@@ -56,6 +58,7 @@ public struct GGUFSample: Sendable {
             append(UInt64(offset))
             offset += padded(tensor.bytes.count)
         }
+        headEnd = bytes.count
         bytes += [UInt8](repeating: 0, count: padded(bytes.count) - bytes.count)
         dataStart = bytes.count
         for tensor in tensors {

@@ -1,6 +1,8 @@
 import Foundation
 import PithCore
+import PithFormats
 import PithModels
+import PithTensor
 
 /// The tiny random models of `Tests/Golden/logits`, which have no knowledge but every part of a real one.
 public enum GoldenModels {
@@ -16,6 +18,44 @@ public enum GoldenModels {
 
     /// The folder of one model.
     public static func path(_ name: String) -> String { joinPath(folder, name) }
+
+    /// Copies what belongs to a model and is not weights into the new folder `target`.
+    public static func copyWithoutWeights(_ name: String, to target: String) throws {
+        let model = try ModelFolder(path(name))
+        try Files.makeFolder(target)
+        for file in try model.companions().files {
+            try Files.copy(joinPath(model.path, file), to: joinPath(target, file))
+        }
+    }
+
+    /// Writes a narrow model of random weights into a folder, for one of the tokenizers of `Tests/Golden`; `change` may give
+    /// it other extents.
+    public static func writeRandomModel(
+        tokenizer: String, to folder: String, seed: UInt64 = 1, change: (inout ModelConfiguration) -> Void = { _ in }
+    ) throws {
+        let file = joinPath(self.folder, "../\(tokenizer).tokenizer.json")
+        var c = try ModelConfiguration(
+            hiddenSize: 16, layerCount: 1, headCount: 2, keyValueHeadCount: 1, intermediateSize: 24,
+            vocabularySize: Tokenizer(json: JSONValue(contentsOf: file)).vocabularySize, contextLength: 64,
+            tiesEmbeddings: true)
+        change(&c)
+        var random = SeededGenerator(seed: seed)
+        var tensors = [("model.embed_tokens.weight", random.normalTensor([c.vocabularySize, c.hiddenSize]))]
+        let ones = Tensor(shape: [c.hiddenSize], values: [Float](repeating: 1, count: c.hiddenSize))
+        tensors.append(("model.norm.weight", ones))
+        for layer in 0..<c.layerCount {
+            for site in LinearSite.allCases {
+                tensors.append((site.weightName(layer: layer), random.normalTensor(c.shape(of: site), scale: 0.3)))
+            }
+            for norm in ["input_layernorm", "post_attention_layernorm"] {
+                tensors.append(("model.layers.\(layer).\(norm).weight", ones))
+            }
+        }
+        try SafetensorsWriter.write(
+            tensors.map { (name: $0.0, tensor: StoredTensor($0.1)) }, to: joinPath(folder, TensorArchive.fileName))
+        try c.json.write(to: joinPath(folder, ModelConfiguration.fileName))
+        try Files.copy(file, to: joinPath(folder, "tokenizer.json"))
+    }
 
     /// Letters in random order: what these models' tokenizers know.
     public static func text(letters: Int, seed: UInt64 = 1) -> String {

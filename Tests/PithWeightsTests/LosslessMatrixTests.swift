@@ -86,11 +86,8 @@ struct LosslessMatrixTests {
         try TestData.withTemporaryFolder { folder in
             // Weights of three bits, which all types hold.
             let source = joinPath(folder, "source")
-            try Files.makeFolder(source)
             let golden = try ModelFolder(GoldenModels.path("grouped-untied"))
-            for name in try golden.companions().files {
-                try Files.copy(joinPath(golden.path, name), to: joinPath(source, name))
-            }
+            try GoldenModels.copyWithoutWeights("grouped-untied", to: source)
             let tensors = try golden.archive.names.map { name in
                 let tensor = try golden.archive.tensor(name).decoded()
                 let rounded = tensor.values.map { ($0 * 64).rounded() / 64 }

@@ -23,7 +23,7 @@ struct GGUFWriter {
     /// Writes the file, which appears when it is whole.
     func write(to path: String) throws(PithError) {
         let entries = entries()
-        var file = try AtomicFile(at: path)
+        let file = try AtomicFile(at: path)
         try file.append(header(entries))
         // Matrices of the same size share their numbers.
         var matrices: [Int: StoredTensor] = [:]
@@ -151,7 +151,7 @@ private struct GGUFBytes {
 }
 
 extension AtomicFile {
-    fileprivate mutating func append(_ bytes: [UInt8]) throws(PithError) {
+    fileprivate func append(_ bytes: [UInt8]) throws(PithError) {
         guard !bytes.isEmpty else { return }
         let region = ByteRegion(copying: bytes)
         try write(region.bytes)

@@ -50,9 +50,6 @@ public struct ArchiveReader {
     private let limits: ReadingLimits
     /// Whether what can be saved of a damaged archive is looked for.
     public let isSalvaging: Bool
-    // A header that was read while the directory was looked for.
-    private var next: SegmentHeader?
-    private var directoryHash: UInt64?
     /// The files of the archive; nil if it holds one run of bytes without a name.
     public private(set) var directory: ArchiveDirectory?
     /// Why there is no directory although there was one.
@@ -79,11 +76,9 @@ public struct ArchiveReader {
     // MARK: The directory
 
     private mutating func readDirectory() throws(PithError) {
-        next = try cursor.next()
-        guard let header = next, header.role == .directory else { return }
-        next = nil
+        guard let header = try cursor.next() else { return }
+        guard header.role == .directory else { return cursor.giveBack(header) }
         directory = try directory(of: header)
-        directoryHash = header.hash
     }
 
     /// Takes the first directory that is whole.
@@ -119,44 +114,31 @@ public struct ArchiveReader {
 
     /// What the segments are, without decoding them.
     public mutating func describe() throws(PithError) -> [SegmentDescription] {
-        try contentHeaders().map {
-            SegmentDescription(
-                spec: $0.spec, count: $0.count, storedCount: $0.storedCount, fingerprint: $0.fingerprint)
-        }
+        var segments: [SegmentDescription] = []
+        do throws(PithError) {
+            while let header = try takeContentHeader() {
+                segments.append(
+                    SegmentDescription(
+                        spec: header.spec, count: header.count, storedCount: header.storedCount,
+                        fingerprint: header.fingerprint))
+                if !isSalvaging { try cursor.source.skip(header.storedCount) }
+            }
+        } catch { throw error.within(cursor.source.name) }
+        return segments
     }
 
     /// About how long it takes to decode everything, in nanoseconds: `CodingContext.advance` is told of so many. Nil if
     /// that cannot be seen beforehand.
     public var time: Int? {
-        var ahead = self
-        guard cursor.source.count != nil, let headers = try? ahead.contentHeaders() else { return nil }
-        return decoder.time(of: headers)
-    }
-
-    private mutating func contentHeaders() throws(PithError) -> [SegmentHeader] {
-        var headers: [SegmentHeader] = []
-        do throws(PithError) {
-            while let header = try takeContentHeader() {
-                headers.append(header)
-                if !isSalvaging { try cursor.source.skip(header.storedCount) }
-            }
-        } catch { throw error.within(cursor.source.name) }
-        return headers
+        cursor.contentAhead.flatMap { try? decoder.context.time($0, memoryLimit: limits.memoryLeft) }
     }
 
     /// The head of the next segment that holds content.
     private mutating func takeContentHeader() throws(PithError) -> SegmentHeader? {
-        if let header = next {
-            next = nil
-            return header
-        }
         while let header = try cursor.next() {
             guard header.role != .content else { return header }
             guard !isSalvaging else { continue }
-            // The directory again: it must be the same, and whole.
-            guard header.hash == directoryHash, header.role == .lastDirectory else {
-                throw .invalidStream("the archive holds two lists of files that differ")
-            }
+            // The directory again, which must be whole.
             if let damage = try Payload(header, from: &cursor.source).damage { throw damage }
         }
         return nil
@@ -173,13 +155,15 @@ public struct ArchiveReader {
             while !isDone {
                 var wave: [(header: SegmentHeader, payload: Payload)] = []
                 do throws(PithError) {
-                    while wave.count < decoder.sideBySide(wave.map(\.header)) {
-                        guard let header = try takeContentHeader() else {
-                            isDone = true
+                    var room = SegmentWave(decoder.context, memoryLimit: limits.memoryLeft)
+                    while let header = try takeContentHeader() {
+                        guard room.admits(header.memory(decoder.context)) else {
+                            cursor.giveBack(header)
                             break
                         }
                         wave.append((header, try Payload(header, from: &cursor.source)))
                     }
+                    isDone = wave.isEmpty
                 } catch {
                     // First what was read before.
                     (isDone, failure) = (true, error)
@@ -212,9 +196,7 @@ public struct ArchiveReader {
     /// Throws if more would come out than may, as far as that can be seen beforehand.
     private func checkOutput() throws(PithError) {
         if let directory { try checkOutput(directory.contentCount) }
-        guard cursor.source.count != nil else { return }
-        var ahead = self
-        if let headers = try? ahead.contentHeaders() { try checkOutput(headers.reduce(0) { $0 &+ $1.count }) }
+        if let ahead = cursor.contentAhead { try checkOutput(ahead.reduce(0) { $0 &+ $1.count }) }
     }
 
     private func checkOutput(_ count: Int) throws(PithError) {

@@ -1,7 +1,7 @@
 import PithCore
 
 /// A segment to be coded: its content, and the methods to choose among.
-struct SegmentPlan: Sendable {
+struct SegmentPlan: SegmentLoad, Sendable {
     /// Specs of methods; the one that gives the fewest bytes is taken, and `store` if none makes the content smaller.
     var candidates: [Spec]
     /// What is chosen among instead where the language model knows little of the content; nil without a model.
@@ -39,8 +39,17 @@ struct SegmentPlan: Sendable {
         }
     }
 
-    /// About how many nanoseconds it takes to read it and to code it with all candidates.
-    var time: Int { get throws(PithError) { try works.reduce(count) { $0 + $1.time } } }
+    /// That of the candidate which takes most.
+    func memory(_ context: CodingContext) throws(PithError) -> Int {
+        var largest = 0
+        for work in try works { largest = max(largest, try work.memory(context)) }
+        return largest
+    }
+
+    /// That of reading it and of coding it with all candidates.
+    func time(_ context: CodingContext) throws(PithError) -> Int {
+        try works.reduce(count) { $0 &+ $1.time(context) }
+    }
 
     /// The content in one piece. It is read once: what is written is always what its checksum was taken of.
     func read() throws(PithError) -> [UInt8] {
@@ -86,30 +95,9 @@ struct ArchiveWriter {
 
     /// Codes and writes segments.
     mutating func write(_ plans: [SegmentPlan]) throws(PithError) {
-        for wave in try waves(plans) {
+        for wave in try context.waves(plans, memoryLimit: memoryLimit) {
             for coded in try code(Array(wave)) { try append(coded) }
         }
-    }
-
-    /// About how many nanoseconds it takes to code segments.
-    func time(of plans: [SegmentPlan]) throws(PithError) -> Int {
-        var time = 0
-        for wave in try waves(plans) {
-            var longest = 0
-            for plan in wave { longest = max(longest, try plan.time) }
-            time += longest
-        }
-        return time
-    }
-
-    /// The segments that are coded side by side.
-    private func waves(_ plans: [SegmentPlan]) throws(PithError) -> [ArraySlice<SegmentPlan>] {
-        var (waves, rest) = ([ArraySlice<SegmentPlan>](), plans[...])
-        while let first = rest.first {
-            waves.append(rest.prefix(try sideBySide(first)))
-            rest = rest.dropFirst(waves[waves.count - 1].count)
-        }
-        return waves
     }
 
     /// Codes the list of files and writes it; it is written again behind the content.
@@ -137,13 +125,6 @@ struct ArchiveWriter {
                 trace: trace))
     }
 
-    /// How many segments like this one can be coded at a time.
-    private func sideBySide(_ plan: SegmentPlan) throws(PithError) -> Int {
-        var largest = 1
-        for work in try plan.works { largest = max(largest, try work.memory(context)) }
-        return max(1, min(context.pool.threadCount, memoryLimit / largest))
-    }
-
     private struct Coded: Sendable {
         var header: SegmentHeader
         var payload: [UInt8]
@@ -154,7 +135,7 @@ struct ArchiveWriter {
         var results = [Result<Coded, PithError>?](repeating: nil, count: wave.count)
         let (inner, traces) = (wave.count > 1 ? context.onOneThread : context, traces)
         var times: [Int] = []
-        for plan in wave { times.append(try plan.time) }
+        for plan in wave { times.append(try plan.time(context)) }
         let share = SegmentWork.share(of: times)
         results.withUnsafeMutableBufferPointer { results in
             self.context.pool.forEachBlock(of: wave.count, grain: 1) { range in
@@ -194,7 +175,7 @@ struct ArchiveWriter {
             do throws(PithError) { payload = try method.encode(content, context) } catch {
                 // The content is not what the method is for; another candidate will do.
                 guard error.kind == .usage, candidates.count > 1 else { throw error }
-                context.advance(method.workCount(for: content.count))
+                context.advance(method.workCount(for: content.count, context))
                 continue
             }
             var header = best.header

@@ -11,7 +11,7 @@ struct Extraction {
     // The entry whose content comes next, and how much of it is to come.
     private var index = -1
     private var left = 0
-    private var file: FileSink?
+    private var file: AtomicFile?
     private var target: [UInt8] = []
     // Bytes of the entry that were written, and whether some are missing or wrong.
     private var written = 0
@@ -73,7 +73,7 @@ struct Extraction {
             do throws(PithError) {
                 let folder = try folder(of: entry)
                 try checkFree(entry.path.name, folder)
-                file = try FileSink(entry.path.name, in: folder)
+                file = try AtomicFile(entry.path.name, in: folder)
             } catch { lose(entry.size, error) }
         }
     }

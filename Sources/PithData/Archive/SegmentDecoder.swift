@@ -51,25 +51,6 @@ struct SegmentDecoder {
         var failure: PithError?
     }
 
-    /// How many segments may be decoded at a time, those that were read among them.
-    func sideBySide(_ headers: [SegmentHeader]) -> Int {
-        let needed = headers.compactMap { try? SegmentWork($0)?.memory(context) }.max() ?? .max
-        return max(1, min(context.pool.threadCount, memoryLimit / max(1, needed)))
-    }
-
-    /// About how many nanoseconds it takes to decode segments.
-    func time(of headers: [SegmentHeader]) -> Int {
-        var (time, wave) = (0, [SegmentHeader]())
-        for header in headers {
-            if wave.count >= sideBySide(wave) {
-                time += wave.map { SegmentWork($0)?.time ?? 0 }.max() ?? 0
-                wave = []
-            }
-            wave.append(header)
-        }
-        return time + (wave.map { SegmentWork($0)?.time ?? 0 }.max() ?? 0)
-    }
-
     /// Decodes segments and says what came of each.
     func decode(_ wave: [(header: SegmentHeader, payload: Payload)]) throws(PithError) -> [[ArchiveReader.Piece]] {
         var results = [Decoded?](repeating: nil, count: wave.count)
@@ -78,7 +59,7 @@ struct SegmentDecoder {
             inner = SegmentDecoder(context: context.onOneThread, memoryLimit: memoryLimit, memoryTaken: memoryTaken)
         }
         let decoder = inner
-        let share = SegmentWork.share(of: wave.map { SegmentWork($0.header)?.time ?? 0 })
+        let share = SegmentWork.share(of: wave.map { $0.header.time(context) })
         results.withUnsafeMutableBufferPointer { results in
             context.pool.forEachBlock(of: wave.count, grain: 1) { range in
                 for index in range {
@@ -145,6 +126,13 @@ struct SegmentDecoder {
         }
         return method
     }
+}
+
+// What cannot be decoded is decoded alone, in no time, and then says why.
+extension SegmentHeader: SegmentLoad {
+    func memory(_ context: CodingContext) -> Int { (try? SegmentWork(self)?.memory(context)) ?? .max }
+
+    func time(_ context: CodingContext) -> Int { SegmentWork(self)?.time(context) ?? 0 }
 }
 
 extension CodingContext {

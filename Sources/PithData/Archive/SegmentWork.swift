@@ -26,11 +26,11 @@ struct SegmentWork {
             model = try context.models.open(name, pool: context.pool).size.value + (48 << 20)
         }
         // The content and the payload, each twice while one is made from the other.
-        return method.memory(for: count) + 4 * count + model
+        return method.memory(for: count, context) + 4 * count + model
     }
 
     /// About how many nanoseconds it takes on one thread.
-    var time: Int { method.workCount(for: count) &* method.costPerByte }
+    func time(_ context: CodingContext) -> Int { method.workCount(for: count, context) &* method.costPerByte }
 
     /// The part of the time of each of several segments that counts where they are coded side by side: together they
     /// take as long as the longest.

@@ -38,11 +38,9 @@ public struct ZipJob {
     /// About how long it takes, in nanoseconds: `CodingContext.advance` is told of so many.
     public var time: Int {
         get throws(PithError) {
-            let writer = try ArchiveWriter(to: MemorySink(), context, options)
-            return try writer.time(of: plans)
-                + (input.directory.map { (directory) throws(PithError) in
-                    try writer.time(of: [.init(directory)])
-                } ?? 0)
+            let directory = input.directory.map { [SegmentPlan($0)] } ?? []
+            return try context.time(directory, memoryLimit: options.memoryLeft)
+                &+ context.time(plans, memoryLimit: options.memoryLeft)
         }
     }
 

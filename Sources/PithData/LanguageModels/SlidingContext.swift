@@ -107,6 +107,7 @@ final class TokenPredictor {
             contexts[index].state = SequenceState(stores: [])  // so that the stores are not copied
         }
         defer { for index in contexts.indices { contexts[index].state = states[index] } }
+        try model.requireMemory(reading: tokens.map(\.count), behind: states.map(\.position), logits: contexts.count)
         return try model.hiddenStates(tokens, states: &states, workspace: workspace)
     }
 }

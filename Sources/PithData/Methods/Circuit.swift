@@ -30,7 +30,7 @@ struct Circuit: DataMethod {
         guard width != 1 else { throw .usage("records of one byte", at: "circuit: width", remedy: "2 to 4096, or 0") }
     }
 
-    func memory(for count: Int) -> Int {
+    func memory(for count: Int, _ context: CodingContext) -> Int {
         let width = min(width == 0 ? RecordShape.widths.upperBound : width, count / Self.leastRecords)
         return count
             + min(
@@ -113,7 +113,7 @@ struct Circuit: DataMethod {
         guard let trace = context.trace else { return nil }
         var place = shape.headerSize
         return { bits in
-            trace.add(bits: bits, at: place)
+            trace.add(bits: bits, on: place..<place + shape.width)
             place += shape.width
         }
     }

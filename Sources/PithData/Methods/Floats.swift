@@ -39,7 +39,7 @@ struct Floats: DataMethod {
 
     var costPerByte: Int { 4 }
 
-    func memory(for count: Int) -> Int { 2 * count + 1 << 20 }
+    func memory(for count: Int, _ context: CodingContext) -> Int { 2 * count + 1 << 20 }
 
     func fingerprint(for count: Int, _ context: CodingContext) throws(PithError) -> UInt64? {
         guard hasBase else { return nil }
@@ -74,15 +74,16 @@ struct Floats: DataMethod {
             let region = ByteRegion(UnsafeRawBufferPointer(bytes), keptAliveBy: nil)
             return try LosslessFloats.compress(elements(region), base: base, pool: context.pool)
         }
-        if let trace = context.trace { try note(payload, in: trace) }
+        if let trace = context.trace { try note(payload, of: input.count, in: trace) }
         payload += input.suffix(input.count % type.byteCount)
         context.advance(input.count)
         return payload.count <= input.count ? payload : [Self.plain] + input
     }
 
-    private func note(_ payload: [UInt8], in trace: CodingTrace) throws(PithError) {
+    private func note(_ payload: [UInt8], of count: Int, in trace: CodingTrace) throws(PithError) {
+        let length = LosslessFloats.segmentLength * type.byteCount
         for (index, size) in try LosslessFloats.segmentSizes(ByteRegion(copying: payload)).enumerated() {
-            trace.add(bits: Double(8 * size), at: index * LosslessFloats.segmentLength * type.byteCount)
+            trace.add(bits: Double(8 * size), on: index * length..<min(count, (index + 1) * length))
         }
     }
 

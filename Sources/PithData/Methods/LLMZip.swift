@@ -24,7 +24,7 @@ struct LLMZip: DataMethod {
 
     var modelName: String? { options.modelName }
 
-    func memory(for count: Int) -> Int { options.memory(for: count) }
+    func memory(for count: Int, _ context: CodingContext) -> Int { options.memory(for: count) }
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
         switch coder {

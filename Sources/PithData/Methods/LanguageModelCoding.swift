@@ -13,7 +13,7 @@ struct LanguageModelCoding: DataMethod {
 
     var modelName: String? { options.modelName }
 
-    func memory(for count: Int) -> Int { options.memory(for: count) }
+    func memory(for count: Int, _ context: CodingContext) -> Int { options.memory(for: count) }
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
         try options.encode(input, with: ArithmeticChoiceEncoder.self, context)

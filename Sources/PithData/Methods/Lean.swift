@@ -12,7 +12,7 @@ struct Lean: DataMethod {
 
     var costPerByte: Int { 500 }
 
-    func memory(for count: Int) -> Int { LeanPredictor.memory(LeanProfile(count: count)) }
+    func memory(for count: Int, _ context: CodingContext) -> Int { LeanPredictor.memory(LeanProfile(count: count)) }
 
     /// Bytes between reports of progress.
     private static let reportSize = 1 << 16

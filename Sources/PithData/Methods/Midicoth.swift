@@ -34,7 +34,7 @@ struct Midicoth: DataMethod {
         steps = denoises ? options.integer("steps") : 0
     }
 
-    func memory(for count: Int) -> Int {
+    func memory(for count: Int, _ context: CodingContext) -> Int {
         ContextCounts.memory(for: count, kinds: 8) + 10 * count + TweedieDenoiser.memory(for: count)
     }
 

@@ -42,20 +42,19 @@ struct Mix: DataMethod {
         }
     }
 
-    // With the built-in primer. The largest of all kinds of content is taken where it is not known.
-    private func learntCount(for count: Int) -> Int {
+    // The largest of all kinds of content is taken where it is not known, and nothing without a primer at hand.
+    private func learntCount(for count: Int, _ context: CodingContext) -> Int {
         let settings = MixSettings(effort: effort, content: content ?? .text, width: width)
-        return primer == 0 ? 0 : MixCoder.learntCount(Self.primerSize, settings, count: count)
+        return MixCoder.learntCount((try? primerText(context).count) ?? 0, settings, count: count)
     }
-    private static let primerSize = 182_121
 
     var costPerByte: Int { effort == .best ? 50_000 : 16_000 }
 
-    func workCount(for count: Int) -> Int { count + learntCount(for: count) }
+    func workCount(for count: Int, _ context: CodingContext) -> Int { count + learntCount(for: count, context) }
 
-    func memory(for count: Int) -> Int {
+    func memory(for count: Int, _ context: CodingContext) -> Int {
         let settings = MixSettings(effort: effort, content: content ?? .text, width: width)
-        let size = MixSize(settings, count: count + learntCount(for: count))
+        let size = MixSize(settings, count: count + learntCount(for: count, context))
         let model = modelName == nil ? 0 : size.flagMemory
         let shape = hasNetwork(for: count) ? ByteNetworkShape.builtIn[network] : nil
         return size.memory + model + (shape.map { ByteNetworkPredictor.memory($0) } ?? 0)

@@ -25,15 +25,15 @@ struct Planes: DataMethod {
 
     var costPerByte: Int { 4 }
 
-    func memory(for count: Int) -> Int { records.memory(for: count) }
+    func memory(for count: Int, _ context: CodingContext) -> Int { records.memory(for: count) }
 
     func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {
         let whole = input.count - input.count % records.width
         var payload = [Self.coded]
         input.withUnsafeBytes { bytes in
-            records.encode(UnsafeRawBufferPointer(rebasing: bytes[..<whole]), pool: context.pool) { offset, segment in
+            records.encode(UnsafeRawBufferPointer(rebasing: bytes[..<whole]), pool: context.pool) { range, segment in
                 payload += segment
-                context.trace?.add(bits: Double(8 * segment.count), at: offset)
+                context.trace?.add(bits: Double(8 * segment.count), on: range)
             }
         }
         payload += input[whole...]

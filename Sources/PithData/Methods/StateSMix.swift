@@ -37,7 +37,7 @@ struct StateSMix: DataMethod {
                 learningRate: Float(options.real("learningRate")), seed: UInt64(options.integer("seed")))
     }
 
-    func memory(for count: Int) -> Int {
+    func memory(for count: Int, _ context: CodingContext) -> Int {
         let network = configuration.map { 16 * $0.shape.parameterCount + $0.memoryOfBlocks } ?? 0
         return network + (grams ? ContextCounts.memory(for: count, kinds: 6) : 0)
     }

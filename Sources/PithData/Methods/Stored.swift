@@ -10,7 +10,7 @@ struct Stored: DataMethod {
 
     var costPerByte: Int { 1 }
 
-    func memory(for count: Int) -> Int { count }
+    func memory(for count: Int, _ context: CodingContext) -> Int { count }
 
     func encode(_ input: [UInt8], _ context: CodingContext) -> [UInt8] {
         context.advance(input.count)

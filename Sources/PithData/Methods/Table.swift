@@ -26,7 +26,7 @@ struct Table: DataMethod {
 
     var costPerByte: Int { 6_000 }
 
-    func memory(for count: Int) -> Int { 48 * count + 48 << 20 }
+    func memory(for count: Int, _ context: CodingContext) -> Int { 48 * count + 48 << 20 }
 
     func encode(_ input: [UInt8], _ context: CodingContext) throws(PithError) -> [UInt8] {
         guard let table = TableText(input) else {

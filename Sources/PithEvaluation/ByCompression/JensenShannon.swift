@@ -17,6 +17,7 @@ package struct JensenShannon {
             let names = EvaluationText.names(of: [window], first: index)
             var hidden: [Tensor] = []
             for model in models {
+                try model.requireMemory(reading: [window.tokens.count], logits: 2 * BlockSums.blockLength)
                 var states = [model.makeState()]
                 hidden.append(try model.hiddenStates([window.tokens], states: &states) { names[$0] })
             }

@@ -66,9 +66,10 @@ public struct EmbeddingDistance: TextDistance {
         for text in texts {
             let tokens = tokenizer.encodeFromBeginning(text)
             guard !text.isEmpty, !tokens.isEmpty else { throw .data("an empty text has no place among the others") }
+            let read = Array(tokens.prefix(model.configuration.contextLength))
+            try model.requireMemory(reading: [read.count])
             var states = [model.makeState()]
-            let hidden = try model.hiddenStates(
-                [Array(tokens.prefix(model.configuration.contextLength))], states: &states)
+            let hidden = try model.hiddenStates([read], states: &states)
             var mean = [Double](repeating: 0, count: hidden.columns)
             for row in 0..<hidden.rows { for i in mean.indices { mean[i] += Double(hidden[row, i]) } }
             let norm = mean.reduce(0) { $0 + $1 * $1 }.squareRoot()

@@ -45,6 +45,7 @@ public struct PrequentialCode: Sendable {
             try encode(tokens[0], [Float](repeating: 0, count: model.model.configuration.vocabularySize))
         }
         guard read.count > first else { return encoder.finish() }
+        try model.model.requireMemory(reading: [read.count - 1], logits: 1)
         var states = [model.model.makeState()]
         let hidden = try model.model.hiddenStates([Array(read.dropLast())], states: &states)
         for place in first..<read.count {

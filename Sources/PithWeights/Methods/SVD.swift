@@ -35,6 +35,12 @@ struct SVD: WeightCodec {
     /// Behind any method it repairs.
     func validate(after previous: any WeightCodec) throws(PithError) {}
 
+    /// What LAPACK works in is as large for the eigenvectors of the inputs, and of the smaller side.
+    func memory(rows: Int, columns: Int) -> Int {
+        let side = whiten ? columns : min(rows, columns)
+        return 16 * rows * columns + 44 * side * side
+    }
+
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let target = problem.residual()
         // 1. Whiten: W·R with R·Rᵀ = XᵀX has the norm of the outputs.

@@ -35,6 +35,9 @@ struct VectorQuantization: WeightCodec {
 
     var needs: CalibrationNeeds { norms ? .columnNorms : .nothing }
 
+    /// Vectors, what the books leave of them, and the distances to entries.
+    func memory(rows: Int, columns: Int) -> Int { 64 * rows * columns }
+
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let weight = problem.weight
         let groupSize = weight.groupSize(group)

@@ -1,0 +1,33 @@
+/// The engine that computes nothing: it notes which matrices of a block read the same rows. A value is a width.
+private struct InputsEngine: Engine {
+    let description: ModelDescription
+    private(set) var inputs: [[ParameterID]] = []
+
+    init(_ description: ModelDescription) { self.description = description }
+
+    func embed(_ table: ParameterID) -> Int { description[table].shape[1] }
+
+    mutating func linear(_ x: Int, _ maps: [Linear]) -> [Int] {
+        inputs.append(maps.map(\.weight))
+        return maps.map { description[$0.weight].shape[0] }
+    }
+
+    mutating func linear(_ x: Int, _ map: Linear, addedTo stream: Int) -> Int { linear(x, map) }
+
+    func normalize(_ x: Int, _ norm: Norm, groups: Int) -> Int { x }
+    func add(_ x: Int, to stream: Int) -> Int { stream }
+    func scale(_ x: Int, by factor: Float) -> Int { x }
+    func rotate(_ x: Int, _ rotary: RotaryID) -> Int { x }
+    func attend(queries: Int, keys: Int, values: Int, _ options: AttentionOptions) -> Int { options.queryWidth }
+    func activate(gate: Int, times x: Int, _ activation: Activation) -> Int { gate }
+}
+
+extension ModelDescription {
+    /// The matrices of a layer by what they read: those that read the same rows stand together, in the order in which
+    /// they run.
+    public func inputs(ofLayer layer: Int) -> [[ParameterID]] {
+        var engine = InputsEngine(self)
+        _ = layers[layer].block.run(self[input.table].shape[1], &engine)
+        return engine.inputs
+    }
+}
