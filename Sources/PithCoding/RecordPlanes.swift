@@ -91,7 +91,7 @@ private struct PlaceClass {
 }
 
 extension RecordPlanes {
-    /// Codes whole records and passes the segments on in order, each with the place of its first byte among the records.
+    /// Codes whole records and passes the segments on in order, each with its bytes among the records.
     /// The result does not depend on the threads.
     public func encode(
         _ records: UnsafeRawBufferPointer, pool: ThreadPool, _ body: (_ bytes: Range<Int>, _ coded: [UInt8]) -> Void

@@ -8,13 +8,14 @@ struct RecordPlanesTests {
     private let pool = ThreadPool(threads: 1)
 
     private func encode(_ bytes: [UInt8], width: Int, threads: Int = 1) -> [UInt8] {
-        var (coded, end) = ([UInt8](), -1)
+        var (coded, end) = ([UInt8](), 0)
         bytes.withUnsafeBytes { bytes in
-            RecordPlanes(width: width).encode(bytes, pool: ThreadPool(threads: threads)) { offset, segment in
-                #expect(offset > end && offset % width == 0)
-                end = offset
+            RecordPlanes(width: width).encode(bytes, pool: ThreadPool(threads: threads)) { range, segment in
+                #expect(range.lowerBound == end && range.count % width == 0)
+                end = range.upperBound
                 coded += segment
             }
+            #expect(end == bytes.count)
         }
         return coded
     }
