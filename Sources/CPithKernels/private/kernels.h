@@ -210,7 +210,7 @@ const pith_kernels KERNEL_TABLE = {
     .multiply = multiply, .dot = dot, .multiply_dense = multiply_dense,
     .tile_rows = tile_rows, .widen_dense = widen_dense,
     .widen = widen,       .narrow = narrow,
-    .narrow_rows = narrow_rows, .multiply_packed = multiply_packed, .decode_packed = decode_packed,
+    .narrow_rows = narrow_rows, .multiply_packed = multiply_packed, .decode_packed = decode_packed, .pack_unit = pack_unit,
     .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm, .swiglu = swiglu,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend_segment = attend_segment, .merge_partials = merge_partials, .finish_attention = finish_attention,
