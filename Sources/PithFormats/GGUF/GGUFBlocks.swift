@@ -62,10 +62,13 @@ package struct GGUFBlockForm: Sendable {
     }
 }
 
-/// A block taken apart: memory for the codes of 256 weights and their factors, used for one block after the other.
+/// Blocks taken apart, of one row or of several side by side: memory for the codes of 256 weights of each, used for one
+/// block after the other.
 package final class GGUFBlockPieces {
-    /// Codes of a byte each, in the order of the weights.
-    package let codes = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
+    /// Codes of a byte each of the block that was taken apart last, in the order of the weights.
+    package private(set) var codes: UnsafeMutablePointer<UInt8>
+    /// Codes of all rows, `stride` apart.
+    package let allCodes: UnsafeMutablePointer<UInt8>
     /// Factors of scales: signed, unsigned, or two in a byte, as the scaling says.
     package let factors = UnsafeMutablePointer<UInt8>.allocate(capacity: 16)
     /// Factors of minima.
@@ -75,17 +78,38 @@ package final class GGUFBlockPieces {
     /// Half precision, with the sign that lets it be taken away.
     package fileprivate(set) var minimum: UInt16 = 0
 
-    /// Room for one block.
-    package init() {
-        codes.initialize(repeating: 0, count: 256)
+    /// Weights of the largest block.
+    package static let stride = 256
+
+    /// Room for blocks of so many rows.
+    package init(rows: Int = 1) {
+        allCodes = .allocate(capacity: rows * Self.stride)
+        codes = allCodes
+        allCodes.initialize(repeating: 0, count: rows * Self.stride)
         factors.initialize(repeating: 0, count: 16)
         minima.initialize(repeating: 0, count: 16)
     }
 
     deinit {
-        codes.deallocate()
+        allCodes.deallocate()
         factors.deallocate()
         minima.deallocate()
+    }
+
+    /// Where the codes of the next block go.
+    package func select(row: Int) { codes = allCodes + row * Self.stride }
+
+    /// A block of zeros in the place of one that there is not.
+    package func clear() {
+        codes.update(repeating: 0, count: Self.stride)
+        factors.update(repeating: 0, count: 16)
+        minima.update(repeating: 0, count: 16)
+        (scale, minimum) = (0, 0)
+    }
+
+    /// Whether what beside the codes makes weights is finite.
+    package func isFinite(_ scaling: GGUFBlockForm.Scaling) -> Bool {
+        scaling == .exponent ? factors[0] != 255 : scale & 0x7C00 != 0x7C00 && minimum & 0x7C00 != 0x7C00
     }
 
     /// Writes 16 codes.

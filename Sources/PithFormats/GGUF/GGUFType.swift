@@ -42,9 +42,9 @@ public enum GGUFType: UInt32, CaseIterable, Sendable {
         case .q5K: ("Q5_K", 256, 176, nil, GGUFBlockForm(.factorMinima, bits: 5, split: splitQ5K))
         case .q6K: ("Q6_K", 256, 210, nil, GGUFBlockForm(.halfFactors, bits: 6, zero: 32, split: splitQ6K))
         case .q8K: ("Q8_K", 256, 292, nil, nil)
-        case .iq4NL: ("IQ4_NL", 32, 18, nil, GGUFBlockForm(bits: 4, book: gguf4BitEntries, split: splitQ40))
-        case .iq4XS: ("IQ4_XS", 256, 136, nil, GGUFBlockForm(.factors, bits: 4, book: gguf4BitEntries, split: splitIQ4XS))
-        case .mxfp4: ("MXFP4", 32, 17, nil, GGUFBlockForm(.exponent, bits: 4, book: ggufFP4Entries, split: splitMXFP4))
+        case .iq4NL: ("IQ4_NL", 32, 18, nil, GGUFBlockForm(bits: 4, book: fourBitEntries, split: splitQ40))
+        case .iq4XS: ("IQ4_XS", 256, 136, nil, GGUFBlockForm(.factors, bits: 4, book: fourBitEntries, split: splitIQ4XS))
+        case .mxfp4: ("MXFP4", 32, 17, nil, GGUFBlockForm(.exponent, bits: 4, book: floatEntries, split: splitMXFP4))
         case .iq2XXS: ("IQ2_XXS", 256, 66, nil, nil)
         case .iq2XS: ("IQ2_XS", 256, 74, nil, nil)
         case .iq2S: ("IQ2_S", 256, 82, nil, nil)
@@ -96,8 +96,8 @@ public enum GGUFType: UInt32, CaseIterable, Sendable {
 }
 
 /// What the codes of IQ4_NL and IQ4_XS name.
-private let gguf4BitEntries: [Int8] = [
+private let fourBitEntries: [Int8] = [
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
 ]
 /// What the codes of MXFP4 name: floats of 1, 2 and 1 bits, doubled.
-private let ggufFP4Entries: [Int8] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]
+private let floatEntries: [Int8] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]

@@ -82,7 +82,18 @@ public struct GGUFArray: Sendable {
     }
 
     /// The elements if all are whole numbers that fit.
-    public var integers: [Int]? { complete(elements.compactMap(\.integer)) }
+    public var integers: [Int]? {
+        // Types of tokens are many, and of these types.
+        switch type {
+        case .int32: plain(Int32.self).map { Int($0) }
+        case .uint32: plain(UInt32.self).map { Int($0) }
+        default: complete(elements.compactMap(\.integer))
+        }
+    }
+    /// The elements if all are numbers, rounded to single precision.
+    public var floats: [Float]? {
+        type == .float32 ? plain(UInt32.self).map { Float(bitPattern: $0) } : numbers?.map { Float($0) }
+    }
     /// The elements if all are numbers.
     public var numbers: [Double]? { complete(elements.compactMap(\.number)) }
     /// The elements if all are texts.
@@ -92,6 +103,14 @@ public struct GGUFArray: Sendable {
         result.reserveCapacity(count)
         forEachText { result.append(String(decoding: $0, as: UTF8.self)) }
         return result
+    }
+
+    private func plain<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type) -> [Number] {
+        region.withBytes { bytes in
+            (0..<count).map {
+                Number(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Number>.size, as: type))
+            }
+        }
     }
 
     private func complete<Value>(_ values: [Value]) -> [Value]? { values.count == count ? values : nil }
