@@ -42,7 +42,7 @@ package struct GGUFBlockForm: Sendable {
 
     /// The weights of a block that was taken apart.
     func weights(_ pieces: GGUFBlockPieces, count: Int) -> [Float] {
-        let scale = floatOfHalf(pieces.scale), minimum = floatOfHalf(pieces.minimum)
+        let scale = floatOfHalf(pieces.halves[0]), minimum = floatOfHalf(pieces.halves[1])
         return (0..<count).map { i in
             let name = pieces.codes[i]
             let code = book.map { Float($0[Int(name)]) } ?? Float(Int(name) - zero)
@@ -62,54 +62,46 @@ package struct GGUFBlockForm: Sendable {
     }
 }
 
-/// Blocks taken apart, of one row or of several side by side: memory for the codes of 256 weights of each, used for one
-/// block after the other.
-package final class GGUFBlockPieces {
-    /// Codes of a byte each of the block that was taken apart last, in the order of the weights.
-    package private(set) var codes: UnsafeMutablePointer<UInt8>
-    /// Codes of all rows, `stride` apart.
-    package let allCodes: UnsafeMutablePointer<UInt8>
-    /// Factors of scales: signed, unsigned, or two in a byte, as the scaling says.
-    package let factors = UnsafeMutablePointer<UInt8>.allocate(capacity: 16)
-    /// Factors of minima.
-    package let minima = UnsafeMutablePointer<UInt8>.allocate(capacity: 16)
-    /// Half precision.
-    package fileprivate(set) var scale: UInt16 = 0
-    /// Half precision, with the sign that lets it be taken away.
-    package fileprivate(set) var minimum: UInt16 = 0
+/// A block taken apart: where its codes and scales go. Plain pointers, for this is done for every block of a model.
+package struct GGUFBlockPieces {
+    /// Codes of a byte each, in the order of the weights: room for `length`.
+    package var codes: UnsafeMutablePointer<UInt8>
+    /// Factors of scales, up to 16: signed, unsigned, or two in a byte, as the scaling says.
+    package let factors: UnsafeMutablePointer<UInt8>
+    /// Factors of minima, up to 16.
+    package let minima: UnsafeMutablePointer<UInt8>
+    /// Scale and minimum in half precision; the minimum has the sign that lets it be taken away.
+    package let halves: UnsafeMutablePointer<UInt16>
 
     /// Weights of the largest block.
-    package static let stride = 256
+    package static let length = 256
 
-    /// Room for blocks of so many rows.
-    package init(rows: Int = 1) {
-        allCodes = .allocate(capacity: rows * Self.stride)
-        codes = allCodes
-        allCodes.initialize(repeating: 0, count: rows * Self.stride)
-        factors.initialize(repeating: 0, count: 16)
-        minima.initialize(repeating: 0, count: 16)
+    /// Calls `body` with room for blocks of so many rows: their codes lie `length` apart.
+    package static func withRoom<Result>(rows: Int = 1, _ body: (GGUFBlockPieces) -> Result) -> Result {
+        let count = rows * length + 32
+        return withUnsafeTemporaryAllocation(byteCount: count + 4, alignment: 64) { memory in
+            memory.initializeMemory(as: UInt8.self, repeating: 0)
+            let base = memory.baseAddress!
+            let bytes = base.assumingMemoryBound(to: UInt8.self)
+            return body(
+                GGUFBlockPieces(
+                    codes: bytes, factors: bytes + count - 32, minima: bytes + count - 16,
+                    halves: (base + count).assumingMemoryBound(to: UInt16.self)))
+        }
     }
-
-    deinit {
-        allCodes.deallocate()
-        factors.deallocate()
-        minima.deallocate()
-    }
-
-    /// Where the codes of the next block go.
-    package func select(row: Int) { codes = allCodes + row * Self.stride }
 
     /// A block of zeros in the place of one that there is not.
     package func clear() {
-        codes.update(repeating: 0, count: Self.stride)
+        codes.update(repeating: 0, count: Self.length)
         factors.update(repeating: 0, count: 16)
         minima.update(repeating: 0, count: 16)
-        (scale, minimum) = (0, 0)
+        halves.update(repeating: 0, count: 2)
     }
 
     /// Whether what beside the codes makes weights is finite.
     package func isFinite(_ scaling: GGUFBlockForm.Scaling) -> Bool {
-        scaling == .exponent ? factors[0] != 255 : scale & 0x7C00 != 0x7C00 && minimum & 0x7C00 != 0x7C00
+        if scaling == .exponent { return factors[0] != 255 }
+        return halves[0] & 0x7C00 != 0x7C00 && halves[1] & 0x7C00 != 0x7C00
     }
 
     /// Writes 16 codes.
@@ -150,39 +142,44 @@ extension UnsafeRawPointer {
 // weight i + 16.
 
 @Sendable func splitQ40(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    pieces.scale = block.word(0)
+    pieces.halves[0] = block.word(0)
     pieces.storeNibbles(block.bytes(2), at: 0, distance: 16)
 }
 
 @Sendable func splitQ41(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    (pieces.scale, pieces.minimum) = (block.word(0), block.word(2) ^ 0x8000)
+    (pieces.halves[0], pieces.halves[1]) = (block.word(0), block.word(2) ^ 0x8000)
     pieces.storeNibbles(block.bytes(4), at: 0, distance: 16)
 }
 
 @Sendable func splitQ50(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    pieces.scale = block.word(0)
+    pieces.halves[0] = block.word(0)
     pieces.storeNibbles(block.bytes(6), at: 0, distance: 16, high: fifthBits(block + 2))
 }
 
 @Sendable func splitQ51(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    (pieces.scale, pieces.minimum) = (block.word(0), block.word(2) ^ 0x8000)
+    (pieces.halves[0], pieces.halves[1]) = (block.word(0), block.word(2) ^ 0x8000)
     pieces.storeNibbles(block.bytes(8), at: 0, distance: 16, high: fifthBits(block + 4))
 }
 
 /// 32 bits, one for each weight in order, in the fifth place of as many bytes.
 private func fifthBits(_ word: UnsafeRawPointer) -> (SIMD16<UInt8>, SIMD16<UInt8>) {
     func bits(_ offset: Int) -> SIMD16<UInt8> {
-        let masks = SIMD8<UInt8>(1, 2, 4, 8, 16, 32, 64, 128)
-        let low = SIMD8<UInt8>(repeating: word.byte(offset)) & masks
-        let high = SIMD8<UInt8>(repeating: word.byte(offset + 1)) & masks
-        return SIMD16<UInt8>(lowHalf: low, highHalf: high).replacing(
-            with: 16, where: SIMD16(lowHalf: low, highHalf: high) .!= 0)
+        let pair = SIMD2<UInt64>(spreadBits(word.byte(offset)), spreadBits(word.byte(offset + 1)))
+        return unsafeBitCast(pair, to: SIMD16<UInt8>.self)
     }
     return (bits(0), bits(2))
 }
 
+/// The bits of a byte, the lowest first, in the fifth place of eight bytes: each byte of the product has all bits, of
+/// which it keeps its own; adding 127 then carries whatever is there into the highest place.
+private func spreadBits(_ byte: UInt8) -> UInt64 {
+    let own = UInt64(byte) &* 0x0101_0101_0101_0101 & 0x8040_2010_0804_0201
+    let carried = own & 0x7F7F_7F7F_7F7F_7F7F &+ 0x7F7F_7F7F_7F7F_7F7F | own
+    return (carried >> 3 & 0x1010_1010_1010_1010).littleEndian
+}
+
 @Sendable func splitQ80(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    pieces.scale = block.word(0)
+    pieces.halves[0] = block.word(0)
     for i in 0..<2 { pieces.store(block.bytes(2 + 16 * i) ^ 128, at: 16 * i) }
 }
 
@@ -195,7 +192,7 @@ private func fifthBits(_ word: UnsafeRawPointer) -> (SIMD16<UInt8>, SIMD16<UInt8
 
 /// Both factors of 16 weights in a byte, then codes of two bits, then scale and minimum.
 @Sendable func splitQ2K(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    (pieces.scale, pieces.minimum) = (block.word(80), block.word(82))
+    (pieces.halves[0], pieces.halves[1]) = (block.word(80), block.word(82))
     UnsafeMutableRawPointer(pieces.factors).copyMemory(from: block, byteCount: 16)
     forTwoBits(block + 16) { bytes, shift, place in pieces.store(bytes &>> shift & 3, at: place) }
 }
@@ -210,7 +207,7 @@ private func forTwoBits(_ codes: UnsafeRawPointer, _ body: (SIMD16<UInt8>, UInt8
 
 /// The third bits of codes, of weights that lie 32 apart in a byte; lower bits; factors of six bits; the scale.
 @Sendable func splitQ3K(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    pieces.scale = block.word(108)
+    pieces.halves[0] = block.word(108)
     for i in 0..<16 {
         let low = i < 8 ? block.byte(96 + i) & 15 : block.byte(88 + i) >> 4
         let high = block.byte(104 + i % 4) >> UInt8(i / 4 * 2) & 3
@@ -244,7 +241,7 @@ private func forTwoBits(_ codes: UnsafeRawPointer, _ body: (SIMD16<UInt8>, UInt8
 
 /// The first 16 bytes of Q4_K and Q5_K. The factors of the last four lie in four bits and in what the first leave free.
 private func splitFactors(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    (pieces.scale, pieces.minimum) = (block.word(0), block.word(2))
+    (pieces.halves[0], pieces.halves[1]) = (block.word(0), block.word(2))
     for i in 0..<4 {
         let (first, second, third) = (block.byte(4 + i), block.byte(8 + i), block.byte(12 + i))
         pieces.factors[i] = first & 63
@@ -257,7 +254,7 @@ private func splitFactors(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) 
 /// Four bits of all codes, the two others, signed factors and the scale. Of each half, 128 weights, four bits of weight
 /// i lie beside those of weight i + 64, two beside those of i + 32, i + 64 and i + 96.
 @Sendable func splitQ6K(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    pieces.scale = block.word(208)
+    pieces.halves[0] = block.word(208)
     UnsafeMutableRawPointer(pieces.factors).copyMemory(from: block + 192, byteCount: 16)
     for half in 0..<2 {
         for part in 0..<4 {
@@ -271,7 +268,7 @@ private func splitFactors(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) 
 
 /// The scale, the two upper bits of eight factors, their four lower bits, and codes as those of Q4_0.
 @Sendable func splitIQ4XS(_ block: UnsafeRawPointer, _ pieces: GGUFBlockPieces) {
-    pieces.scale = block.word(0)
+    pieces.halves[0] = block.word(0)
     let high = block.word(2)
     for i in 0..<8 {
         let low = block.byte(4 + i / 2) >> UInt8(i % 2 * 4) & 15

@@ -67,8 +67,9 @@ struct BlockTiles: Sendable {
                 form: form, layout: layout, source: source, target: target, rows: rows, order: order,
                 blockLength: type.blockLength, blockBytes: type.blockBytes)
             pool.forEachBlock(of: layout.blocks, grain: 8) { blocks in
-                let pieces = GGUFBlockPieces(rows: Self.rowsOfBlock)
-                for block in blocks { isFinite.bytes[block] = writer.write(block, pieces) ? 1 : 0 }
+                GGUFBlockPieces.withRoom(rows: Self.rowsOfBlock) { pieces in
+                    for block in blocks { isFinite.bytes[block] = writer.write(block, pieces) ? 1 : 0 }
+                }
             }
         }
         guard isFinite.bytes.prefix(layout.blocks).allSatisfy({ $0 == 1 }) else {
@@ -122,12 +123,13 @@ struct BlockTiles: Sendable {
 
         /// Writes a block of 16 rows; false if one of its scales is not finite.
         func write(_ block: Int, _ pieces: GGUFBlockPieces) -> Bool {
-            var isFinite = true
+            var (isFinite, pieces) = (true, pieces)
+            let allCodes = pieces.codes
             let rowBytes = layout.groups * blockBytes
             for group in 0..<layout.groups {
                 for lane in 0..<rowsOfBlock {
                     let row = block * rowsOfBlock + lane
-                    pieces.select(row: lane)
+                    pieces.codes = allCodes + lane * GGUFBlockPieces.length
                     if row < rows {
                         form.split(source + order.source(of: row) * rowBytes + group * blockBytes, pieces)
                     } else {
@@ -139,7 +141,7 @@ struct BlockTiles: Sendable {
                 let firstUnit = block * layout.units + group * layout.unitsOfGroup
                 for i in 0..<layout.unitsOfGroup {
                     kernels.pack_unit(
-                        pieces.allCodes + i * unit, Int64(GGUFBlockPieces.stride), Int32(form.bits),
+                        allCodes + i * unit, Int64(GGUFBlockPieces.length), Int32(form.bits),
                         (target + (firstUnit + i) * layout.unitBytes).assumingMemoryBound(to: UInt8.self))
                 }
             }
@@ -149,8 +151,8 @@ struct BlockTiles: Sendable {
         private func writeScales(_ block: Int, _ group: Int, _ lane: Int, _ pieces: GGUFBlockPieces) {
             let place = (block * layout.groups + group) * layout.scalesOfGroup * rowsOfBlock + lane
             let scales = (target + layout.scalesStart).assumingMemoryBound(to: UInt16.self) + place
-            if layout.scalesOfGroup > 0 { scales[0] = pieces.scale }
-            if layout.scalesOfGroup > 1 { scales[rowsOfBlock] = pieces.minimum }
+            if layout.scalesOfGroup > 0 { scales[0] = pieces.halves[0] }
+            if layout.scalesOfGroup > 1 { scales[rowsOfBlock] = pieces.halves[1] }
             guard layout.factorsOfUnit > 0 else { return }
             let firstUnit = block * layout.units + group * layout.unitsOfGroup
             let factors =
