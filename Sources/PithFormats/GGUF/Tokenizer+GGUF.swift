@@ -8,11 +8,11 @@ public struct GGUFTokenizerSettings: Sendable {
     public let addsBeginning: Bool
     /// Whether the token of the end is put behind every text.
     public let addsEnd: Bool
-    /// Tokens with which a model ends a text, a turn or a message.
-    public let endTokens: [Int]
     /// A template of conversations in Jinja's language.
     public let chatTemplate: String?
 
+    /// Tokens with which a model ends a text, a turn or a message, by the keys `eos`, `eot` and `eom`.
+    fileprivate let namedEndTokens: [Int]
     fileprivate let model: String
     fileprivate let unknownToken: Int?
     private let endToken: Int?
@@ -31,7 +31,7 @@ public struct GGUFTokenizerSettings: Sendable {
         let end = number("eos", isScored ? 2 : nil)
         endToken = end
         unknownToken = number("unknown", isScored ? 0 : nil)
-        endTokens = [end, number("eot"), number("eom")].compactMap { $0 }
+        namedEndTokens = [end, number("eot"), number("eom")].compactMap { $0 }
         // Files of Llama 3 may leave it out.
         let isLlama3 = metadata["tokenizer.ggml.pre"]?.string.map { BytePairStyle.llama3Names.contains($0) } ?? false
         addsBeginning = metadata["tokenizer.ggml.add_bos_token"]?.truth ?? (isScored || isLlama3)
@@ -46,7 +46,20 @@ public struct GGUFTokenizerSettings: Sendable {
             suffix: addsEnd ? [endToken].compactMap { $0 } : [])
     }
 
-    fileprivate var tokens: [Int] { endTokens + [beginningToken].compactMap { $0 } }
+    fileprivate var tokens: [Int] { namedEndTokens + [beginningToken].compactMap { $0 } }
+}
+
+extension GGUFTokenizerSettings {
+    /// Texts of tokens that end a text or a turn in some family of models. Files often list them as ordinary tokens.
+    fileprivate static let endTexts: Set<String> = [
+        "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "</s>",
+        "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<eos>",
+    ]
+
+    /// All tokens with which a model may end what it writes: those that the file names, and those whose text says so.
+    public func endTokens(_ tokenizer: Tokenizer) -> [Int] {
+        Set(namedEndTokens + Self.endTexts.compactMap { tokenizer.identifier(of: $0) }).sorted()
+    }
 }
 
 /// What `tokenizer.ggml.pre` says of how byte pairs are made.
@@ -85,7 +98,7 @@ extension Tokenizer {
 
     /// Numbers of `tokenizer.ggml.token_type`.
     private enum TokenType {
-        static let unknown = 2, control = 3, userDefined = 4
+        static let normal = 1, unknown = 2, control = 3, userDefined = 4
     }
 
     /// The tokenizer that the metadata of a GGUF file describes.
@@ -146,7 +159,9 @@ extension Tokenizer {
             throw .data("should hold a number for each token", at: "key tokenizer.ggml.token_type")
         }
         return kinds.enumerated().compactMap { number, kind in
-            guard [TokenType.unknown, TokenType.control, TokenType.userDefined].contains(kind), !texts[number].isEmpty
+            let isEnd = kind == TokenType.normal && GGUFTokenizerSettings.endTexts.contains(texts[number])
+            guard [TokenType.unknown, TokenType.control, TokenType.userDefined].contains(kind) || isEnd,
+                !texts[number].isEmpty
             else { return nil }
             return AddedToken(content: texts[number], number: number, isSpecial: kind != TokenType.userDefined)
         }

@@ -45,22 +45,22 @@ struct BytePairModel: Sendable {
         tokenOfByte = ByteAlphabet.scalars.map { vocabulary.token(String($0)) }
         var list: [(left: UInt32, right: UInt32, result: UInt32)] = []
         list.reserveCapacity(merges.count)
+        let table = PieceTable(vocabulary)
+        var joined: [UInt8] = []
         try merges.forEachText { (bytes) throws(PithError) in
             // Nothing, which stands for no token, may be a side.
             guard let space = bytes.dropFirst().firstIndex(of: UInt8(ascii: " ")), space + 1 < bytes.count else {
                 throw .data("element \(list.count) is no pair of tokens")
             }
-            let (left, right) = (bytes[..<space], bytes[(space + 1)...])
-            guard let leftToken = vocabulary.token(String(decoding: left, as: UTF8.self)),
-                let rightToken = vocabulary.token(String(decoding: right, as: UTF8.self)),
-                let result = vocabulary.token(
-                    String(unsafeUninitializedCapacity: bytes.count - 1) { buffer in
-                        _ = buffer[..<space].update(fromContentsOf: left)
-                        _ = buffer[space..<bytes.count - 1].update(fromContentsOf: right)
-                        return bytes.count - 1
-                    })
-            else {
-                throw .data("element \(list.count), '\(String(decoding: bytes, as: UTF8.self).shortened)', is not in the vocabulary")
+            joined.removeAll(keepingCapacity: true)
+            joined += bytes[..<space]
+            joined += bytes[(space + 1)...]
+            let sides = joined.withUnsafeBufferPointer { joined in
+                (table[joined, 0..<space], table[joined, space..<joined.count], table[joined, 0..<joined.count])
+            }
+            guard case (let leftToken?, let rightToken?, let result?) = sides else {
+                let text = String(decoding: bytes, as: UTF8.self).shortened
+                throw .data("element \(list.count), '\(text)', is not in the vocabulary")
             }
             list.append((leftToken, rightToken, result))
         }
