@@ -86,8 +86,8 @@ import Testing
 
     @Test func damagedFiles() throws {
         let whole = Self.head([
-            ("general.architecture", .text("llama")), ("texts", .texts(["a", "bc", ""])), ("nested", .nested([[1], [2]])),
-            ("numbers", .integers([1, 2, 3])), ("general.alignment", .unsigned(32)),
+            ("general.architecture", .text("llama")), ("texts", .texts(["a", "bc", ""])),
+            ("nested", .nested([[1], [2]])), ("numbers", .integers([1, 2, 3])), ("general.alignment", .unsigned(32)),
         ])
         var (mutator, refused) = (Mutator(seed: 11), 0)
         for _ in 0..<1500 {
@@ -120,8 +120,8 @@ struct GGUFHeadWriter {
 
     /// A file with one tensor of one float.
     func bytes(tensor name: String, _ value: Float) -> [UInt8] {
-        var bytes = bytes(tensors: number(UInt64(name.utf8.count)) + Array(name.utf8) + number(UInt32(1))
-            + number(UInt64(1)) + number(UInt32(0)) + number(UInt64(0)), count: 1)
+        let entry = text(name) + number(UInt32(1)) + number(UInt64(1)) + number(UInt32(0)) + number(UInt64(0))
+        var bytes = bytes(tensors: entry, count: 1)
         bytes += [UInt8](repeating: 0, count: (32 - bytes.count % 32) % 32)
         return bytes + number(value.bitPattern)
     }
@@ -143,7 +143,8 @@ struct GGUFHeadWriter {
     private func encoded(_ value: Value) -> [UInt8] {
         switch value {
         // The alignment must be of 32 bits; others may be of 64.
-        case .unsigned(let value): value < 256 ? number(UInt32(4)) + number(UInt32(value)) : number(UInt32(10)) + number(value)
+        case .unsigned(let value):
+            value < 256 ? number(UInt32(4)) + number(UInt32(value)) : number(UInt32(10)) + number(value)
         case .signed(let value): number(UInt32(5)) + number(value)
         case .real(let value): number(UInt32(12)) + number(value.bitPattern)
         case .flag(let value): number(UInt32(7)) + [value ? 1 : 0]

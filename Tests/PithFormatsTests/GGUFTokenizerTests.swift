@@ -57,7 +57,10 @@ import Testing
         return [
             ("ggml.model", .text("llama")), ("ggml.tokens", .texts(["<unk>", "<s>", "</s>"] + bytes + pieces)),
             ("ggml.scores", .reals([Float](repeating: 0, count: 259) + [-9, -9, -9, -9, -2, -1, -3, -4])),
-            ("ggml.token_type", .integers([2, 3, 3] + [Int32](repeating: 6, count: 256) + [Int32](repeating: 1, count: 8))),
+            (
+                "ggml.token_type",
+                .integers([2, 3, 3] + [Int32](repeating: 6, count: 256) + [Int32](repeating: 1, count: 8))
+            ),
             ("ggml.add_space_prefix", .flag(addsSpace)),
         ]
     }

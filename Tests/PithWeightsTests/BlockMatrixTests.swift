@@ -1,3 +1,4 @@
+import Foundation
 import PithCore
 import PithFormats
 import PithModels
@@ -90,7 +91,8 @@ struct BlockMatrixTests {
             }
         }
         #expect(throws: PithError.self) {
-            try BlockMatrix(.q81, ByteRegion(copying: [UInt8](repeating: 0, count: 36)), rows: 1, columns: 32, pool: pool)
+            let block = ByteRegion(copying: [UInt8](repeating: 0, count: 36))
+            return try BlockMatrix(.q81, block, rows: 1, columns: 32, pool: pool)
         }
     }
 
@@ -106,7 +108,7 @@ struct BlockMatrixTests {
         ])
         try TestData.withTemporaryFolder { folder in
             let path = joinPath(folder, "a.gguf")
-            try Files.write(sample.bytes, to: path)
+            try Data(sample.bytes).write(to: URL(fileURLWithPath: path))
             let file = try GGUFFile(path: path)
             let pool = ThreadPool(threads: 2)
             let exact = try GGUFType.q4K.decoded(ByteRegion(copying: blocks))

@@ -29,7 +29,8 @@ extension GGUFFile {
     public func vector(_ name: String, count: Int) throws(PithError) -> [Float] {
         let tensor = try values(name)
         guard tensor.shape == [count] else {
-            throw .data("has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "\([count]) is expected")
+            throw .data(
+                "has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "\([count]) is expected")
         }
         return tensor.values
     }
