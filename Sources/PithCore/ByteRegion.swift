@@ -34,6 +34,16 @@ public struct ByteRegion: @unchecked Sendable {
         return try body(bytes)
     }
 
+    /// Lets the system take back the memory that holds these bytes, where they can be read from their file again.
+    public func releaseMemory() {
+        guard owner is MappedFile.Mapping, let base = bytes.baseAddress else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let (start, end) = (Int(bitPattern: base), Int(bitPattern: base) + bytes.count)
+        // Pages that others have a part of stay.
+        let (first, last) = ((start + page - 1) / page * page, end / page * page)
+        if first < last { madvise(UnsafeMutableRawPointer(bitPattern: first), last - first, MADV_DONTNEED) }
+    }
+
     /// The part in `range`, which must lie inside.
     public subscript(range: Range<Int>) -> ByteRegion {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "range outside the region")
@@ -50,7 +60,7 @@ private final class AlignedBlock {
 
 /// A whole file, mapped read-only.
 public enum MappedFile {
-    private final class Mapping {
+    fileprivate final class Mapping {
         let pointer: UnsafeMutableRawPointer
         let count: Int
         init(_ pointer: UnsafeMutableRawPointer, _ count: Int) {

@@ -125,18 +125,21 @@ public final class NarrowRows {
 
     fileprivate init(group: Int) {
         self.group = group
-        rows = pith_narrow_rows(bytes: nil, scales: nil, sums: nil, rows: 0, columns: 0, group: Int64(group))
+        rows = pith_narrow_rows(
+            bytes: nil, scales: nil, sums: nil, half_sums: nil, rows: 0, columns: 0, group: Int64(group))
     }
 
     fileprivate func fill(_ values: UnsafePointer<Float>, rows count: Int, width: Int, pool: ThreadPool) {
         let columns = (width + 31) / 32 * 32
         let scaleCount = count * ((columns + group - 1) / group)
-        let base = memory.reserve(count * columns + scaleCount * 8)
+        // Single units get the sums of their halves too.
+        let base = memory.reserve(count * columns + scaleCount * (group == 32 ? 16 : 8))
         let scales = base + count * columns
+        let sums = (scales + scaleCount * 4).assumingMemoryBound(to: Int32.self)
         rows = pith_narrow_rows(
             bytes: base.assumingMemoryBound(to: Int8.self), scales: scales.assumingMemoryBound(to: Float.self),
-            sums: (scales + scaleCount * 4).assumingMemoryBound(to: Int32.self), rows: Int64(count),
-            columns: Int64(columns), group: Int64(group))
+            sums: sums, half_sums: group == 32 ? sums + scaleCount : nil, rows: Int64(count), columns: Int64(columns),
+            group: Int64(group))
         let kernels = kernels
         let tileRows = Int(PITH_TILE_ROWS)
         pool.forEachBlock(of: (count + tileRows - 1) / tileRows, grain: 1) { tiles in

@@ -39,14 +39,17 @@ static float *random_floats(int count) {
 static void see_products(const pith_kernels *k, const pith_packed *w, const float *x, int group) {
     float *y = room(sizeof(float) * INPUTS * OUTPUTS);
     for (int rows = 1; rows <= INPUTS; rows += 16) {
-        pith_narrow_rows narrow = {room(INPUTS * COLUMNS), room(INPUTS * COLUMNS / 8), room(INPUTS * COLUMNS / 8),
-                                   rows, COLUMNS, group};
+        pith_narrow_rows narrow = {.bytes = room(INPUTS * COLUMNS), .scales = room(INPUTS * COLUMNS / 8),
+                                   .sums = room(INPUTS * COLUMNS / 8), .rows = rows, .columns = COLUMNS,
+                                   .group = group};
+        if (group == 32) narrow.half_sums = room(INPUTS * COLUMNS / 4);
         for (int tile = 0; tile * PITH_TILE_ROWS < rows; tile++) k->narrow_rows(x, COLUMNS, tile, &narrow);
         k->multiply_packed(w, 0, OUTPUTS / 16, &narrow, y, OUTPUTS);
         see(y, sizeof(float) * (size_t)rows * OUTPUTS);
         free(narrow.bytes);
         free(narrow.scales);
         free(narrow.sums);
+        free(narrow.half_sums);
     }
     k->multiply_packed_floats(w, 0, OUTPUTS / 16, x, INPUTS, COLUMNS, y, OUTPUTS);
     see(y, sizeof(float) * INPUTS * OUTPUTS);
@@ -65,6 +68,35 @@ static void see_packed(const pith_kernels *k, const float *x, int packing, int g
     w.scales = halves;
     see_products(k, &w, x, group);
     free(codes);
+    free(halves);
+}
+
+/// Scales of two levels, and minima.
+static void see_scaled(const pith_kernels *k, const float *x, int packing, pith_scaling scaling) {
+    int bits = packing >= PITH_BOOK_2 ? packing - PITH_BOOK_2 + 2 : packing, grouped = scaling != PITH_UNIT_MINIMA;
+    pith_packed w = {.packing = (pith_packing)packing, .scaling = scaling, .unit_bytes = 64 * bits,
+                     .units = COLUMNS / 32, .group = grouped ? 2 : 1, .zero = packing >= PITH_BOOK_2 ? 128 : 4};
+    w.groups = w.units / w.group;
+    size_t bytes = (size_t)(OUTPUTS / 16 * w.units * w.unit_bytes), places = (size_t)(OUTPUTS * w.units * 2);
+    uint8_t *codes = room(bytes), *factors = room(places), table[16];
+    uint16_t *halves = room(places * 2);
+    for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)next();
+    for (size_t i = 0; i < places; i++) factors[i] = (uint8_t)(scaling == PITH_EXPONENTS ? 100 + next() % 40 : next());
+    for (size_t i = 0; i < places; i++) halves[i] = (uint16_t)(0x2000 + next() % 1000);
+    for (int i = 0; i < 16; i++) table[i] = (uint8_t)next();
+    w.codes = codes;
+    w.factors = factors;
+    w.scales = halves;
+    w.tables = table;
+    see_products(k, &w, x, 32);
+    float *row = room(sizeof(float) * COLUMNS);
+    for (int n = 0; n < OUTPUTS; n++) {
+        k->decode_packed(&w, n, COLUMNS, row);
+        see(row, sizeof(float) * COLUMNS);
+    }
+    free(row);
+    free(codes);
+    free(factors);
     free(halves);
 }
 
@@ -231,6 +263,12 @@ int main(void) {
         float *x = random_floats(INPUTS * COLUMNS);
         for (int packing = PITH_CODES_2; packing <= PITH_CODES_8; packing++)
             for (int group = 32; group <= 64; group *= 2) see_packed(k, x, packing, group);
+        see_scaled(k, x, PITH_CODES_4, PITH_UNIT_MINIMA);
+        see_scaled(k, x, PITH_CODES_5, PITH_FACTOR_MINIMA);
+        see_scaled(k, x, PITH_CODES_2, PITH_HALF_MINIMA);
+        see_scaled(k, x, PITH_CODES_6, PITH_HALF_FACTORS);
+        see_scaled(k, x, PITH_BOOK_4, PITH_FACTORS);
+        see_scaled(k, x, PITH_BOOK_4, PITH_EXPONENTS);
         for (int bits = 2; bits <= 8; bits++)
             for (int masked = 0; masked <= 1; masked++) see_sparse(k, x, bits, masked);
         for (pith_element type = PITH_F32; type <= PITH_BF16; type++)

@@ -88,8 +88,27 @@ typedef enum {
     PITH_VECTORS_8 = 88, ///< the same with eight columns
 } pith_packing;
 
-/// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says.
-/// weight = (code - zero) * scale, by row and group of columns. Rows and columns are padded to whole units.
+/// How the codes of a packed matrix become weights. Groups of inputs are one unit with all but the first.
+typedef enum {
+    /// (code - zero) * scale, by row and group of columns.
+    PITH_GROUP_SCALES = 0,
+    /// code * scale - minimum: `scales` F16 [blocks][units][2][16], scales and then minima.
+    PITH_UNIT_MINIMA = 1,
+    /// The same, where both are products: of F16 `scales` [blocks][groups][2][16] and bytes `factors`
+    /// [blocks][units][2][16].
+    PITH_FACTOR_MINIMA = 2,
+    /// The same for halves of units, in four bits: `factors` [blocks][units][2][16], the scale's in the lower bits.
+    PITH_HALF_MINIMA = 3,
+    /// (code - zero) * scale * factor: `scales` F16 [blocks][groups][16], signed `factors` [blocks][units][16].
+    PITH_FACTORS = 4,
+    /// The same for halves of units: `factors` [blocks][units][2][16].
+    PITH_HALF_FACTORS = 5,
+    /// (code - zero) * 2^(factor - 128): `factors` [blocks][units][16].
+    PITH_EXPONENTS = 6,
+} pith_scaling;
+
+/// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says. `scaling`
+/// says what weights are. Rows and columns are padded to whole units.
 typedef struct {
     /// Packed units, [blocks][units][unit_bytes]; of masked packings at least 63 bytes may be read behind the last.
     const uint8_t *codes;
@@ -99,8 +118,10 @@ typedef struct {
     const uint16_t *kept_units;
     /// Where the codes of a block begin, in `unit_bytes`; NULL where all units are stored.
     const uint32_t *offsets;
-    /// F16, [blocks][groups][16].
+    /// F16, [blocks][groups][16], or what `scaling` says.
     const uint16_t *scales;
+    /// What `scaling` says.
+    const uint8_t *factors;
     /// [blocks][groups][16], or NULL where all are `zero`.
     const uint8_t *zeros;
     int32_t zero;
@@ -109,6 +130,7 @@ typedef struct {
     /// What codes name, as bytes, if they are names.
     const uint8_t *tables;
     pith_packing packing;
+    pith_scaling scaling;
     int64_t unit_bytes;
     /// Units of a row.
     int64_t units;
@@ -123,11 +145,13 @@ typedef struct {
 
 /// Inputs as bytes, x = byte * scale by group of columns. Rows lie in tiles of PITH_TILE_ROWS, the last tile with the
 /// rest: bytes [columns / 4][rows of the tile][4]; scales and sums, the negative sums of the bytes of a group,
-/// [groups][rows of the tile].
+/// [groups][rows of the tile]. For groups of 32 columns also the sums of the halves of a group,
+/// [groups][2][rows of the tile], or NULL where nobody asks.
 typedef struct {
     int8_t *bytes;
     float *scales;
     int32_t *sums;
+    int32_t *half_sums;
     int64_t rows;
     /// A multiple of 32.
     int64_t columns;
@@ -205,6 +229,8 @@ typedef struct {
     /// The same with `rows` inputs of `count` floats, columns one after the other.
     void (*multiply_packed_floats)(const pith_packed *w, int64_t block, int64_t blocks, const float *x, int64_t rows,
                                    int64_t count, float *y, int64_t ldy);
+    /// Packs 32 codes of a byte for each of 16 rows, `stride` apart, as a unit of PITH_CODES_2 to PITH_CODES_8.
+    void (*pack_unit)(const uint8_t *codes, int64_t stride, int bits, uint8_t *target);
     /// Decodes one row of a packed matrix.
     void (*decode_packed)(const pith_packed *w, int64_t row, int64_t count, float *target);
     /// Decodes one row with weights left out to floats.

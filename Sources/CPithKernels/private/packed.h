@@ -77,6 +77,34 @@ INLINE void read_codes(unit_cursor *cursor, int bits, b64v v[8]) {
     cursor->codes = p;
 }
 
+/// The other way round: what `read_codes` makes `v` of.
+static void pack_unit(const uint8_t *codes, int64_t stride, int bits, uint8_t *target) {
+    b64v v[8];
+    for (int j = 0; j < 8; j++) {
+        uint8_t bytes[64];
+        for (int row = 0; row < 16; row++) memcpy(bytes + 4 * row, codes + row * stride + 4 * j, 4);
+        v[j] = load64(bytes);
+    }
+    if (bits == 8) {
+        for (int j = 0; j < 8; j++) store64(target + 64 * j, v[j]);
+        return;
+    }
+    int shift = 0;
+    for (int width = 4; width > 0; target += 64 * width, shift += width, width /= 2) {
+        if (!(bits & width)) {
+            target -= 64 * width;
+            shift -= width;
+            continue;
+        }
+        for (int vector = 0, count = 8 / width; vector < 8; vector += count) {
+            b64v plane = {0};
+            for (int i = 0; i < count; i++)
+                plane |= shift_bytes(v[vector + i], shift - i * width, ((1 << width) - 1) << i * width);
+            store64(target + 64 * (vector / count), plane);
+        }
+    }
+}
+
 #include "books.h"
 
 INLINE unit_cursor begin_units(const pith_packed *w, int64_t block, int packing) {
@@ -164,6 +192,8 @@ INLINE i16v product_zeros(const pith_packed *w, int64_t block, int64_t unit, cod
     return block_zeros(w, block, unit) - (kind == WIDE_CODES ? WIDE_BIAS : 0);
 }
 
+#include "scalings.h"
+
 // MARK: Inputs
 
 #define LARGEST_INPUT 127.0f
@@ -173,18 +203,27 @@ typedef struct {
     int8_t *bytes;
     float *scales;
     int32_t *sums;
+    int32_t *half_sums;
     int64_t rows;
 } input_tile;
 
 INLINE input_tile tile_of(const pith_narrow_rows *x, int64_t tile) {
     int64_t first = tile * PITH_TILE_ROWS, groups = (x->columns + x->group - 1) / x->group;
     int64_t rows = x->rows - first < PITH_TILE_ROWS ? x->rows - first : PITH_TILE_ROWS;
-    return (input_tile){x->bytes + first * x->columns, x->scales + first * groups, x->sums + first * groups, rows};
+    return (input_tile){x->bytes + first * x->columns, x->scales + first * groups, x->sums + first * groups,
+                        x->half_sums ? x->half_sums + 2 * first * groups : NULL, rows};
+}
+
+INLINE int32_t sum_integers(i16v v) {
+    int32_t total = 0;
+    for (int i = 0; i < 16; i++) total += v[i];
+    return total;
 }
 
 /// Rounds one group of one row: bytes = x * 127 / max |x|. `stride` is the distance of four bytes to the next four.
+/// `half_sums`, if there are any, are the negative sums of 16 columns, `rows` apart.
 INLINE void narrow_group(const float *x, int64_t count, int64_t group, int8_t *bytes, int64_t stride, float *scale,
-                         int32_t *negative_sum) {
+                         int32_t *negative_sum, int32_t *half_sums, int64_t rows) {
     f16v largest = {0};
     for (int64_t i = 0; i < count; i += 16)
         largest = __builtin_elementwise_max(largest, __builtin_elementwise_abs(load_up_to_16(x + i, count - i)));
@@ -201,14 +240,13 @@ INLINE void narrow_group(const float *x, int64_t count, int64_t group, int8_t *b
         f16v scaled = usable ? load_up_to_16(x + i, count - i) * factor : (f16v){0};
         i16v rounded = __builtin_convertvector(__builtin_elementwise_roundeven(scaled), i16v);
         sum += rounded;
+        if (half_sums) half_sums[i / 16 * rows] = -sum_integers(rounded);
         typedef int8_t c16v __attribute__((vector_size(16)));
         c16v narrow = __builtin_convertvector(rounded, c16v);
         for (int j = 0; j < 4; j++) memcpy(bytes + (i / 4 + j) * stride, (char *)&narrow + 4 * j, 4);
     }
-    int32_t total = 0;
-    for (int j = 0; j < 16; j++) total += sum[j];
     *scale = usable ? most / LARGEST_INPUT : 0.0f;
-    *negative_sum = -total;
+    *negative_sum = -sum_integers(sum);
 }
 
 static void narrow_rows(const float *source, int64_t count, int64_t tile, const pith_narrow_rows *x) {
@@ -219,7 +257,8 @@ static void narrow_rows(const float *source, int64_t count, int64_t tile, const 
             int64_t padded = x->columns - start < x->group ? x->columns - start : x->group;
             int64_t here = count - start < padded ? count - start : padded;
             narrow_group(source + row * count + start, here, padded, to.bytes + start * to.rows + 4 * row,
-                         4 * to.rows, to.scales + g * to.rows + row, to.sums + g * to.rows + row);
+                         4 * to.rows, to.scales + g * to.rows + row, to.sums + g * to.rows + row,
+                         to.half_sums ? to.half_sums + 2 * g * to.rows + row : NULL, to.rows);
         }
     }
 }
@@ -475,8 +514,14 @@ static void multiply_kept_units(const pith_packed *w, int64_t block, const pith_
     }
 }
 
+#include "scaled_products.h"
+
 static void multiply_packed(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                             int64_t ldy) {
+    if (w->scaling != PITH_GROUP_SCALES) {
+        multiply_scaled(w, block, blocks, x, y, ldy);
+        return;
+    }
     if (lists_units(w)) {
         if (x->rows <= 2) {
             FOR_CODES(w, dot_kept_blocks, w, block, blocks, x, y, ldy)
@@ -523,16 +568,22 @@ static void multiply_packed_floats(const pith_packed *w, int64_t block, int64_t 
         for (int64_t i = 0; i < stored; i++) {
             int64_t unit = stored_unit(w, block + b, i);
             unpack(&cursor, w, 1, bytes);
-            f16v scales = block_scales(w, block + b, unit);
-            // Exact: a scale has 11 bits, a zero 8.
-            f16v shifts = -(scales * __builtin_convertvector(block_zeros(w, block + b, unit), f16v));
-            int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32, row = 0;
-            for (; row + 8 <= rows; row += 8)
-                float_unit_8(bytes, scales, shifts, x + row * count + unit * 32, count, columns,
-                             y + row * ldy + 16 * b, ldy);
-            for (; row < rows; row++)
-                float_unit_1(bytes, scales, shifts, x + row * count + unit * 32, count, columns,
-                             y + row * ldy + 16 * b, ldy);
+            int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32, width = 32 / halves_of(w->scaling);
+            for (int64_t start = 0; start < columns; start += width) {
+                part_scales part = scales_of(w, w->scaling, block + b, unit, start / width);
+                // Exact where there is a zero: a scale has up to 18 bits, and no zero has more than 8, of which most are
+                // powers of two.
+                f16v shifts = -FMA(part.scale, part.zero, part.minimum);
+                const uint8_t *codes = bytes + start * 16;
+                const float *from = x + unit * 32 + start;
+                int64_t here = columns - start < width ? columns - start : width, row = 0;
+                for (; row + 8 <= rows; row += 8)
+                    float_unit_8(codes, part.scale, shifts, from + row * count, count, here, y + row * ldy + 16 * b,
+                                 ldy);
+                for (; row < rows; row++)
+                    float_unit_1(codes, part.scale, shifts, from + row * count, count, here, y + row * ldy + 16 * b,
+                                 ldy);
+            }
         }
     }
 }
@@ -545,10 +596,13 @@ static void decode_packed(const pith_packed *w, int64_t row, int64_t count, floa
     for (int64_t i = 0; i < stored; i++) {
         int64_t unit = stored_unit(w, block, i);
         unpack(&cursor, w, 1, bytes);
-        float scale = block_scales(w, block, unit)[lane];
-        float shift = scale * (float)block_zeros(w, block, unit)[lane];
-        int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32;
-        for (int64_t k = 0; k < columns; k++)
-            target[unit * 32 + k] = (float)bytes[k / 4 * 64 + lane * 4 + k % 4] * scale - shift;
+        int64_t columns = count - unit * 32 < 32 ? count - unit * 32 : 32, width = 32 / halves_of(w->scaling);
+        for (int64_t start = 0; start < columns; start += width) {
+            part_scales part = scales_of(w, w->scaling, block, unit, start / width);
+            float scale = part.scale[lane], zero = part.zero[lane], minimum = part.minimum[lane];
+            int64_t end = columns - start < width ? columns : start + width;
+            for (int64_t k = start; k < end; k++)
+                target[unit * 32 + k] = ((float)bytes[k / 4 * 64 + lane * 4 + k % 4] - zero) * scale - minimum;
+        }
     }
 }

@@ -14,6 +14,12 @@ struct AddedToken: Sendable {
     /// Whether it may not touch other words.
     var isSingleWord: Bool
 
+    /// A token that is looked for in the text as it came and takes nothing along.
+    init(content: String, number: Int, isSpecial: Bool) {
+        (self.content, self.number, self.isSpecial) = (content, number, isSpecial)
+        (isNormalized, stripsLeft, stripsRight, isSingleWord) = (false, false, false, false)
+    }
+
     init(_ reader: JSONReader) throws(PithError) {
         content = try reader.member("content").text()
         number = try reader.member("id").integer(in: 0...Tokenizer.tokenLimit)

@@ -37,6 +37,36 @@ struct BytePairModel: Sendable {
         merges = BytePairMerges(try Self.merges(reader.member("merges"), vocabulary))
     }
 
+    /// A byte-level model of merges as "left right"; `ignoresMerges`: whole words that are tokens are taken as they are.
+    init(byteLevel vocabulary: TokenVocabulary, merges: GGUFArray, ignoresMerges: Bool) throws(PithError) {
+        (self.vocabulary, isByteLevel, self.ignoresMerges) = (vocabulary, true, ignoresMerges)
+        (unknownToken, fusesUnknown, tokenOfScalar) = (nil, false, [:])
+        fallbackTokens = [UInt32?](repeating: nil, count: 256)
+        tokenOfByte = ByteAlphabet.scalars.map { vocabulary.token(String($0)) }
+        var list: [(left: UInt32, right: UInt32, result: UInt32)] = []
+        list.reserveCapacity(merges.count)
+        let table = PieceTable(vocabulary)
+        var joined: [UInt8] = []
+        try merges.forEachText { (bytes) throws(PithError) in
+            // Nothing, which stands for no token, may be a side.
+            guard let space = bytes.dropFirst().firstIndex(of: UInt8(ascii: " ")), space + 1 < bytes.count else {
+                throw .data("element \(list.count) is no pair of tokens")
+            }
+            joined.removeAll(keepingCapacity: true)
+            joined += bytes[..<space]
+            joined += bytes[(space + 1)...]
+            let sides = joined.withUnsafeBufferPointer { joined in
+                (table[joined, 0..<space], table[joined, space..<joined.count], table[joined, 0..<joined.count])
+            }
+            guard case (let leftToken?, let rightToken?, let result?) = sides else {
+                let text = String(decoding: bytes, as: UTF8.self).shortened
+                throw .data("element \(list.count), '\(text)', is not in the vocabulary")
+            }
+            list.append((leftToken, rightToken, result))
+        }
+        self.merges = BytePairMerges(list)
+    }
+
     /// The name of the token of a byte where characters fall back to bytes.
     static func fallbackName(_ byte: UInt8) -> String {
         let digits = String(byte, radix: 16, uppercase: true)

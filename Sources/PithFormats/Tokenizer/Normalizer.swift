@@ -13,6 +13,9 @@ struct Normalizer: Sendable {
     private(set) var steps: [Step] = []
     private var growth = 1
 
+    /// Some steps.
+    init(_ steps: [Step]) { self.steps = steps }
+
     /// Reads the `normalizer` of a tokenizer file; nil stands for a missing one.
     init(_ reader: JSONReader?) throws(PithError) {
         if let reader { try append(reader) }

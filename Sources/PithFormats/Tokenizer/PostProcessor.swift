@@ -5,6 +5,9 @@ struct PostProcessor: Sendable {
     private(set) var prefix: [Int] = []
     private(set) var suffix: [Int] = []
 
+    /// Some tokens.
+    init(prefix: [Int], suffix: [Int]) { (self.prefix, self.suffix) = (prefix, suffix) }
+
     /// Reads the `post_processor` of a tokenizer file; nil stands for a missing one.
     init(_ reader: JSONReader?) throws(PithError) {
         if let reader { try append(reader) }

@@ -7,6 +7,10 @@ struct PreTokenizer: Sendable {
         case digits(individually: Bool)
         /// The words of a pattern.
         case words(WordPattern)
+        /// Every run of `\p{P}`, `$`, `+`, `<`, `=`, `>`, `^`, `~` and `|` a word of its own.
+        case punctuation
+        /// Threes of the digits 0 to 9, from the left.
+        case digitTriples
         /// A literal text, each occurrence a word of its own or dropped.
         case literal([UInt8], isDropped: Bool)
         /// One space before a text that has none.
@@ -32,6 +36,9 @@ struct PreTokenizer: Sendable {
     private(set) var steps: [Step] = []
     /// Whether the vocabulary stands for bytes.
     private(set) var isByteLevel = false
+
+    /// Some steps, before bytes are encoded or, if not `isByteLevel`, characters.
+    init(_ steps: [Step], isByteLevel: Bool) { (self.steps, self.isByteLevel) = (steps, isByteLevel) }
 
     /// Reads the `pre_tokenizer` of a tokenizer file; nil stands for a missing one.
     init(_ reader: JSONReader?) throws(PithError) {
@@ -106,6 +113,8 @@ struct PreTokenizer: Sendable {
                 pattern.forEachWord(in: buffer) { result.append(piece.part($0)) }
             }
         case .digits(let individually): splitDigits(piece, individually: individually, into: &result)
+        case .punctuation: split(piece, into: &result, runLength: .max, isMatch: \.isPunctuationOrOperator)
+        case .digitTriples: split(piece, into: &result, runLength: 3) { ("0"..."9").contains($0) }
         case .literal(let literal, let isDropped):
             var dropped = 0
             for (range, isMatch) in piece.bytes.occurrences(of: literal) {
@@ -143,6 +152,35 @@ struct PreTokenizer: Sendable {
         return isWanted && !marked.bytes.starts(with: replacement) ? marked.preceded(by: replacement) : marked
     }
 
+    /// Makes a word of each run of so many characters that match (of any number if it is `.max`), and of what lies
+    /// between two.
+    private static func split(
+        _ piece: Piece, into result: inout [Piece], runLength: Int, isMatch: (Unicode.Scalar) -> Bool
+    ) {
+        var (start, run, runStart, position) = (0, 0, 0, 0)
+        func append(_ range: Range<Int>) { if !range.isEmpty { result.append(piece.part(range)) } }
+        func finishRun() {
+            if run == runLength || runLength == .max && run > 0 {
+                append(start..<runStart)
+                append(runStart..<position)
+                start = position
+            }
+            run = 0
+        }
+        for scalar in Substring(decoding: piece.bytes, as: UTF8.self).unicodeScalars {
+            if isMatch(scalar) {
+                if run == 0 { runStart = position }
+                run += 1
+            } else {
+                finishRun()
+            }
+            position += UTF8.width(scalar)
+            if run == runLength { finishRun() }
+        }
+        finishRun()
+        append(start..<position)
+    }
+
     private static func splitDigits(_ piece: Piece, individually: Bool, into result: inout [Piece]) {
         piece.bytes.withUnsafeBufferPointer { buffer in
             ClassifiedText.withText(buffer) { text in
@@ -159,6 +197,17 @@ struct PreTokenizer: Sendable {
                 }
                 result.append(piece.part(start..<position))
             }
+        }
+    }
+}
+
+extension Unicode.Scalar {
+    fileprivate var isPunctuationOrOperator: Bool {
+        switch properties.generalCategory {
+        case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+            .finalPunctuation, .otherPunctuation:
+            true
+        default: "$+<=>^~|".unicodeScalars.contains(self)
         }
     }
 }

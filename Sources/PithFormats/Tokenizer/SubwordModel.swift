@@ -4,6 +4,7 @@ import PithCore
 enum SubwordModel: Sendable {
     case bytePairs(BytePairModel)
     case longestMatch(LongestMatchModel)
+    case scored(ScoredPieceModel)
 
     /// Reads the `model` of a tokenizer file; old files leave the type out.
     init(_ reader: JSONReader, vocabulary: TokenVocabulary, isByteLevel: Bool) throws(PithError) {
@@ -25,6 +26,7 @@ enum SubwordModel: Sendable {
         switch self {
         case .bytePairs(let model): model.encode(word, into: &tokens, symbols: &symbols)
         case .longestMatch(let model): model.encode(word, into: &tokens)
+        case .scored(let model): model.encode(word, into: &tokens)
         }
     }
 
@@ -33,6 +35,7 @@ enum SubwordModel: Sendable {
         switch self {
         case .bytePairs(let model): model.starts(of: tokens, in: word)
         case .longestMatch(let model): model.starts(of: tokens)
+        case .scored(let model): model.starts(of: tokens)
         }
     }
 }

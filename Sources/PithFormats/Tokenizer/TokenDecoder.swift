@@ -15,6 +15,9 @@ struct TokenDecoder: Sendable {
     private let isMissing: Bool
     private var growth = 1
 
+    /// Some steps.
+    init(_ steps: [Step]) { (self.steps, isMissing) = (steps, false) }
+
     /// Reads the `decoder` of a tokenizer file; nil stands for a missing one.
     init(_ reader: JSONReader?) throws(PithError) {
         isMissing = reader == nil

@@ -31,6 +31,18 @@ struct TokenVocabulary: Sendable {
         for token in added { try insert(token.content, token.number, bound: bound) }
     }
 
+    /// The tokens of a list, by place. Of equal texts the last has the number, as in llama.cpp.
+    init(_ texts: [String]) throws(PithError) {
+        guard texts.count <= Tokenizer.tokenLimit else { throw .data("has \(texts.count) tokens, too many") }
+        numbers.reserveCapacity(texts.count)
+        modelTokens.reserveCapacity(texts.count)
+        for (number, text) in texts.enumerated() {
+            numbers[ExactString(text)] = UInt32(number)
+            modelTokens.append((UInt32(number), text))
+        }
+        self.texts = texts
+    }
+
     private mutating func insert(_ text: String, _ number: Int, bound: Int) throws(PithError) {
         guard (0..<bound).contains(number) else {
             throw .data(

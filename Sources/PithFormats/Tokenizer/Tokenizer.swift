@@ -64,6 +64,19 @@ public struct Tokenizer: Sendable {
         }
     }
 
+    /// A tokenizer of parts; `added` are tokens of the vocabulary that are looked for in texts as they come.
+    init(
+        vocabulary: TokenVocabulary, model: SubwordModel, normalizer: Normalizer, preTokenizer: PreTokenizer,
+        postProcessor: PostProcessor, decoder: TokenDecoder, added: [AddedToken]
+    ) {
+        (self.vocabulary, self.model, self.normalizer) = (vocabulary, model, normalizer)
+        (self.preTokenizer, self.postProcessor, self.decoder) = (preTokenizer, postProcessor, decoder)
+        beginning = postProcessor.prefix
+        rawFinder = AddedTokenFinder(added)
+        normalizedFinder = AddedTokenFinder([])
+        specialTokens = Set(added.filter(\.isSpecial).map(\.number))
+    }
+
     /// One more than the highest token.
     public var vocabularySize: Int { vocabulary.count }
 

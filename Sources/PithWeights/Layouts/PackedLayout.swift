@@ -168,34 +168,6 @@ extension PackedLayout {
     package func multiply(
         _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        let (first, whole) = (outputs.lowerBound / 16, outputs.count / 16)
-        multiplyBlocks(first..<first + whole, input, into: output, stride: stride)
-        let rest = outputs.count % 16
-        guard rest > 0 else { return }
-        // The last block has lanes that are no rows of the matrix.
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: input.rows * 16) { buffer in
-            guard let base = buffer.baseAddress else { return }
-            multiplyBlocks(first + whole..<first + whole + 1, input, into: base, stride: 16)
-            for row in 0..<input.rows {
-                (output + row * stride + whole * 16).update(from: base + row * 16, count: rest)
-            }
-        }
-    }
-
-    private func multiplyBlocks(
-        _ blocks: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
-    ) {
-        guard !blocks.isEmpty else { return }
-        var packed = packed
-        let (first, count) = (Int64(blocks.lowerBound), Int64(blocks.count))
-        switch input.precision {
-        case .narrow:
-            withUnsafePointer(to: input.narrow(group: packing.inputGroup).rows) { rows in
-                kernels.multiply_packed(&packed, first, count, rows, output, Int64(stride))
-            }
-        case .float:
-            kernels.multiply_packed_floats(
-                &packed, first, count, input.values, Int64(input.rows), Int64(inputCount), output, Int64(stride))
-        }
+        input.multiply(outputs, packed, inputGroup: packing.inputGroup, into: output, stride: stride)
     }
 }

@@ -1,0 +1,178 @@
+import CPithKernels
+import PithCore
+import PithFormats
+import PithTensor
+
+/// Blocks laid out as the kernels read them: codes in units of 16 rows by 32 columns, then factors, scales and what codes
+/// name, in one piece of memory.
+struct BlockTiles: Sendable {
+    /// Columns of a unit.
+    static let unit = 32
+    private static let rowsOfBlock = 16
+
+    private let form: GGUFBlockForm
+    private let memory: ByteRegion
+    private let layout: Layout
+
+    /// Where everything lies.
+    private struct Layout {
+        /// Blocks of 16 rows, units of 32 columns in a row, and groups of units with a scale in a row.
+        let blocks, units, groups: Int
+        let unitsOfGroup: Int
+        let unitBytes: Int
+        /// Bytes of factors for each row and unit, scales for each row and group.
+        let factorsOfUnit, scalesOfGroup: Int
+        let factorsStart, scalesStart, tableStart, byteCount: Int
+
+        init(_ form: GGUFBlockForm, blockLength: Int, rows: Int, columns: Int) throws(PithError) {
+            let limit = Int(Int32.max)
+            guard rows <= limit, columns <= limit else { throw .data("the shape \([rows, columns]) is too large") }
+            blocks = (rows + rowsOfBlock - 1) / rowsOfBlock
+            units = columns / BlockTiles.unit
+            unitsOfGroup = max(1, blockLength / BlockTiles.unit)
+            groups = units / unitsOfGroup
+            unitBytes = 64 * form.bits
+            (factorsOfUnit, scalesOfGroup) =
+                switch form.scaling {
+                case .scale: (0, 1)
+                case .minimum: (0, 2)
+                case .factorMinima, .halfMinima: (2, 2)
+                case .factors: (1, 1)
+                case .halfFactors: (2, 1)
+                case .exponent: (1, 0)
+                }
+            factorsStart = blocks * units * unitBytes
+            scalesStart = factorsStart + blocks * units * factorsOfUnit * rowsOfBlock
+            tableStart = scalesStart + blocks * groups * scalesOfGroup * rowsOfBlock * 2
+            byteCount = tableStart + 64
+        }
+    }
+
+    /// Lays blocks out with all threads; bytes fit the shape.
+    init(
+        _ form: GGUFBlockForm, _ type: GGUFType, _ region: ByteRegion, rows: Int, columns: Int, order: RowOrder,
+        pool: ThreadPool
+    ) throws(PithError) {
+        let layout = try Layout(form, blockLength: type.blockLength, rows: rows, columns: columns)
+        try Memory.require(layout.byteCount, for: "a matrix of \([rows, columns])")
+        let tiles = TileMemory(byteCount: layout.byteCount)
+        (self.form, self.layout) = (form, layout)
+        memory = ByteRegion(UnsafeRawBufferPointer(tiles.bytes), keptAliveBy: tiles)
+        let table = (form.book ?? []).map { UInt8(bitPattern: $0) ^ 0x80 }
+        for (i, entry) in table.enumerated() { tiles.bytes[layout.tableStart + i] = entry }
+        let isFinite = TileMemory(byteCount: max(1, layout.blocks))
+        region.withBytes { bytes in
+            guard let source = bytes.baseAddress, let target = tiles.bytes.baseAddress else { return }
+            let writer = Writer(
+                form: form, layout: layout, source: source, target: target, rows: rows, order: order,
+                blockLength: type.blockLength, blockBytes: type.blockBytes)
+            pool.forEachBlock(of: layout.blocks, grain: 8) { blocks in
+                GGUFBlockPieces.withRoom(rows: Self.rowsOfBlock) { pieces in
+                    for block in blocks { isFinite.bytes[block] = writer.write(block, pieces) ? 1 : 0 }
+                }
+            }
+        }
+        guard isFinite.bytes.prefix(layout.blocks).allSatisfy({ $0 == 1 }) else {
+            throw .data("has a scale that is no finite number")
+        }
+    }
+
+    /// Bytes in memory.
+    var byteCount: Int { layout.byteCount }
+
+    /// The tiles as the kernels take them.
+    var packed: pith_packed {
+        var packed = pith_packed()
+        guard let base = memory.bytes.baseAddress else { return packed }
+        packed.codes = base.assumingMemoryBound(to: UInt8.self)
+        packed.factors = (base + layout.factorsStart).assumingMemoryBound(to: UInt8.self)
+        packed.scales = (base + layout.scalesStart).assumingMemoryBound(to: UInt16.self)
+        packed.tables = (base + layout.tableStart).assumingMemoryBound(to: UInt8.self)
+        packed.books = 1
+        let packing = form.book == nil ? UInt32(form.bits) : PITH_BOOK_2.rawValue + UInt32(form.bits - 2)
+        packed.packing = pith_packing(packing)
+        packed.zero = Int32(form.book == nil ? form.zero : 128)
+        packed.scaling = scaling
+        (packed.unit_bytes, packed.units) = (Int64(layout.unitBytes), Int64(layout.units))
+        (packed.group, packed.groups) = (Int64(layout.unitsOfGroup), Int64(layout.groups))
+        return packed
+    }
+
+    private var scaling: pith_scaling {
+        switch form.scaling {
+        case .scale: PITH_GROUP_SCALES
+        case .minimum: PITH_UNIT_MINIMA
+        case .factorMinima: PITH_FACTOR_MINIMA
+        case .halfMinima: PITH_HALF_MINIMA
+        case .factors: PITH_FACTORS
+        case .halfFactors: PITH_HALF_FACTORS
+        case .exponent: PITH_EXPONENTS
+        }
+    }
+
+    /// Writes tiles.
+    private struct Writer: @unchecked Sendable {
+        let form: GGUFBlockForm
+        let layout: Layout
+        let source: UnsafeRawPointer
+        let target: UnsafeMutableRawPointer
+        let rows: Int
+        let order: RowOrder
+        let blockLength, blockBytes: Int
+        let kernels = PithTensor.kernels
+
+        /// Writes a block of 16 rows; false if one of its scales is not finite.
+        func write(_ block: Int, _ pieces: GGUFBlockPieces) -> Bool {
+            var (isFinite, pieces) = (true, pieces)
+            let allCodes = pieces.codes
+            let rowBytes = layout.groups * blockBytes
+            for group in 0..<layout.groups {
+                for lane in 0..<rowsOfBlock {
+                    let row = block * rowsOfBlock + lane
+                    pieces.codes = allCodes + lane * GGUFBlockPieces.length
+                    if row < rows {
+                        form.split(source + order.source(of: row) * rowBytes + group * blockBytes, pieces)
+                    } else {
+                        pieces.clear()
+                    }
+                    isFinite = isFinite && pieces.isFinite(form.scaling)
+                    writeScales(block, group, lane, pieces)
+                }
+                let firstUnit = block * layout.units + group * layout.unitsOfGroup
+                for i in 0..<layout.unitsOfGroup {
+                    kernels.pack_unit(
+                        allCodes + i * unit, Int64(GGUFBlockPieces.length), Int32(form.bits),
+                        (target + (firstUnit + i) * layout.unitBytes).assumingMemoryBound(to: UInt8.self))
+                }
+            }
+            return isFinite
+        }
+
+        private func writeScales(_ block: Int, _ group: Int, _ lane: Int, _ pieces: GGUFBlockPieces) {
+            let place = (block * layout.groups + group) * layout.scalesOfGroup * rowsOfBlock + lane
+            let scales = (target + layout.scalesStart).assumingMemoryBound(to: UInt16.self) + place
+            if layout.scalesOfGroup > 0 { scales[0] = pieces.halves[0] }
+            if layout.scalesOfGroup > 1 { scales[rowsOfBlock] = pieces.halves[1] }
+            guard layout.factorsOfUnit > 0 else { return }
+            let firstUnit = block * layout.units + group * layout.unitsOfGroup
+            let factors =
+                (target + layout.factorsStart).assumingMemoryBound(to: UInt8.self)
+                + firstUnit * layout.factorsOfUnit * rowsOfBlock + lane
+            if form.scaling == .factorMinima {
+                for i in 0..<layout.unitsOfGroup {
+                    factors[2 * i * rowsOfBlock] = pieces.factors[i]
+                    factors[(2 * i + 1) * rowsOfBlock] = pieces.minima[i]
+                }
+            } else {
+                for i in 0..<layout.unitsOfGroup * layout.factorsOfUnit { factors[i * rowsOfBlock] = pieces.factors[i] }
+            }
+        }
+    }
+}
+
+/// Memory that is written once, on a boundary of 64 bytes.
+private final class TileMemory: @unchecked Sendable {
+    let bytes: UnsafeMutableRawBufferPointer
+    init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
+    deinit { bytes.deallocate() }
+}

@@ -1,0 +1,52 @@
+import PithCore
+import PithFormats
+import PithTensor
+
+extension GGUFFile {
+    /// A matrix as an operator, [outputs, inputs], in its own bits; also the embedding, whose rows are decoded one by one.
+    ///
+    /// Quantised blocks are laid out anew with all threads, and the memory of the file that they came from is given
+    /// back. Floats (F32, F16, BF16) are multiplied as they are mapped, unless `order` has them copied.
+    public func linear(
+        _ name: String, order: RowOrder = .stored, pool: ThreadPool
+    ) throws(PithError) -> any RowDecodable {
+        let (tensor, type) = try tensor(name)
+        do throws(PithError) {
+            guard tensor.shape.count == 2 else {
+                throw .data("a matrix was expected, the shape is \(tensor.shape)")
+            }
+            let (rows, columns, region) = (tensor.shape[0], tensor.shape[1], region(of: tensor))
+            if let element = type.element {
+                let ordered = try Self.ordered(region, rows: rows, order)
+                return try DenseOperator(StoredTensor(type: element, shape: tensor.shape, region: ordered))
+            }
+            defer { region.releaseMemory() }
+            return try BlockMatrix(type, region, rows: rows, columns: columns, order: order, pool: pool)
+        } catch { throw error.within("\(path): tensor \(name)") }
+    }
+
+    /// A vector as floats: a norm's weight or a bias. Throws unless it has `count` elements.
+    public func vector(_ name: String, count: Int) throws(PithError) -> [Float] {
+        let tensor = try values(name)
+        guard tensor.shape == [count] else {
+            throw .data(
+                "has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "\([count]) is expected")
+        }
+        return tensor.values
+    }
+
+    private static func ordered(_ region: ByteRegion, rows: Int, _ order: RowOrder) throws(PithError) -> ByteRegion {
+        if case .stored = order { return region }
+        guard order.fits(rows) else { throw .data("\(rows) rows are not whole heads") }
+        return region.withBytes { bytes in
+            var copy: [UInt8] = []
+            copy.reserveCapacity(bytes.count)
+            let rowBytes = bytes.count / max(1, rows)
+            for row in 0..<rows {
+                let start = order.source(of: row) * rowBytes
+                copy += bytes[start..<start + rowBytes]
+            }
+            return ByteRegion(copying: copy)
+        }
+    }
+}
