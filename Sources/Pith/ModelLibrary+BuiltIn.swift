@@ -51,7 +51,7 @@ private final class OpenedModels: Sendable {
             known.model.pool = pool
             return known
         }
-        let model = try CodingModel(ModelFolder.open(name), layouts: WeightLayouts.catalogue, pool: pool)
+        let model = try CodingModel(ModelSource.open(name), layouts: WeightLayouts.catalogue, pool: pool)
         models.withLock { $0[name] = model }
         return model
     }

@@ -10,16 +10,16 @@
 @_exported import PithTraining
 @_exported import PithWeights
 
-extension ModelFolder {
+extension ModelSource {
     /// Opens a model folder by its path, or a built-in model by its name, for example `nano`.
-    public static func open(_ pathOrName: String) throws(PithError) -> ModelFolder {
-        if !Files.exists(pathOrName), let builtIn = BuiltIn.modelFolder(pathOrName) { return try ModelFolder(builtIn) }
+    public static func open(_ pathOrName: String) throws(PithError) -> ModelSource {
+        if !Files.exists(pathOrName), let builtIn = BuiltIn.modelFolder(pathOrName) { return try ModelSource(builtIn) }
         guard Files.exists(pathOrName) else {
             throw .data(
                 "does not exist", at: pathOrName,
-                remedy: "give a model folder, or a built-in model: \(BuiltIn.modelNames.joined(separator: ", "))")
+                remedy: "give a model folder, a .gguf file, or a built-in model: \(BuiltIn.modelNames.joined(separator: ", "))")
         }
-        return try ModelFolder(pathOrName)
+        return try ModelSource(pathOrName)
     }
 
     /// The model with all layouts that Pith knows.

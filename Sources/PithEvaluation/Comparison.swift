@@ -35,7 +35,7 @@ public struct ComparisonRow: Sendable {
 /// Compares specs on one model: compresses each to disk, opens what was written, and measures it.
 public struct Comparison: Sendable {
     /// The model.
-    public let folder: ModelFolder
+    public let folder: ModelSource
     /// What to compare.
     public let specs: [Spec]
     /// What to measure on.
@@ -62,7 +62,7 @@ public struct Comparison: Sendable {
 
     /// Prepares a comparison; specs are checked before anything is done.
     public init(
-        _ folder: ModelFolder, specs: [Spec], text: EvaluationText, calibration: CalibrationText, pool: ThreadPool,
+        _ folder: ModelSource, specs: [Spec], text: EvaluationText, calibration: CalibrationText, pool: ThreadPool,
         measureSpeed: @escaping @Sendable (_ folder: String) throws(PithError) -> SpeedSample
     ) throws(PithError) {
         for spec in specs { _ = try WeightPipeline(spec) }
@@ -80,7 +80,7 @@ public struct Comparison: Sendable {
         for (index, spec) in specs.enumerated() {
             let target = joinPath(workFolder, "\(index + 1)")
             seconds.append(try compress(spec, into: target, quiet: quiet))
-            folders.append(try ModelFolder(target))
+            folders.append(try ModelSource(target))
         }
         let measurements = try measure(folders, quiet: quiet)
         let speeds = try measureSpeeds(folders, quiet: quiet)
@@ -111,7 +111,7 @@ public struct Comparison: Sendable {
     }
 
     /// What was lost against the first of some models, which are run alike.
-    private func measure(_ folders: [ModelFolder], quiet: Bool) throws(PithError) -> [Measurement] {
+    private func measure(_ folders: [ModelSource], quiet: Bool) throws(PithError) -> [Measurement] {
         var models: [LanguageModel] = []
         for folder in folders {
             var model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
@@ -124,8 +124,8 @@ public struct Comparison: Sendable {
     }
 
     /// The speeds of some models. Those stored in the same layouts do the same work: they are measured as one.
-    private func measureSpeeds(_ folders: [ModelFolder], quiet: Bool) throws(PithError) -> [SpeedMeasurement] {
-        var (kinds, firstOfKind, kindOfFolder) = ([String: Int](), [ModelFolder](), [Int]())
+    private func measureSpeeds(_ folders: [ModelSource], quiet: Bool) throws(PithError) -> [SpeedMeasurement] {
+        var (kinds, firstOfKind, kindOfFolder) = ([String: Int](), [ModelSource](), [Int]())
         for folder in folders {
             let storage = try folder.storageDescription()
             if kinds[storage] == nil { firstOfKind.append(folder) }
@@ -140,7 +140,7 @@ public struct Comparison: Sendable {
     }
 }
 
-extension ModelFolder {
+extension ModelSource {
     /// How all weights are stored, but for what they are: folders of one architecture for which this is the same do
     /// the same work.
     func storageDescription() throws(PithError) -> String {

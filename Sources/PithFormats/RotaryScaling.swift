@@ -10,6 +10,8 @@ public enum RotaryScaling: Hashable, Sendable {
     /// Low frequencies are divided by `factor`, high ones kept, and those between blended (Llama 3.1).
     case llama3(
         factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContextLength: Int)
+    /// Each frequency is divided by its own number: how GGUF files store the scaling of Llama 3.
+    case divisors([Double])
 }
 
 extension RotaryScaling {
@@ -33,6 +35,10 @@ extension RotaryScaling {
                 factor: try reader.member("factor").real(in: factors), lowFrequencyFactor: low,
                 highFrequencyFactor: high,
                 originalContextLength: try reader.member("original_max_position_embeddings").integer(in: 1...1 << 24))
+        case "divisors":
+            var divisors: [Double] = []
+            for divisor in try reader.member("divisors").array() { divisors.append(try divisor.real(in: factors)) }
+            self = .divisors(divisors)
         case let kind:
             throw reader.failure(
                 "the rotary scaling '\(kind.shortened)' is not supported",
@@ -45,6 +51,8 @@ extension RotaryScaling {
         switch self {
         case .none: .null
         case .linear(let factor): ["rope_type": "linear", "factor": .real(factor)]
+        case .divisors(let divisors):
+            ["rope_type": "divisors", "divisors": .array(divisors.map { .real($0) })]
         case .llama3(let factor, let low, let high, let original):
             [
                 "rope_type": "llama3", "factor": .real(factor), "low_freq_factor": .real(low),
@@ -54,9 +62,10 @@ extension RotaryScaling {
     }
 
     /// One frequency, scaled. Single precision, operation by operation as the reference implementation does it.
-    func scaled(_ frequency: Float) -> Float {
+    private func scaled(_ frequency: Float, at index: Int) -> Float {
         switch self {
         case .none: return frequency
+        case .divisors(let divisors): return divisors.indices.contains(index) ? frequency / Float(divisors[index]) : frequency
         case .linear(let factor): return frequency / Float(factor)
         case .llama3(let factor, let low, let high, let original):
             let wavelength = Float(2 * Double.pi) / frequency
@@ -74,7 +83,7 @@ extension RotaryScaling {
     public func inverseFrequencies(headSize: Int, theta: Double) -> [Float] {
         (0..<headSize / 2).map { i in
             let exponent = Float(2 * i) / Float(headSize)
-            return scaled(1 / Float(power(Double(Float(theta)), Double(exponent))))
+            return scaled(1 / Float(power(Double(Float(theta)), Double(exponent))), at: i)
         }
     }
 }

@@ -23,7 +23,7 @@ public struct CalibrationText: Sendable {
 /// it, so that each can make up for their errors. The source stays mapped; only statistics of one layer are held.
 public struct ModelCompressor: Sendable {
     /// The model to compress.
-    public let source: ModelFolder
+    public let source: ModelSource
     /// What to do to the linear operators of the layers.
     public let spec: Spec
     /// What to do to the token embeddings, and to the head if it is not tied; nil leaves them alone.
@@ -45,7 +45,7 @@ public struct ModelCompressor: Sendable {
 
     /// Checks that the spec can be carried out.
     public init(
-        _ source: ModelFolder, spec: Spec, embeddings: Spec? = nil, seed: UInt64 = 0, calibration: CalibrationText?,
+        _ source: ModelSource, spec: Spec, embeddings: Spec? = nil, seed: UInt64 = 0, calibration: CalibrationText?,
         calibrationTokenCount: Int = 32768, pool: ThreadPool
     ) throws(PithError) {
         guard source.manifest == nil else {
@@ -53,6 +53,7 @@ public struct ModelCompressor: Sendable {
                 "is compressed already (\(source.manifest?.spec ?? ""))", at: source.path,
                 remedy: "compress the model that it was made from")
         }
+        _ = try source.archive()
         pipeline = try WeightPipeline(spec)
         if pipeline.needs != .nothing && calibration == nil {
             throw .usage("'\(spec)' needs a calibration text", remedy: "give one with --calibration FILE")
@@ -167,8 +168,8 @@ public struct ModelCompressor: Sendable {
         guard let embeddingPipeline else { return [] }
         var tables: [(name: String, matrix: any StoredLinear)] = []
         for id in source.description.tables {
-            let name = source.storedName(of: id)
-            let stored = try source.archive.tensor(name)
+            let name = try source.storedName(of: id)
+            let stored = try source.archive().tensor(name)
             try Memory.require(
                 embeddingPipeline.memory(
                     rows: source.configuration.vocabularySize, columns: source.configuration.hiddenSize),
@@ -190,10 +191,11 @@ public struct ModelCompressor: Sendable {
         _ compressed: [(name: String, matrix: any StoredLinear)], record: CompressionManifest.CalibrationRecord?,
         into target: String
     ) throws(PithError) {
-        let left = Set(compressed.map(\.name) + source.unusedNames)
+        let archive = try source.archive()
+        let left = Set(compressed.map(\.name) + (try source.unusedNames()))
         var tensors = compressed.flatMap { $0.matrix.tensors(named: $0.name) }
-        for name in source.archive.names where !left.contains(name) {
-            tensors.append((name, try source.archive.tensor(name)))
+        for name in archive.names where !left.contains(name) {
+            tensors.append((name, try archive.tensor(name)))
         }
         let manifest = CompressionManifest(
             spec: spec.description, embeddings: embeddings?.description, seed: seed, source: try source.weightDigests(),
@@ -230,7 +232,7 @@ private struct CalibrationStream {
     private let batches: [Range<Int>]
 
     init(
-        _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelFolder, _ model: LanguageModel
+        _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelSource, _ model: LanguageModel
     ) throws(PithError) {
         let all = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false)
         let tokens = all.prefix(tokenCount)

@@ -42,7 +42,7 @@ struct CompareCommand: ParsableCommand {
         let pictureFile = try picture.map { (path) throws(PithError) in try AtomicFile(at: path) }
         var parsed: [Spec] = []
         for spec in specs { parsed.append(try Spec(parsing: spec)) }
-        let folder = try ModelFolder.open(model)
+        let folder = try ModelSource.open(model)
         let (text, calibration) = try texts(folder, for: parsed)
         var comparison = try Comparison(
             folder, specs: parsed, text: text, calibration: calibration, pool: shared.pool
@@ -66,7 +66,7 @@ struct CompareCommand: ParsableCommand {
 
     /// The text to measure on and the text to calibrate on: two halves of one, unless both were named.
     private func texts(
-        _ folder: ModelFolder, for specs: [Spec]
+        _ folder: ModelSource, for specs: [Spec]
     ) throws(PithError) -> (EvaluationText, CalibrationText) {
         var (name, content) = try textOptions.load()
         var calibration = try compressionOptions.calibrationText()

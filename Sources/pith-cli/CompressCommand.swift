@@ -25,14 +25,14 @@ struct CompressCommand: ParsableCommand {
     func run() throws {
         let spec = try Spec(parsing: spec)
         guard !spec.stages.isEmpty else { throw PithError.usage("'none' changes nothing", at: "spec") }
-        let source = try ModelFolder.open(model)
+        let source = try ModelSource.open(model)
         let pool = shared.pool
         try ModelCompressor(
             source, spec: spec, embeddings: try compressionOptions.embeddingSpec(), seed: compressionOptions.seed,
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: pool
         ).run(into: output, quiet: shared.quiet)
-        let result = try ModelFolder(output)
+        let result = try ModelSource(output)
         let weights = try result.loadModel(pool: pool).weightCount
         let (before, after) = (try source.byteCount(), try result.byteCount())
         let leftOut = try source.companions().leftOut

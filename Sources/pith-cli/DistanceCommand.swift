@@ -112,13 +112,13 @@ struct DistanceCommand: ParsableCommand {
         guard method == "embedding" else {
             return InformationDistance(try code(method), form: form, cachePath: cachePath)
         }
-        let folder = try ModelFolder.open(model)
+        let folder = try ModelSource.open(model)
         return EmbeddingDistance(try runtime.loadModel(folder), tokenizer: folder.tokenizer)
     }
 
     private func code(_ method: String) throws(PithError) -> any CodeLength {
         if method == "model" {
-            let folder = try ModelFolder.open(model)
+            let folder = try ModelSource.open(model)
             return ModelCodeLength(try runtime.loadModel(folder), tokenizer: folder.tokenizer, name: model)
         }
         guard method != "embedding" else {

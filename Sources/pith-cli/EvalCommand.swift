@@ -25,7 +25,7 @@ struct EvalCommand: ParsableCommand {
 
     func run() throws {
         let pool = runtime.shared.pool
-        let folder = try ModelFolder.open(model)
+        let folder = try ModelSource.open(model)
         let candidate = try runtime.loadModel(folder, pool: pool)
         if !dated.byCompression.isEmpty { return try evaluateDated(folder, candidate) }
         let (name, content) = try textOptions.load()
@@ -35,7 +35,7 @@ struct EvalCommand: ParsableCommand {
             content, name: name, tokenizer: folder.tokenizer, configuration: folder.configuration,
             windowLength: textOptions.window)
         let other = try reference.map { (path) throws(PithError) in
-            let other = try ModelFolder.open(path)
+            let other = try ModelSource.open(path)
             guard other.configuration.vocabularySize == folder.configuration.vocabularySize else {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
@@ -52,9 +52,9 @@ struct EvalCommand: ParsableCommand {
         present(measurement, text, rate, try folder.byteCount(), overlap)
     }
 
-    private func evaluateDated(_ folder: ModelFolder, _ model: LanguageModel) throws(PithError) {
+    private func evaluateDated(_ folder: ModelSource, _ model: LanguageModel) throws(PithError) {
         let other = try reference.map { (path) throws(PithError) in
-            let other = try ModelFolder.open(path)
+            let other = try ModelSource.open(path)
             return EvaluatedModel(try runtime.loadModel(other), tokenizer: other.tokenizer)
         }
         let report = try dated.evaluation().run(

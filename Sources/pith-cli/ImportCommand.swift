@@ -20,7 +20,7 @@ struct ImportCommand: ParsableCommand {
             throw PithError.usage("exists already", at: output, remedy: "remove it or choose another name")
         }
         try importLlama2C(model: model, tokenizer: tokenizer, into: output)
-        let folder = try ModelFolder(output)
+        let folder = try ModelSource(output)
         print("\(output): \(try folder.loadModel().weightCount) weights, \(try folder.byteCount())")
     }
 }

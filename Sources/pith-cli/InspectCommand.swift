@@ -4,13 +4,13 @@ import Pith
 /// Says what is in a model or a file of tensors.
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "inspect", abstract: "Say what is in a model folder or a safetensors file.",
+        commandName: "inspect", abstract: "Say what is in a model or a safetensors file.",
         discussion: """
             For each tensor: its size, the entropy of its bytes as a share of their size, the root mean square of its \
             elements, the largest one as a multiple of that, and the share of zeros.
             """)
 
-    @Argument(help: "A model folder, a built-in model's name, or a safetensors file.")
+    @Argument(help: "A model folder, a .gguf file, a built-in model's name, or a safetensors file.")
     var path: String
 
     @Flag(help: "Print everything as JSON.")
@@ -19,35 +19,54 @@ struct InspectCommand: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        if Files.exists(path), !Files.isFolder(path) {
+        if Files.exists(path), !Files.isFolder(path), !path.lowercased().hasSuffix(GGUFFile.fileExtension) {
             let file = try SafetensorsFile(path)
-            let summaries = try summarize(file.names) { (name) throws(PithError) in file[name] }
-            present(summaries, about: JSONObject(), lines: [])
-        } else {
-            let folder = try ModelFolder.open(path)
-            let model = try folder.loadModel(pool: shared.pool)
-            let summaries = try summarize(folder.archive.names) { (name) throws(PithError) in
-                try folder.archive.tensor(name)
+            let summaries = try summarize(file.names) { (name) throws(PithError) in
+                try file[name].map { (tensor) throws(PithError) in try TensorSummary(name, tensor) }
             }
-            let (object, lines) = try describe(folder, model)
-            present(summaries, about: object, lines: lines)
+            return present(summaries, about: JSONObject(), lines: [])
         }
+        let source = try ModelSource.open(path)
+        let model = try source.loadModel(pool: shared.pool)
+        let summaries =
+            switch source.weights {
+            case .archive(let archive):
+                try summarize(inOrder(archive.names, source.description)) { (name) throws(PithError) in
+                    try TensorSummary(name, try archive.tensor(name))
+                }
+            case .gguf(let file):
+                try summarize(file.tensors) { (tensor) throws(PithError) in try TensorSummary(tensor, of: file) }
+            }
+        let (object, lines) = try describe(source, model)
+        present(summaries, about: object, lines: lines)
     }
 
-    private func summarize(
-        _ names: [String], _ tensor: (String) throws(PithError) -> StoredTensor?
+    /// Names of tensors in the order in which a model uses them; what belongs to no parameter comes last.
+    private func inOrder(_ names: [String], _ description: ModelDescription) -> [String] {
+        let places = Dictionary(uniqueKeysWithValues: description.parameters.enumerated().map { ($1.name, $0) })
+        func place(_ name: String) -> Int {
+            // The parts of a compressed matrix have names of their own behind the matrix's.
+            var stem = name[...]
+            while places[String(stem)] == nil, let point = stem.lastIndex(of: ".") { stem = stem[..<point] }
+            return places[String(stem)] ?? places.count
+        }
+        return names.map { (place($0), $0) }.sorted { $0 < $1 }.map(\.1)
+    }
+
+    private func summarize<Item>(
+        _ items: [Item], _ summary: (Item) throws(PithError) -> TensorSummary?
     ) throws(PithError) -> [TensorSummary] {
-        var progress = PithCore.Progress("reading tensors", total: names.count, quiet: shared.quiet)
+        var progress = PithCore.Progress("reading tensors", total: items.count, quiet: shared.quiet)
         var summaries: [TensorSummary] = []
-        for name in names {
-            if let tensor = try tensor(name) { summaries.append(try TensorSummary(name, tensor)) }
+        for item in items {
+            if let summary = try summary(item) { summaries.append(summary) }
             progress.update(summaries.count)
         }
         progress.finish()
         return summaries
     }
 
-    private func describe(_ folder: ModelFolder, _ model: LanguageModel) throws(PithError) -> (JSONObject, [String]) {
+    private func describe(_ folder: ModelSource, _ model: LanguageModel) throws(PithError) -> (JSONObject, [String]) {
         let c = folder.configuration
         let (bytes, weightBytes) = (try folder.byteCount(), try folder.weightByteCount())
         let rate = BitsPerWeight(bytes: weightBytes, weights: model.weightCount)

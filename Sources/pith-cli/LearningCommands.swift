@@ -117,7 +117,7 @@ struct PrequentialCommand: ParsableCommand {
     }
 
     func run() throws {
-        let folder = try ModelFolder.open(model)
+        let folder = try ModelSource.open(model)
         let evaluated = EvaluatedModel(try runtime.loadModel(folder), tokenizer: folder.tokenizer)
         let lines = try Files.text(examples).split(separator: "\n").map(String.init)
         let inContext = try PrequentialCode.inContext(lines, evaluated)

@@ -12,7 +12,7 @@ struct MeasureCommand: ParsableCommand {
     @OptionGroup var runtime: RuntimeOptions
 
     func run() throws {
-        let model = try runtime.loadModel(ModelFolder.open(model))
+        let model = try runtime.loadModel(ModelSource.open(model))
         printJSON(try SpeedSample.inThisProcess(model).json)
     }
 }

@@ -117,7 +117,7 @@ struct RuntimeOptions: ParsableArguments {
     }
 
     /// The model of a folder, to be run as the options say.
-    func loadModel(_ folder: ModelFolder, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
+    func loadModel(_ folder: ModelSource, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
         var model = try folder.loadModel(pool: pool ?? shared.pool)
         model.precision = activations
         model.cacheType = cache

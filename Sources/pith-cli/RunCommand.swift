@@ -45,7 +45,7 @@ struct RunCommand: ParsableCommand {
         let options = try SamplingOptions(
             temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetitionPenalty,
             seed: seed)
-        let folder = try ModelFolder.open(model)
+        let folder = try ModelSource.open(model)
         let model = try runtime.loadModel(folder)
         var texts: [String] = []
         for prompt in prompts.isEmpty ? [""] : prompts {
@@ -74,7 +74,7 @@ struct RunCommand: ParsableCommand {
     }
 
     private func writeOne(
-        _ text: String, _ model: LanguageModel, _ folder: ModelFolder, _ options: SamplingOptions
+        _ text: String, _ model: LanguageModel, _ folder: ModelSource, _ options: SamplingOptions
     ) throws(PithError) {
         let tokens = try promptTokens(text, folder)
         let clock = ContinuousClock()
@@ -100,7 +100,7 @@ struct RunCommand: ParsableCommand {
 
     /// Writes on after all prompts at once, and prints the texts in the order of the prompts.
     private func writeTogether(
-        _ texts: [String], _ model: LanguageModel, _ folder: ModelFolder, _ options: SamplingOptions
+        _ texts: [String], _ model: LanguageModel, _ folder: ModelSource, _ options: SamplingOptions
     ) throws(PithError) {
         let prompts = try texts.map { (text) throws(PithError) in try promptTokens(text, folder) }
         var (batch, written) = (BatchedGeneration(model), [BatchedGeneration.SequenceID: [Int]]())
@@ -143,7 +143,7 @@ struct RunCommand: ParsableCommand {
         return tokens.map { decoder.push($0) }.joined() + decoder.finish()
     }
 
-    private func promptTokens(_ text: String, _ folder: ModelFolder) throws(PithError) -> [Int] {
+    private func promptTokens(_ text: String, _ folder: ModelSource) throws(PithError) -> [Int] {
         let tokens = folder.tokenizer.encodeFromBeginning(text)
         guard !tokens.isEmpty else {
             throw .usage("there is no prompt", remedy: "nothing stands before texts of this model; give it some text")

@@ -142,7 +142,7 @@ struct LanguageModelCodingTests {
     @Test func fingerprintsTellModelsApart() throws {
         let pool = Self.context.pool
         let nano = try ModelLibrary.standard.open("nano", pool: pool)
-        let folder = try ModelFolder.open("nano")
+        let folder = try ModelSource.open("nano")
         // What stands before texts decides nothing of what the model predicts.
         let settings = try Files.size(joinPath(folder.path, TokenizerSettings.fileName))
         #expect(nano.size + settings == (try folder.byteCount()))
@@ -150,7 +150,7 @@ struct LanguageModelCodingTests {
             for file in try folder.files() {
                 try Files.copy(file, to: joinPath(copy, String(file.split(separator: "/").last ?? "")))
             }
-            let same = try CodingModel(ModelFolder(copy), layouts: WeightLayouts.catalogue, pool: pool)
+            let same = try CodingModel(ModelSource(copy), layouts: WeightLayouts.catalogue, pool: pool)
             #expect(same.fingerprint == nano.fingerprint)
             let path = joinPath(copy, "model.safetensors")
             var weights = try MappedFile.open(path).withBytes { Array($0) }
@@ -158,7 +158,7 @@ struct LanguageModelCodingTests {
             let file = try AtomicFile(at: path)
             try weights.withUnsafeBytes { try file.write($0) }
             try file.commit()
-            let other = try CodingModel(ModelFolder(copy), layouts: WeightLayouts.catalogue, pool: pool)
+            let other = try CodingModel(ModelSource(copy), layouts: WeightLayouts.catalogue, pool: pool)
             #expect(other.fingerprint != nano.fingerprint)
         }
     }

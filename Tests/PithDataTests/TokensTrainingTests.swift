@@ -49,7 +49,7 @@ import Testing
             let bits = try train(inputs, in: folder)
             #expect(bits.last < 0.9 * bits.first)
             // The folder is a model like any other.
-            #expect(try ModelFolder(joinPath(folder, "model")).tokenizer.vocabularySize == 513)
+            #expect(try ModelSource(joinPath(folder, "model")).tokenizer.vocabularySize == 513)
         }
     }
 

@@ -13,7 +13,7 @@ struct DistanceTests {
         }
     }
 
-    private func golden() throws -> (ModelFolder, LanguageModel, ModelCodeLength) {
+    private func golden() throws -> (ModelSource, LanguageModel, ModelCodeLength) {
         let (folder, model) = try openGolden("grouped-untied")
         return (folder, model, ModelCodeLength(model, tokenizer: folder.tokenizer, name: "golden"))
     }

@@ -70,7 +70,7 @@ struct LearningTests {
 
     /// The first example is coded by the model as it came; repeated examples become cheap to both learners.
     @Test func trainingOnExamplesHelps() throws {
-        let folder = try ModelFolder(GoldenModels.path("grouped-untied"))
+        let folder = try ModelSource(GoldenModels.path("grouped-untied"))
         let example = GoldenModels.text(letters: 10)
         let examples = [String](repeating: example, count: 12)
         let trained = try PrequentialCode.testTimeTrained(

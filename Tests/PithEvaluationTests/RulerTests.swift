@@ -4,14 +4,14 @@ import PithTestSupport
 import Synchronization
 import Testing
 
-func openGolden(_ name: String, threads: Int = 2) throws -> (folder: ModelFolder, model: LanguageModel) {
-    let folder = try ModelFolder(GoldenModels.path(name))
+func openGolden(_ name: String, threads: Int = 2) throws -> (folder: ModelSource, model: LanguageModel) {
+    let folder = try ModelSource(GoldenModels.path(name))
     return (folder, try folder.loadModel(pool: ThreadPool(threads: threads)))
 }
 
 @Suite("The ruler")
 struct RulerTests {
-    private func text(_ folder: ModelFolder, letters: Int = 500, window: Int = 40) throws -> EvaluationText {
+    private func text(_ folder: ModelSource, letters: Int = 500, window: Int = 40) throws -> EvaluationText {
         try EvaluationText(
             GoldenModels.text(letters: letters), name: "letters", tokenizer: folder.tokenizer,
             configuration: folder.configuration, windowLength: window)

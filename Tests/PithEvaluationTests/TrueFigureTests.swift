@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Figures that are true or an error")
 struct TrueFigureTests {
-    private func text(_ folder: ModelFolder, _ content: String, window: Int = 20) throws -> EvaluationText {
+    private func text(_ folder: ModelSource, _ content: String, window: Int = 20) throws -> EvaluationText {
         try EvaluationText(
             content, name: "letters", tokenizer: folder.tokenizer, configuration: folder.configuration,
             windowLength: window)

@@ -24,7 +24,7 @@ struct NonFiniteTests {
             try SafetensorsWriter.write(
                 tensors.sorted { $0.key < $1.key }.map { ($0.key, StoredTensor($0.value)) },
                 to: joinPath(folder, TensorArchive.fileName))
-            return try ModelFolder(folder).loadModel(
+            return try ModelSource(folder).loadModel(
                 layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 2))
         }
     }
@@ -110,7 +110,7 @@ struct NonFiniteTests {
                 try Files.copy(joinPath(source, name), to: joinPath(folder, name))
             }
             try AtomicFile.write(#"{"eos_token_id": [2, 9]}"#, to: joinPath(folder, GenerationSettings.fileName))
-            let opened = try ModelFolder(folder)
+            let opened = try ModelSource(folder)
             #expect(opened.endTokens == [2, 9] && opened.configuration.eosTokens == [2])
             let model = try opened.loadModel(
                 layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1))

@@ -22,7 +22,7 @@ struct Golden {
 }
 
 func openModel(_ path: String, threads: Int = 2) throws -> LanguageModel {
-    try ModelFolder(path).loadModel(layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: threads))
+    try ModelSource(path).loadModel(layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: threads))
 }
 
 func openRandomModel(_ name: String, threads: Int = 2) throws -> LanguageModel {

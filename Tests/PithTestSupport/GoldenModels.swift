@@ -21,7 +21,7 @@ public enum GoldenModels {
 
     /// Copies what belongs to a model and is not weights into the new folder `target`.
     public static func copyWithoutWeights(_ name: String, to target: String) throws {
-        let model = try ModelFolder(path(name))
+        let model = try ModelSource(path(name))
         try Files.makeFolder(target)
         for file in try model.companions().files {
             try Files.copy(joinPath(model.path, file), to: joinPath(target, file))

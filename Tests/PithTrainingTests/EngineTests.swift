@@ -10,12 +10,12 @@ import Testing
 struct EngineTests {
     /// Losses of whole sequences of two lengths, by both engines.
     @Test(arguments: GoldenModels.names) func lossesAgree(name: String) throws {
-        let folder = try ModelFolder(GoldenModels.path(name))
+        let folder = try ModelSource(GoldenModels.path(name))
         var model = try folder.loadModel(
             layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1))
         model.cacheType = .float32
         let learner = DecoderLearner(folder.architecture, seed: 1, pool: ThreadPool(threads: 1))
-        try learner.load(folder.archive)
+        try learner.load(folder.archive())
         let sequences: [[Int32]] = [(0..<30).map { Int32(($0 * 17 + 5) % 61) }, (0..<13).map { Int32($0 * 4 + 1) }]
         for (sequence, learned) in zip(sequences, try learner.losses(of: sequences)) {
             var states = [model.makeState()]
@@ -33,9 +33,9 @@ struct EngineTests {
 
     /// The gradient of the loss along a random direction is the slope that finite differences find.
     @Test(arguments: GoldenModels.names) func gradientsAreSlopes(name: String) throws {
-        let folder = try ModelFolder(GoldenModels.path(name))
+        let folder = try ModelSource(GoldenModels.path(name))
         let learner = DecoderLearner(folder.architecture, seed: 1, pool: ThreadPool(threads: 1))
-        try learner.load(folder.archive)
+        try learner.load(folder.archive())
         let sequences: [[Int32]] = [(0..<20).map { Int32(($0 * 17 + 5) % 61) }]
         var generator = SeededGenerator(seed: 3)
         for entry in learner.parameters {

@@ -85,20 +85,20 @@ struct EntropyCodedTests {
     @Test("a model is smaller on disk and says the same, with any number of threads")
     func models() throws {
         try TestData.withTemporaryFolder { folder in
-            func compress(_ spec: String, _ name: String) throws -> ModelFolder {
-                let source = try ModelFolder(GoldenModels.path("grouped-untied"))
+            func compress(_ spec: String, _ name: String) throws -> ModelSource {
+                let source = try ModelSource(GoldenModels.path("grouped-untied"))
                 let spec = try Spec(parsing: spec)
                 try ModelCompressor(
                     source, spec: spec, embeddings: spec, calibration: nil, pool: ThreadPool(threads: 2)
                 )
                 .run(into: joinPath(folder, name))
-                return try ModelFolder(joinPath(folder, name))
+                return try ModelSource(joinPath(folder, name))
             }
             let (plain, coded) = (
                 try compress("rtn:bits=4,group=0", "a"), try compress("rtn:bits=4,group=0+entropy", "b")
             )
             #expect(try coded.weightByteCount().value < plain.weightByteCount().value)
-            func logits(_ model: ModelFolder, threads: Int) throws -> [Float] {
+            func logits(_ model: ModelSource, threads: Int) throws -> [Float] {
                 let model = try model.loadModel(layouts: WeightLayouts.catalogue, pool: ThreadPool(threads: threads))
                 #expect(model.memoryBits >= model.storedBits)
                 var state = model.makeState()

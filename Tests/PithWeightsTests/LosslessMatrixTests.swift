@@ -62,8 +62,8 @@ struct LosslessMatrixTests {
 
     @Test("a model stored so gives the same logits, embeddings and head included", arguments: GoldenModels.names)
     func model(name: String) throws {
-        let source = try ModelFolder(GoldenModels.path(name))
-        func logits(_ folder: ModelFolder) throws -> [Float] {
+        let source = try ModelSource(GoldenModels.path(name))
+        func logits(_ folder: ModelSource) throws -> [Float] {
             let model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
             var state = model.makeState()
             return try model.nextLogits([1, 5, 9, 2, 7], state: &state)
@@ -74,7 +74,7 @@ struct LosslessMatrixTests {
                 try ModelCompressor(
                     source, spec: Spec(parsing: method), embeddings: Spec(parsing: method), calibration: nil, pool: pool
                 ).run(into: target)
-                #expect(try logits(ModelFolder(target)).map(\.bitPattern) == logits(source).map(\.bitPattern))
+                #expect(try logits(ModelSource(target)).map(\.bitPattern) == logits(source).map(\.bitPattern))
             }
         }
     }
@@ -86,21 +86,21 @@ struct LosslessMatrixTests {
         try TestData.withTemporaryFolder { folder in
             // Weights of three bits, which all types hold.
             let source = joinPath(folder, "source")
-            let golden = try ModelFolder(GoldenModels.path("grouped-untied"))
+            let golden = try ModelSource(GoldenModels.path("grouped-untied"))
             try GoldenModels.copyWithoutWeights("grouped-untied", to: source)
-            let tensors = try golden.archive.names.map { name in
-                let tensor = try golden.archive.tensor(name).decoded()
+            let tensors = try golden.archive().names.map { name in
+                let tensor = try golden.archive().tensor(name).decoded()
                 let rounded = tensor.values.map { ($0 * 64).rounded() / 64 }
                 return (name: name, tensor: StoredTensor(Tensor(shape: tensor.shape, values: rounded), as: type))
             }
             try SafetensorsWriter.write(tensors, to: joinPath(source, TensorArchive.fileName))
             let target = joinPath(folder, "a")
             try ModelCompressor(
-                ModelFolder(source), spec: Spec(parsing: method), embeddings: Spec(parsing: method), calibration: nil,
+                ModelSource(source), spec: Spec(parsing: method), embeddings: Spec(parsing: method), calibration: nil,
                 pool: pool
             ).run(into: target)
             func logits(_ folder: String) throws -> [Float] {
-                let model = try ModelFolder(folder).loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+                let model = try ModelSource(folder).loadModel(layouts: WeightLayouts.catalogue, pool: pool)
                 var state = model.makeState()
                 return try model.nextLogits([1, 5, 9, 2, 7], state: &state)
             }

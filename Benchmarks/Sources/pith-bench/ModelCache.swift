@@ -18,7 +18,7 @@ struct ModelCache {
     static var defaultRoot: String { joinPath(NSTemporaryDirectory(), "pith-bench") }
 
     /// A model of some shape in some layout.
-    func model(_ shape: Shape, _ layout: Layout) throws(PithError) -> ModelFolder {
+    func model(_ shape: Shape, _ layout: Layout) throws(PithError) -> ModelSource {
         let name = "\(shape.name)-\(layout.name.replacing(":", with: "of"))"
         let path = try folder(name) { (target) throws(PithError) in
             let source = if let real = shape.builtIn { real } else { try source(shape) }
@@ -33,10 +33,10 @@ struct ModelCache {
                     embeddings: try embeddings.map { (spec) throws(PithError) in try Spec(parsing: spec) },
                     calibration: nil, pool: pool)
                 try compressor.run(into: small)
-                try ModelFolder(small).copy(to: target, layers: shape.configuration.layerCount)
+                try ModelSource(small).copy(to: target, layers: shape.configuration.layerCount)
             }
         }
-        return try ModelFolder(path)
+        return try ModelSource(path)
     }
 
     /// A file of some shape and type for other programs.
@@ -50,11 +50,11 @@ struct ModelCache {
     }
 
     /// One layer of random weights, and the tables, in BF16: what all layouts of a shape are made of.
-    private func source(_ shape: Shape) throws(PithError) -> ModelFolder {
+    private func source(_ shape: Shape) throws(PithError) -> ModelSource {
         let path = try folder("\(shape.name)-source") { (target) throws(PithError) in
             try SyntheticModel(shape.configuration, seed: Self.seed).write(to: target)
         }
-        return try ModelFolder(path)
+        return try ModelSource(path)
     }
 
     /// The folder `name`, filled anew unless this very program has filled it: layouts change as Pith does.

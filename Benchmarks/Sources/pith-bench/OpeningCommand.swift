@@ -122,7 +122,7 @@ struct OpenOnceCommand: ParsableCommand {
     func run() throws {
         let clock = ContinuousClock()
         let start = clock.now
-        let model = try ModelFolder(folder).loadModel(pool: ThreadPool(threads: threads.threads))
+        let model = try ModelSource(folder).loadModel(pool: ThreadPool(threads: threads.threads))
         let opened = clock.now
         var state = model.makeState()
         let tokens = model.anyTokens(decode)

@@ -7,13 +7,13 @@ struct Shape: Sendable {
     /// Extents and constants.
     let configuration: ModelConfiguration
     /// Where the model is, if it is a real one; nil if its weights are made up.
-    let builtIn: ModelFolder?
+    let builtIn: ModelSource?
     /// How often a prompt is read and a text written in one sample: short work is repeated.
     let repeats: Int
 
     /// All shapes, smallest first.
     static func all() throws(PithError) -> [Shape] {
-        let nano = try ModelFolder.open("nano")
+        let nano = try ModelSource.open("nano")
         return [
             Shape(name: "nano", configuration: nano.configuration, builtIn: nano, repeats: 5),
             Shape(

@@ -35,11 +35,11 @@ struct SyntheticModel {
         try SafetensorsWriter.write(tensors, to: joinPath(folder, TensorArchive.fileName))
         try c.json.write(to: joinPath(folder, ModelConfiguration.fileName))
         let tokenizer = "tokenizer.json"
-        try Files.copy(joinPath(try ModelFolder.open("nano").path, tokenizer), to: joinPath(folder, tokenizer))
+        try Files.copy(joinPath(try ModelSource.open("nano").path, tokenizer), to: joinPath(folder, tokenizer))
     }
 }
 
-extension ModelFolder {
+extension ModelSource {
     /// Writes this model to `folder` with so many layers, each a copy of the first if there is only one here, and
     /// with dense matrices in `type` if it is given.
     func copy(to folder: String, layers: Int, as type: ElementType? = nil) throws(PithError) {

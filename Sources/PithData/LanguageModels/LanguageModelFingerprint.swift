@@ -15,12 +15,9 @@ struct LanguageModelFingerprint {
     private static let blockSize = 1 << 20
 
     /// Reads the files of a model.
-    init(_ folder: ModelFolder, pool: ThreadPool) throws(PithError) {
-        let companions = [ModelConfiguration.fileName, Tokenizer.fileName, CompressionManifest.fileName].map {
-            joinPath(folder.path, $0)
-        }
+    init(_ folder: ModelSource, pool: ThreadPool) throws(PithError) {
         var (digests, size) = ("", ByteCount(0))
-        for path in companions.filter(Files.exists) + folder.archive.files {
+        for path in folder.decidingFiles {
             let region = try MappedFile.open(path)
             size = size + ByteCount(region.count)
             digests += "\(path.split(separator: "/").last ?? "") \(Self.digest(of: region, pool: pool))\n"
@@ -48,7 +45,7 @@ struct LanguageModelFingerprint {
 
 extension CodingModel {
     /// The model of a folder, with its fingerprint.
-    public init(_ folder: ModelFolder, layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) {
+    public init(_ folder: ModelSource, layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) {
         let fingerprint = try LanguageModelFingerprint(folder, pool: pool)
         self.init(
             model: try folder.loadModel(layouts: layouts, pool: pool), tokenizer: folder.tokenizer,

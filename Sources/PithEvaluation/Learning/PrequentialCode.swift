@@ -58,18 +58,18 @@ public struct PrequentialCode: Sendable {
     /// Codes of a learner that trains: before example k its weights took `steps` steps on each of the examples before,
     /// and it reads every example alone. It begins with the weights of `folder`.
     public static func testTimeTrained(
-        _ examples: [String], _ folder: ModelFolder, steps: Int = 2, learningRate: Double = 3e-4, pool: ThreadPool,
+        _ examples: [String], _ folder: ModelSource, steps: Int = 2, learningRate: Double = 3e-4, pool: ThreadPool,
         quiet: Bool = true
     ) throws(PithError) -> PrequentialCode {
-        guard folder.manifest == nil, folder.configuration.ropeScaling == .none else {
-            throw .usage("cannot be trained", at: folder.path, remedy: "give a model as it came, without rope scaling")
+        guard folder.manifest == nil else {
+            throw .usage("cannot be trained", at: folder.path, remedy: "give a model as it came")
         }
         let sequences = examples.map { folder.tokenizer.encodeFromBeginning($0 + "\n").map { Int32($0) } }
         // Without anything before it the first token is as likely as any.
         let free =
             folder.tokenizer.beginning.isEmpty ? naturalLogarithm(Double(folder.configuration.vocabularySize)) : 0
         let learner = DecoderLearner(folder.architecture, seed: 0, pool: pool)
-        try learner.load(folder.archive)
+        try learner.load(folder.archive())
         /// Steps on an example, and on some of those before it so that they are not forgotten.
         func learn(_ index: Int) throws(PithError) {
             let recent = Array(sequences[max(0, index - 7)...index])

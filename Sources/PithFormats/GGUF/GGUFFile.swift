@@ -10,6 +10,8 @@ public struct GGUFFile: Sendable {
     public let metadata: [String: GGUFValue]
     /// The tensors of all files, in order.
     public let tensors: [GGUFTensor]
+    /// The paths of all files.
+    public let files: [String]
     /// The size of all files.
     public let size: ByteCount
 
@@ -22,7 +24,7 @@ public struct GGUFFile: Sendable {
 
     /// Opens the file at `path` and checks its head; with it the other parts if it is the first of a split model.
     public init(path: String) throws(PithError) {
-        var regions = [try Self.region(path)]
+        var (regions, files) = ([try Self.region(path)], [path])
         let head = try Self.head(regions[0], path)
         var tensors = head.tensors
         let parts = head.metadata["split.count"]?.integer ?? 1
@@ -40,6 +42,7 @@ public struct GGUFFile: Sendable {
                     return tensor
                 }
                 regions.append(region)
+                files.append(part)
             }
             guard expected == nil || expected == tensors.count else {
                 throw .data("its parts hold \(tensors.count) tensors", at: path, remedy: "\(expected ?? 0) is said")
@@ -51,7 +54,7 @@ public struct GGUFFile: Sendable {
         }
         (self.path, metadata, self.tensors, self.places) = (path, head.metadata, tensors, places)
         size = ByteCount(regions.reduce(0) { $0 + $1.count })
-        self.regions = regions
+        (self.regions, self.files) = (regions, files)
     }
 
     private static func region(_ path: String) throws(PithError) -> ByteRegion {

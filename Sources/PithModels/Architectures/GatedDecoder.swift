@@ -16,8 +16,8 @@ struct GatedDecoder {
     var hasOutputNorms = false
     /// How folders store the weights of norms.
     var normArrangement = ParameterSpec.Arrangement.plain
-    /// Whether GGUF files interleave the halves of queries and keys.
-    var interleavesHalves = false
+    /// Whether GGUF files have those rows of queries and keys side by side that are rotated together.
+    var pairsRows = false
     /// What the gate goes through.
     var activation = Activation.silu
     /// Multiplies token vectors.
@@ -77,8 +77,7 @@ struct GatedDecoder {
     private func attention(_ index: Int, _ list: inout List) -> SelfAttention {
         let c = configuration
         let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
-        let halves: ParameterSpec.Arrangement =
-            interleavesHalves ? .interleavedHalves(headSize: c.headSize) : .plain
+        let halves: RowOrder = pairsRows ? .unpairingHeads(of: c.headSize) : .stored
         let query = linear("self_attn.q_proj", "attn_q", queryWidth, c.hiddenSize, hasInputBias, &list, gguf: halves)
         let key = linear("self_attn.k_proj", "attn_k", keyWidth, c.hiddenSize, hasInputBias, &list, gguf: halves)
         let value = linear("self_attn.v_proj", "attn_v", keyWidth, c.hiddenSize, hasInputBias, &list)
@@ -113,14 +112,14 @@ struct GatedDecoder {
 
     private func linear(
         _ name: String, _ ggufName: String, _ outputs: Int, _ inputs: Int, _ hasBias: Bool, _ list: inout List,
-        entersStream: Bool = false, gguf: ParameterSpec.Arrangement = .plain
+        entersStream: Bool = false, gguf: RowOrder = .stored
     ) -> Linear {
         let weight = list.matrix(
             "\(name).weight", gguf: "\(ggufName).weight", outputs, inputs, entersStream: entersStream,
-            ggufArrangement: gguf)
+            ggufOrder: gguf)
         return Linear(
             weight,
             bias: hasBias
-                ? list.bias("\(name).bias", gguf: "\(ggufName).bias", outputs, ggufArrangement: gguf) : nil)
+                ? list.bias("\(name).bias", gguf: "\(ggufName).bias", outputs, ggufOrder: gguf) : nil)
     }
 }

@@ -26,6 +26,14 @@ public struct Gemma2: Architecture {
         )
     }
 
+    /// The largest model of the family divides scores by the root of another width.
+    public static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
+        guard case .integer(let layers)? = keys["num_hidden_layers"], case .integer(let width)? = keys["hidden_size"],
+            case .integer(let heads)? = keys["num_attention_heads"], heads > 0
+        else { return }
+        keys["query_pre_attn_scalar"] = layers == 46 ? .integer(width / heads) : keys["head_dim"]
+    }
+
     public func describe() -> ModelDescription {
         var decoder = GatedDecoder(gemma: configuration, scoreDivisor: scoreDivisor)
         decoder.softcaps = softcaps

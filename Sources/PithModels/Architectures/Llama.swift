@@ -35,7 +35,7 @@ public struct Llama: Architecture {
         var decoder = GatedDecoder(configuration)
         (decoder.hasInputBias, decoder.hasOutputBias) = (hasAttentionBias, hasAttentionBias)
         decoder.hasFeedForwardBias = hasFeedForwardBias
-        decoder.interleavesHalves = true
+        decoder.pairsRows = true
         let window = window
         decoder.window = { _ in window }
         return decoder.describe()

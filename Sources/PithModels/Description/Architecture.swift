@@ -16,6 +16,8 @@ public protocol Architecture: Sendable {
     var configuration: ModelConfiguration { get }
     /// Reads a configuration as `transformers` writes it; refuses by name what the family cannot do.
     init(_ keys: JSONReader) throws(PithError)
+    /// Adds to the keys of a GGUF file, in the words of `config.json`, what such files of the family leave unsaid.
+    static func complete(_ keys: inout JSONObject, from file: GGUFFile)
     /// The parameters and the blocks.
     func describe() -> ModelDescription
 }

@@ -76,12 +76,12 @@ extension ModelDescription {
         private mutating func add(
             _ name: String, _ gguf: String?, _ shape: [Int], _ kind: ParameterSpec.Kind,
             _ initial: ParameterSpec.Initial, _ arrangement: ParameterSpec.Arrangement,
-            _ ggufArrangement: ParameterSpec.Arrangement
+            _ order: RowOrder
         ) -> ParameterID {
             var spec = ParameterSpec(
                 name: prefix + name, ggufName: gguf.map { ggufPrefix + $0 }, shape: shape, kind: kind,
                 initial: initial)
-            (spec.arrangement, spec.ggufArrangement) = (arrangement, ggufArrangement)
+            (spec.arrangement, spec.ggufOrder) = (arrangement, order)
             specs.append(spec)
             return ParameterID(specs.count - 1)
         }
@@ -89,30 +89,29 @@ extension ModelDescription {
         /// Adds a matrix, [outputs, inputs]. `entersStream` says that its products are added to the residual stream.
         public mutating func matrix(
             _ name: String, gguf: String?, _ outputs: Int, _ inputs: Int, entersStream: Bool = false,
-            arrangement: ParameterSpec.Arrangement = .plain, ggufArrangement: ParameterSpec.Arrangement = .plain
+            ggufOrder: RowOrder = .stored
         ) -> ParameterID {
             add(
-                name, gguf, [outputs, inputs], .matrix, entersStream ? .normalByDepth : .normal, arrangement,
-                ggufArrangement)
+                name, gguf, [outputs, inputs], .matrix, entersStream ? .normalByDepth : .normal, .plain, ggufOrder)
         }
 
         /// Adds a table, [rows, columns].
         public mutating func table(_ name: String, gguf: String?, _ rows: Int, _ columns: Int) -> ParameterID {
-            add(name, gguf, [rows, columns], .table, .normal, .plain, .plain)
+            add(name, gguf, [rows, columns], .table, .normal, .plain, .stored)
         }
 
         /// Adds the weights of a norm, [count].
         public mutating func normWeight(
             _ name: String, gguf: String?, _ count: Int, arrangement: ParameterSpec.Arrangement = .plain
         ) -> ParameterID {
-            add(name, gguf, [count], .vector, .ones, arrangement, .plain)
+            add(name, gguf, [count], .vector, .ones, arrangement, .stored)
         }
 
         /// Adds a bias, [count].
         public mutating func bias(
-            _ name: String, gguf: String?, _ count: Int, ggufArrangement: ParameterSpec.Arrangement = .plain
+            _ name: String, gguf: String?, _ count: Int, ggufOrder: RowOrder = .stored
         ) -> ParameterID {
-            add(name, gguf, [count], .vector, .zeros, .plain, ggufArrangement)
+            add(name, gguf, [count], .vector, .zeros, .plain, ggufOrder)
         }
 
         /// The angles that follow from some options; equal ones are made once.

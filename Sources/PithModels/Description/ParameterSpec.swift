@@ -31,16 +31,12 @@ public struct ParameterSpec: Equatable, Sendable {
         case zeros
     }
 
-    /// How the elements in a file become those of the parameter.
+    /// How the elements in a Hugging Face folder become those of the parameter.
     public enum Arrangement: Equatable, Sendable {
         /// They are the same.
         case plain
-        /// The file has [inputs, outputs].
-        case transposed
         /// The file has x where the parameter is x + 1.
         case lessOne
-        /// The rows of each head of so many rows are interleaved: 0, half, 1, half + 1, …
-        case interleavedHalves(headSize: Int)
     }
 
     /// The identifier: the name of the tensor in a Hugging Face folder.
@@ -55,8 +51,8 @@ public struct ParameterSpec: Equatable, Sendable {
     public let initial: Initial
     /// How a Hugging Face folder has it.
     public var arrangement = Arrangement.plain
-    /// How a GGUF file has it.
-    public var ggufArrangement = Arrangement.plain
+    /// Which rows of a GGUF file are its rows.
+    public var ggufOrder = RowOrder.stored
 
     /// The number of elements.
     public var count: Int { shape.reduce(1, *) }

@@ -25,6 +25,30 @@ extension GGUFFile {
         } catch { throw error.within("\(path): tensor \(name)") }
     }
 
+    /// The matrix or table that a parameter is. Throws unless it has the parameter's shape.
+    func matrix(_ spec: ParameterSpec, pool: ThreadPool) throws(PithError) -> any RowDecodable {
+        let name = try name(of: spec)
+        let (tensor, _) = try tensor(name)
+        guard tensor.shape == spec.shape else {
+            throw .data("has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "the keys say \(spec.shape)")
+        }
+        return try linear(name, order: spec.ggufOrder, pool: pool)
+    }
+
+    /// The vector that a parameter is.
+    func vector(_ spec: ParameterSpec) throws(PithError) -> [Float] {
+        let values = try vector(try name(of: spec), count: spec.count)
+        guard spec.ggufOrder.fits(values.count) else { throw .data("\(values.count) elements are not whole heads") }
+        return values.indices.map { values[spec.ggufOrder.source(of: $0)] }
+    }
+
+    private func name(of spec: ParameterSpec) throws(PithError) -> String {
+        guard let name = spec.ggufName else {
+            throw .data("has no place for the weight \(spec.name)", at: path)
+        }
+        return name
+    }
+
     /// A vector as floats: a norm's weight or a bias. Throws unless it has `count` elements.
     public func vector(_ name: String, count: Int) throws(PithError) -> [Float] {
         let tensor = try values(name)

@@ -1,5 +1,5 @@
 /// Which stored row becomes which row of an operator.
-public enum RowOrder: Sendable {
+public enum RowOrder: Equatable, Sendable {
     /// As the file has them.
     case stored
     /// In each head of `headSize` rows, which the file has as pairs that are rotated together, the first rows of all

@@ -6,7 +6,7 @@ import PithFormats
 ///
 /// Whatever belongs to the model goes with it when it is compressed: configuration, tokenizer, chat templates,
 /// licences. There is no list of their names, which would never be whole; there are rules for what is no part of it.
-extension ModelFolder {
+extension ModelSource {
     /// The files of a folder that go with its weights, as paths below it, and what is left out, with a reason for each.
     public struct Companions: Equatable, Sendable {
         /// Paths below the folder.
@@ -20,9 +20,10 @@ extension ModelFolder {
         }
     }
 
-    /// Looks at everything that lies in the folder.
+    /// Looks at everything that lies in the folder; a GGUF file has all in itself.
     public func companions() throws(PithError) -> Companions {
         var companions = Companions()
+        guard case .archive(let archive) = weights else { return companions }
         let own = Set(archive.files.map { $0.split(separator: "/").last.map(String.init) ?? $0 })
             .union([TensorArchive.indexName, CompressionManifest.fileName])
         for name in try Files.names(in: path) where !own.contains(name) {

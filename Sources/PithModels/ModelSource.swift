@@ -2,30 +2,50 @@ import PithCore
 import PithFormats
 import PithTensor
 
-/// A folder with a model: Hugging Face's files, and Pith's manifest if it was compressed.
-public struct ModelFolder: Sendable {
+/// A model as it is stored: a folder with Hugging Face's files, and Pith's manifest if it was compressed; or a GGUF file.
+public struct ModelSource: Sendable {
+    /// What holds the weights.
+    public enum Weights: Sendable {
+        /// Safetensors files of a folder.
+        case archive(TensorArchive)
+        /// A GGUF file, or its parts.
+        case gguf(GGUFFile)
+    }
+
     /// Where it is.
     public let path: String
-    /// The family that `config.json` names, with the configuration that it gives.
+    /// The family that the configuration names, with that configuration.
     public let architecture: any Architecture
     /// The parameters and blocks.
     public let description: ModelDescription
-    /// `tokenizer.json`.
+    /// `tokenizer.json`, or what the GGUF file says.
     public let tokenizer: Tokenizer
-    /// The tokens that end a text: those of `config.json` and of `generation_config.json`.
+    /// The tokens that end a text: those of `config.json` and of `generation_config.json`, or of the GGUF file.
     public let endTokens: [Int]
     /// The weight files.
-    public let archive: TensorArchive
+    public let weights: Weights
     /// `pith.json`; nil for a model as it came.
     public let manifest: CompressionManifest?
 
-    /// Opens and checks the folder; weights are mapped, not read.
+    /// Opens and checks a folder or a GGUF file; weights are mapped, not read.
     public init(_ path: String) throws(PithError) {
-        guard Files.isFolder(path) else {
+        if Files.isFolder(path) {
+            try self.init(folder: path)
+        } else if path.lowercased().hasSuffix(GGUFFile.fileExtension) {
+            try self.init(gguf: path)
+        } else {
             throw .data(
-                "is no folder", at: path,
-                remedy: "a model is a folder with config.json, tokenizer.json and model.safetensors")
+                "is no model", at: path,
+                remedy: "a model is a folder with config.json, tokenizer.json and model.safetensors, or a .gguf file")
         }
+        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+            throw .data(
+                "the tokenizer has \(tokenizer.vocabularySize) tokens, the model \(configuration.vocabularySize)",
+                at: path, remedy: "both should come from the same model")
+        }
+    }
+
+    private init(folder path: String) throws(PithError) {
         self.path = path
         architecture = try Architectures.open(folder: path)
         description = architecture.describe()
@@ -36,14 +56,30 @@ public struct ModelFolder: Sendable {
             ends
             + (try GenerationSettings(folder: path, vocabularySize: configuration.vocabularySize).endTokens)
             .filter { !ends.contains($0) }
-        archive = try TensorArchive(folder: path)
+        weights = .archive(try TensorArchive(folder: path))
         let manifestPath = joinPath(path, CompressionManifest.fileName)
         manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
-        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
-            throw .data(
-                "tokenizer.json has \(tokenizer.vocabularySize) tokens, the model \(configuration.vocabularySize)",
-                at: path, remedy: "both files should come from the same model")
+    }
+
+    private init(gguf path: String) throws(PithError) {
+        let file = try GGUFFile(path: path)
+        self.path = path
+        architecture = try Architectures.open(file)
+        description = architecture.describe()
+        tokenizer = try Tokenizer(gguf: file)
+        endTokens = try GGUFTokenizerSettings(file.metadata).endTokens(tokenizer)
+        weights = .gguf(file)
+        manifest = nil
+    }
+
+    /// The safetensors files of a folder, for what does not work on a GGUF file.
+    public func archive() throws(PithError) -> TensorArchive {
+        guard case .archive(let archive) = weights else {
+            throw .usage(
+                "is a GGUF file, whose weights are rounded already", at: path,
+                remedy: "take the folder of the model that it was made from")
         }
+        return archive
     }
 
     private static func readManifest(_ path: String) throws(PithError) -> CompressionManifest {
@@ -51,10 +87,24 @@ public struct ModelFolder: Sendable {
         do { return try CompressionManifest(json: json) } catch { throw error.within(path) }
     }
 
-    /// The files that hold the weights: safetensors, their index and the manifest.
+    /// The files that hold the weights: safetensors, their index and the manifest, or the GGUF file and its parts.
     private var weightFiles: [String] {
-        let others = [TensorArchive.indexName, CompressionManifest.fileName].map { joinPath(path, $0) }
-        return archive.files + others.filter(Files.exists)
+        switch weights {
+        case .archive(let archive):
+            let others = [TensorArchive.indexName, CompressionManifest.fileName].map { joinPath(path, $0) }
+            return archive.files + others.filter(Files.exists)
+        case .gguf(let file): return file.files
+        }
+    }
+
+    /// The files that decide what the model predicts: those of configuration, tokenizer and weights.
+    public var decidingFiles: [String] {
+        switch weights {
+        case .archive(let archive):
+            let others = [ModelConfiguration.fileName, Tokenizer.fileName, CompressionManifest.fileName]
+            return others.map { joinPath(path, $0) }.filter(Files.exists) + archive.files
+        case .gguf(let file): return file.files
+        }
     }
 
     /// The files that the model consists of.
@@ -74,10 +124,10 @@ public struct ModelFolder: Sendable {
         return sum
     }
 
-    /// SHA-256 of each weight file, by file name.
+    /// SHA-256 of each file of tensors, by file name.
     public func weightDigests() throws(PithError) -> [String: String] {
         var digests: [String: String] = [:]
-        for file in archive.files {
+        for file in try archive().files {
             let name = file.split(separator: "/").last.map(String.init) ?? file
             digests[name] = try MappedFile.open(file).withBytes { SHA256.hexDigest(of: $0) }
         }
@@ -94,11 +144,17 @@ public struct ModelFolder: Sendable {
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
         var layouts = layouts
         layouts.pool = pool
-        try manifest?.checksums?.verify(archive, pool: pool)
+        if case .archive(let archive) = weights { try manifest?.checksums?.verify(archive, pool: pool) }
         var model = try LanguageModel(architecture, pool: pool) { (spec) throws(PithError) in
-            try matrix(spec, layouts)
+            switch weights {
+            case .archive(let archive): try matrix(spec, archive, layouts)
+            case .gguf(let file): try file.matrix(spec, pool: pool)
+            }
         } vector: { (spec) throws(PithError) in
-            try vector(spec)
+            switch weights {
+            case .archive(let archive): try vector(spec, archive)
+            case .gguf(let file): try file.vector(spec)
+            }
         }
         model.endTokens = endTokens
         return model
@@ -107,21 +163,26 @@ public struct ModelFolder: Sendable {
     /// The sizes that all families share.
     public var configuration: ModelConfiguration { architecture.configuration }
 
-    /// The name under which a parameter lies in the weight files.
+    /// The name under which a parameter lies in the weight files of a folder.
     ///
     /// Where embedding and head are tied, some writers keep the one and some the other.
-    public func storedName(of parameter: ParameterID) -> String {
-        let name = description[parameter].name
-        let isThere = archive.contains(name) || manifest?.weights[name] != nil
-        let isTiedTable = parameter == description.input.table && parameter == description.output.matrix
-        return isTiedTable && !isThere ? Self.headName : name
+    public func storedName(of parameter: ParameterID) throws(PithError) -> String {
+        storedName(of: parameter, in: try archive())
     }
 
-    /// The names of tensors that lie in the weight files and are not read: the head of a model whose head is tied to
-    /// its embeddings, and angles that follow from the configuration.
-    public var unusedNames: [String] {
-        let isTied = description.input.table == description.output.matrix
-        let table = storedName(of: description.input.table)
+    private func storedName(of parameter: ParameterID, in archive: TensorArchive) -> String {
+        let name = description[parameter].name
+        let isThere = archive.contains(name) || manifest?.weights[name] != nil
+        return isTied && parameter == description.input.table && !isThere ? Self.headName : name
+    }
+
+    private var isTied: Bool { description.input.table == description.output.matrix }
+
+    /// The names of tensors that lie in the weight files of a folder and are not read: the head of a model whose head is
+    /// tied to its embeddings, and angles that follow from the configuration.
+    public func unusedNames() throws(PithError) -> [String] {
+        let archive = try archive()
+        let table = storedName(of: description.input.table, in: archive)
         return archive.names.filter { name in
             name == Self.headName && isTied && table != Self.headName || name.hasSuffix(".rotary_emb.inv_freq")
         }
@@ -129,10 +190,12 @@ public struct ModelFolder: Sendable {
 
     private static let headName = "lm_head.weight"
 
-    private func matrix(_ spec: ParameterSpec, _ layouts: LayoutCatalogue) throws(PithError) -> any LinearOperator {
+    private func matrix(
+        _ spec: ParameterSpec, _ archive: TensorArchive, _ layouts: LayoutCatalogue
+    ) throws(PithError) -> any LinearOperator {
         let isTable = spec == description[description.input.table]
-        let name = isTable ? storedName(of: description.input.table) : spec.name
-        guard let form = manifest?.weights[name] else { return try dense(name, spec.shape) }
+        let name = isTable ? storedName(of: description.input.table, in: archive) : spec.name
+        guard let form = manifest?.weights[name] else { return try dense(name, spec.shape, archive) }
         guard form.shape == spec.shape else {
             throw .data(
                 "the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(spec.shape)")
@@ -144,7 +207,9 @@ public struct ModelFolder: Sendable {
         return matrix
     }
 
-    private func dense(_ name: String, _ shape: [Int]) throws(PithError) -> DenseOperator {
+    private func dense(
+        _ name: String, _ shape: [Int], _ archive: TensorArchive
+    ) throws(PithError) -> DenseOperator {
         let tensor = try archive.tensor(name)
         guard tensor.shape == shape else {
             throw .data("the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "config.json says \(shape)")
@@ -158,7 +223,7 @@ public struct ModelFolder: Sendable {
         do { return try DenseOperator(tensor) } catch { throw error.within("tensor \(name)") }
     }
 
-    private func vector(_ spec: ParameterSpec) throws(PithError) -> [Float] {
+    private func vector(_ spec: ParameterSpec, _ archive: TensorArchive) throws(PithError) -> [Float] {
         let tensor = try archive.tensor(spec.name)
         guard tensor.shape == spec.shape else {
             throw .data(
