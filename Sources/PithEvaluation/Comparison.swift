@@ -144,6 +144,7 @@ extension ModelSource {
     /// How all weights are stored, but for what they are: folders of one architecture for which this is the same do
     /// the same work.
     func storageDescription() throws(PithError) -> String {
+        let archive = try archive()
         var lines: [String] = []
         for name in archive.names {
             let tensor = try archive.tensor(name)

@@ -40,19 +40,17 @@ public enum GoldenModels {
             tiesEmbeddings: true)
         change(&c)
         var random = SeededGenerator(seed: seed)
-        var tensors = [("model.embed_tokens.weight", random.normalTensor([c.vocabularySize, c.hiddenSize]))]
-        let ones = Tensor(shape: [c.hiddenSize], values: [Float](repeating: 1, count: c.hiddenSize))
-        tensors.append(("model.norm.weight", ones))
-        for layer in 0..<c.layerCount {
-            for site in LinearSite.allCases {
-                tensors.append((site.weightName(layer: layer), random.normalTensor(c.shape(of: site), scale: 0.3)))
-            }
-            for norm in ["input_layernorm", "post_attention_layernorm"] {
-                tensors.append(("model.layers.\(layer).\(norm).weight", ones))
-            }
+        var tensors: [(name: String, tensor: StoredTensor)] = []
+        for spec in Llama(c).describe().parameters {
+            let values =
+                switch spec.kind {
+                case .table: random.normalTensor(spec.shape)
+                case .matrix: random.normalTensor(spec.shape, scale: 0.3)
+                case .vector: Tensor(shape: spec.shape, values: [Float](repeating: 1, count: spec.count))
+                }
+            tensors.append((spec.name, StoredTensor(values)))
         }
-        try SafetensorsWriter.write(
-            tensors.map { (name: $0.0, tensor: StoredTensor($0.1)) }, to: joinPath(folder, TensorArchive.fileName))
+        try SafetensorsWriter.write(tensors, to: joinPath(folder, TensorArchive.fileName))
         try c.json.write(to: joinPath(folder, ModelConfiguration.fileName))
         try Files.copy(file, to: joinPath(folder, "tokenizer.json"))
     }
