@@ -6,7 +6,7 @@ import PackageDescription
 let swiftSettings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
 
 /// A library target of ours with its settings.
-func room(_ name: String, _ dependencies: [String], _ libraries: [Target.Dependency] = []) -> Target {
+func module(_ name: String, _ dependencies: [String], _ libraries: [Target.Dependency] = []) -> Target {
     .target(
         name: name, dependencies: dependencies.map { .init(stringLiteral: $0) } + libraries,
         swiftSettings: swiftSettings)
@@ -15,7 +15,7 @@ func room(_ name: String, _ dependencies: [String], _ libraries: [Target.Depende
 /// Priority queues, for byte-pair encoding.
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
-/// The tests of a room.
+/// The tests of a module.
 func tests(of name: String, _ dependencies: [String] = []) -> Target {
     .testTarget(
         name: name + "Tests",
@@ -30,43 +30,43 @@ func tests(of name: String, _ dependencies: [String] = []) -> Target {
     let linearAlgebra = ["COpenBLAS"]
 #endif
 
-// A room names all that it imports, not only what stands right below it: the build follows these lists when it
+// A module names all that it imports, not only what stands right below it: the build follows these lists when it
 // decides what to compile again.
 let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
-let rooms = models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining"]
+let modules = models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining"]
 
 var targets: [Target] = [
     // Ground: errors, units, specs, threads, files; tensors and the kernels below them; entropy coding.
     .systemLibrary(name: "CPithCore"),
-    room("PithCore", ["CPithCore"]),
+    module("PithCore", ["CPithCore"]),
     .target(name: "CPithKernels"),
-    room("PithTensor", ["CPithKernels", "PithCore"] + linearAlgebra),
-    room("PithCoding", ground),
+    module("PithTensor", ["CPithKernels", "PithCore"] + linearAlgebra),
+    module("PithCoding", ground),
 
     // What is read and written.
-    room("PithFormats", ground, [heap]),
+    module("PithFormats", ground, [heap]),
 
     // What learns, and what runs.
-    room("PithModels", ground + ["PithFormats"]),
-    room("PithTraining", models, [heap]),
+    module("PithModels", ground + ["PithFormats"]),
+    module("PithTraining", models, [heap]),
 
     // The planes.
-    room("PithWeights", models + ["PithCoding"]),
-    room("PithData", models + ["PithCoding", "PithTraining"]),
+    module("PithWeights", models + ["PithCoding"]),
+    module("PithData", models + ["PithCoding", "PithTraining"]),
 
     // The ruler.
-    room("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
+    module("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
 
     // The built-in model, the umbrella and the command line.
     .target(
         name: "PithBuiltIn", path: "Models", exclude: ["recipe"],
         resources: [.copy("nano"), .copy("primer"), .copy("stream"), .copy("text")],
         swiftSettings: swiftSettings),
-    room("Pith", rooms + ["PithBuiltIn"]),
+    module("Pith", modules + ["PithBuiltIn"]),
     .executableTarget(
         name: "pith-cli",
-        dependencies: (rooms + ["Pith"]).map { .init(stringLiteral: $0) } + [
+        dependencies: (modules + ["Pith"]).map { .init(stringLiteral: $0) } + [
             .product(name: "ArgumentParser", package: "swift-argument-parser")
         ],
         swiftSettings: swiftSettings),

@@ -1,4 +1,4 @@
-// The umbrella: `import Pith` brings all rooms.
+// The umbrella: `import Pith` brings all modules.
 @_exported import PithBuiltIn
 @_exported import PithCoding
 @_exported import PithCore

@@ -53,7 +53,8 @@ public final class ThreadPool: Sendable {
             return
         }
         withoutActuallyEscaping(body) { escapable in
-            state.runLoop(Loop(body: escapable, count: count, grain: grain, blocks: blocks))
+            state.runLoop(
+                Loop(body: escapable, count: count, grain: grain, blocks: blocks, context: ThreadContext.value))
         }
         state.release()
     }
@@ -70,7 +71,12 @@ public final class ThreadPool: Sendable {
 
     /// Starts a thread that runs `work` and ends; false if there can be none.
     static func startThread(_ work: @escaping @Sendable () -> Void) -> Bool {
-        let retained = Unmanaged.passRetained(Work(work)).toOpaque()
+        let context = ThreadContext.value
+        let inheriting = Work {
+            ThreadContext.value = context
+            work()
+        }
+        let retained = Unmanaged.passRetained(inheriting).toOpaque()
         #if canImport(Darwin)
             var thread: pthread_t?
             let status = pthread_create(
@@ -101,6 +107,8 @@ private struct Loop {
     var count: Int
     var grain: Int
     var blocks: Int
+    /// The caller's `ThreadContext`.
+    var context: Int
 }
 
 /// What the threads of one pool share. Loops have numbers: the turn is odd while one is open, and moves on when it is
@@ -109,7 +117,7 @@ private final class SharedState: @unchecked Sendable {
     // Written by the caller while no loop is open and no worker inside, read by workers inside an open loop. A worker
     // says that it is inside before it looks whether the loop is still open, and the caller closes the loop before it
     // looks who is inside: one of them sees the other.
-    private var loop = Loop(body: { _ in }, count: 0, grain: 1, blocks: 0)
+    private var loop = Loop(body: { _ in }, count: 0, grain: 1, blocks: 0, context: 0)
     private let turn = Atomic<Int>(0)
     private let busy = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
@@ -216,6 +224,7 @@ private final class SharedState: @unchecked Sendable {
             let now = turn.load(ordering: .sequentiallyConsistent)
             if now % 2 == 1 {
                 seen = now
+                ThreadContext.value = loop.context
                 takeBlocks(of: loop, thread: thread)
             }
             inside(thread).pointee.store(0, ordering: .releasing)

@@ -1,10 +1,11 @@
 import CPithKernels
 import PithCore
+import PithFormats
 import PithTensor
 
-/// Socket: the keys and values of one layer, however they are kept.
+/// The keys and values of one layer, however they are kept.
 public protocol KeyValueStore: Sendable {
-    /// Positions held.
+    /// Positions appended, those included that no window shows any more.
     var count: Int { get }
     /// Exactly how many bits the held positions occupy.
     var storedBits: Int { get }
@@ -20,7 +21,7 @@ public protocol KeyValueStore: Sendable {
         _ queries: UnsafePointer<Float>, rows: Int, _ options: AttentionOptions,
         into output: UnsafeMutablePointer<Float>, pool: ThreadPool)
 
-    /// Forgets all but the first `count` positions.
+    /// Forgets all but the first `count` positions; with a window at most as many as were appended last.
     mutating func truncate(to count: Int)
 
     /// The held positions as tensors, to be saved.
@@ -57,7 +58,7 @@ public enum CacheType: String, CaseIterable, Sendable {
     }
 }
 
-/// The plain filler: all keys and values, as floats of 32 or 16 bits.
+/// The plain filler: all keys and values that are seen, as floats of 32 or 16 bits.
 ///
 /// They are kept in segments of a fixed number of positions. Copies of a store share the segments that neither has
 /// changed since, so that many sequences can go on from one beginning.
@@ -68,28 +69,37 @@ public struct PlainKeyValueStore: KeyValueStore {
     public let headSize: Int
     /// How elements are kept.
     public let type: CacheType
-    /// Positions held.
+    /// Positions that are seen at a time; nil for all.
+    public let window: Int?
+    /// Positions appended.
     public private(set) var count = 0
     private var segments: [KeyValueSegment] = []
+    /// Segments in front that no window shows any more.
+    private var forgotten = 0
 
     private static let segmentLength = Int(PITH_SEGMENT)
 
     /// An empty store.
-    public init(headCount: Int, headSize: Int, type: CacheType = .float16) {
-        self.headCount = headCount
-        self.headSize = headSize
+    public init(shape: CacheShape, type: CacheType = .float16) {
+        (headCount, headSize, window) = (shape.headCount, shape.headSize, shape.window)
         self.type = type
     }
 
-    /// 16 or 32 bits for each element.
-    public var storedBits: Int { 2 * count * headCount * headSize * type.elementType.byteCount * 8 }
+    /// The first position that is held.
+    private var start: Int { forgotten * Self.segmentLength }
+
+    /// 16 or 32 bits for each element that is held, and 64 for where they begin if that is not at the beginning.
+    public var storedBits: Int {
+        2 * (count - start) * headCount * headSize * type.elementType.byteCount * 8 + (start > 0 ? 64 : 0)
+    }
 
     /// Appends [rows, headCount · headSize] of each.
     public mutating func append(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, rows: Int) {
         let (kernels, width) = (kernels, headCount * headSize)
+        forgetWhatIsUnseen()
         var row = 0
         while row < rows {
-            let (index, position) = (count / Self.segmentLength, count % Self.segmentLength)
+            let (index, position) = (count / Self.segmentLength - forgotten, count % Self.segmentLength)
             if index == segments.count {
                 segments.append(KeyValueSegment(headCount: headCount, headSize: headSize, type: type))
             } else if !isKnownUniquelyReferenced(&segments[index]) {
@@ -107,10 +117,21 @@ public struct PlainKeyValueStore: KeyValueStore {
         }
     }
 
-    /// Forgets all but the first `count` positions.
+    /// Gives back the segments that lie before the window of the next position.
+    private mutating func forgetWhatIsUnseen() {
+        guard let window else { return }
+        let unseen = max(0, count + 1 - window) / Self.segmentLength
+        guard unseen > forgotten else { return }
+        segments.removeFirst(min(segments.count, unseen - forgotten))
+        forgotten = unseen
+    }
+
+    /// Forgets all but the first `count` positions; with a window at most as many as were appended last.
     public mutating func truncate(to count: Int) {
         self.count = min(max(0, count), self.count)
-        let kept = (self.count + Self.segmentLength - 1) / Self.segmentLength
+        precondition(self.count == 0 || self.count >= start, "positions behind the window are gone")
+        if self.count == 0 { (segments, forgotten) = ([], 0) }
+        let kept = (self.count + Self.segmentLength - 1) / Self.segmentLength - forgotten
         segments.removeLast(segments.count - kept)
     }
 
@@ -118,7 +139,9 @@ public struct PlainKeyValueStore: KeyValueStore {
     private func copyPosition(
         _ position: Int, keys: UnsafeMutableRawPointer, values: UnsafeMutableRawPointer
     ) {
-        let (segment, place) = (segments[position / Self.segmentLength], position % Self.segmentLength)
+        let (segment, place) = (
+            segments[position / Self.segmentLength - forgotten], position % Self.segmentLength
+        )
         let bytes = type.elementType.byteCount
         for head in 0..<headCount {
             let cached = segment.head(head)
@@ -131,35 +154,43 @@ public struct PlainKeyValueStore: KeyValueStore {
         }
     }
 
-    /// `keys` and `values`, [positions, headCount, headSize], in the type in which they are kept.
+    /// `keys` and `values`, [positions, headCount, headSize], in the type in which they are kept, and the position at which
+    /// they `start` if it is not the first.
     public var stored: [String: StoredTensor] {
         let rowBytes = headCount * headSize * type.elementType.byteCount
-        var (keys, values) = (
-            [UInt8](repeating: 0, count: count * rowBytes), [UInt8](repeating: 0, count: count * rowBytes)
-        )
+        let size = (count - start) * rowBytes
+        var (keys, values) = ([UInt8](repeating: 0, count: size), [UInt8](repeating: 0, count: size))
         keys.withUnsafeMutableBytes { keys in
             values.withUnsafeMutableBytes { values in
-                for position in 0..<count {
+                for (row, position) in (start..<count).enumerated() {
                     copyPosition(
-                        position, keys: keys.baseAddress! + position * rowBytes,
-                        values: values.baseAddress! + position * rowBytes)
+                        position, keys: keys.baseAddress! + row * rowBytes,
+                        values: values.baseAddress! + row * rowBytes)
                 }
             }
         }
         func tensor(_ bytes: [UInt8]) -> StoredTensor {
             StoredTensor(
-                type: type.elementType, shape: [count, headCount, headSize], region: ByteRegion(copying: bytes))
+                type: type.elementType, shape: [count - start, headCount, headSize],
+                region: ByteRegion(copying: bytes))
         }
-        return ["keys": tensor(keys), "values": tensor(values)]
+        var tensors = ["keys": tensor(keys), "values": tensor(values)]
+        if start > 0 { tensors["start"] = StoredTensor(integer: start) }
+        return tensors
     }
 
-    /// Takes up `keys` and `values`, of any type of floats.
+    /// Takes up `keys` and `values`, of any type of floats, from position `start` on.
     public mutating func restore(_ tensors: [String: StoredTensor]) throws(PithError) {
         guard let keys = tensors["keys"], let values = tensors["values"], keys.shape == values.shape,
             keys.shape.count == 3, Array(keys.shape[1...]) == [headCount, headSize]
         else { throw .data("saved keys and values do not fit [positions, \(headCount), \(headSize)]") }
+        let start = try tensors["start"]?.integer(in: 0...ModelConfiguration.sizeLimit) ?? 0
+        guard start % Self.segmentLength == 0, start == 0 || window != nil else {
+            throw .data("saved keys and values begin at position \(start)")
+        }
         let (decodedKeys, decodedValues) = (try keys.decoded().values, try values.decoded().values)
         truncate(to: 0)
+        (forgotten, count) = (start / Self.segmentLength, start)
         if keys.shape[0] > 0 { append(keys: decodedKeys, values: decodedValues, rows: keys.shape[0]) }
     }
 }
@@ -236,7 +267,7 @@ extension PlainKeyValueStore {
             _ segment: Int, head: Int, rows: Range<Int>, widened: UnsafeMutablePointer<Float>?,
             into partials: UnsafeMutablePointer<Float>
         ) {
-            var (queries, cached) = (queries(head, rows), store.segments[segment].head(head))
+            var (queries, cached) = (queries(head, rows), store.segments[segment - store.forgotten].head(head))
             let seen = visible(rows.lowerBound) - segment * PlainKeyValueStore.segmentLength
             kernels.attend_segment(&queries, &cached, Int64(seen), widened, partials)
         }

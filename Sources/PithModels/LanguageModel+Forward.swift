@@ -28,6 +28,7 @@ extension LanguageModel {
         workspace.prepare(self, tokens.map(\.count), states)
         var hidden = embed(tokens.flatMap { $0 }, workspace)
         runLayers(description.layers.indices, &hidden, &states, workspace, observer)
+        for index in states.indices { states[index].position += tokens[index].count }
         return normalizeForHead(&hidden, workspace, observer)
     }
 
@@ -152,7 +153,8 @@ extension LanguageModel {
         return result
     }
 
-    /// Runs one layer over the residual stream `hidden`, [rows, hidden], in place.
+    /// Runs one layer over the residual stream `hidden`, [rows, hidden], in place. The positions of `states` stay as they
+    /// are, for the layers behind.
     ///
     /// `workspace` was prepared for these rows. Calibration calls this layer by layer, so that compressed layers feed
     /// those behind them.

@@ -97,7 +97,7 @@ public struct LanguageModel: Sendable {
     public func makeState() -> SequenceState {
         SequenceState(
             stores: description.caches.map {
-                PlainKeyValueStore(headCount: $0.headCount, headSize: $0.headSize, type: cacheType)
+                PlainKeyValueStore(shape: $0, type: cacheType)
             })
     }
 
@@ -116,24 +116,5 @@ public struct LanguageModel: Sendable {
             case .vector(let vector): sum + 32 * vector.count
             }
         }
-    }
-}
-
-/// How far a sequence was read: the keys and values of every layer.
-public struct SequenceState: Sendable {
-    /// One store for each attention.
-    public var stores: [any KeyValueStore]
-
-    /// A state from stores, one for each attention.
-    public init(stores: [any KeyValueStore]) { self.stores = stores }
-
-    /// Positions read.
-    public var position: Int { stores.first?.count ?? 0 }
-    /// The bits of all stores.
-    public var storedBits: Int { stores.reduce(0) { $0 + $1.storedBits } }
-
-    /// Forgets all but the first `count` positions.
-    public mutating func truncate(to count: Int) {
-        for i in stores.indices { stores[i].truncate(to: count) }
     }
 }

@@ -2,7 +2,7 @@ import CPithKernels
 import PithCore
 import PithTensor
 
-/// Socket: a matrix that the forward pass multiplies by, however it is stored.
+/// A matrix that the forward pass multiplies by, however it is stored.
 ///
 /// `y = W x` for a block of rows `x`, with W of `outputCount` by `inputCount`.
 public protocol LinearOperator: Sendable {

@@ -1,4 +1,5 @@
 import CPithKernels
+import PithCore
 import Synchronization
 
 /// A set of kernels for one instruction set; all sets give the same bits.
@@ -29,13 +30,34 @@ public enum KernelPath: Int32, CaseIterable, Sendable {
 
     private static let chosen = Atomic<Int32>(KernelPath.best.rawValue)
 
-    /// The path in use; tests force each.
-    public static var current: KernelPath {
+    /// The path of a program that says nothing else; the fastest, unless it is set.
+    public static var standard: KernelPath {
         get { KernelPath(rawValue: chosen.load(ordering: .relaxed)) ?? .baseline }
         set {
             precondition(newValue.isAvailable, "this machine has no \(newValue)")
             chosen.store(newValue.rawValue, ordering: .relaxed)
         }
+    }
+
+    /// The path in use here: the one that `use` chose, or else the standard one.
+    public static var current: KernelPath {
+        let chosen = ThreadContext.value
+        return chosen == 0 ? standard : KernelPath(rawValue: Int32(chosen - 1)) ?? standard
+    }
+
+    /// Calls `body` with this path in use, in the loops that it runs and the threads that it starts as well; what runs
+    /// beside it is not touched.
+    public func use<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        precondition(isAvailable, "this machine has no \(self)")
+        let before = ThreadContext.value
+        ThreadContext.value = Int(rawValue) + 1
+        defer { ThreadContext.value = before }
+        return try body()
+    }
+
+    /// Calls `body` with each path that this machine can run in use.
+    public static func useEach<Failure: Error>(_ body: (KernelPath) throws(Failure) -> Void) throws(Failure) {
+        for path in allCases where path.isAvailable { try path.use { () throws(Failure) in try body(path) } }
     }
 }
 

@@ -54,7 +54,7 @@ struct SharedOptions: ParsableArguments {
         try Self.validate(threads: threads)
         guard let kernels else { return }
         guard kernels.isAvailable else { throw ValidationError("This machine has no \(kernels).") }
-        KernelPath.current = kernels
+        KernelPath.standard = kernels
     }
 
     /// Refuses numbers of threads that no pool has.

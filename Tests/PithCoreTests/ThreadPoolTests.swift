@@ -123,3 +123,20 @@ struct MemoryTests {
         }
     }
 }
+
+@Suite("What a thread chose for its work")
+struct ThreadContextTests {
+    /// Loops have the choice of their caller, and nobody beside has it.
+    @Test(arguments: [1, 4]) func loopsHaveTheirCallersChoice(threads: Int) {
+        let pool = ThreadPool(threads: threads)
+        for choice in [3, 0, 5, 0] {
+            ThreadContext.value = choice
+            defer { ThreadContext.value = 0 }
+            let others = Atomic<Int>(0)
+            pool.forEachBlock(of: 400, grain: 1) { _ in
+                if ThreadContext.value != choice { others.add(1, ordering: .relaxed) }
+            }
+            #expect(others.load(ordering: .relaxed) == 0)
+        }
+    }
+}

@@ -5,8 +5,7 @@ import PithTensor
 import Testing
 
 /// Archives do not depend on the instructions and threads that made them, and open with any others.
-@Suite(.serialized)
-struct ArchivePortabilityTests {
+@Suite struct ArchivePortabilityTests {
     @Test(arguments: ZipLevel.allCases)
     func everyPathAndThreadCountAgrees(level: ZipLevel) throws {
         // A language model without any vector instructions takes its time.
@@ -14,18 +13,14 @@ struct ArchivePortabilityTests {
             ArchiveTests.text(level == .best ? 300 : 1500) + Array("Portable bits, naïve or not: 0.5 · 2⁻⁸.\n".utf8)
         var options = ZipOptions()
         options.level = level
-        let before = KernelPath.current
-        defer { KernelPath.current = before }
         var archives: [[UInt8]] = []
         let paths = KernelPath.allCases.filter(\.isAvailable)
-        for path in paths {
-            KernelPath.current = path
+        try KernelPath.useEach { _ in
             for threads in [1, 2] { archives.append(try Zip.archive(content, options, Self.context(threads))) }
         }
         #expect(archives.count == 2 * paths.count)
         #expect(archives.allSatisfy { $0 == archives[0] })
-        for path in paths {
-            KernelPath.current = path
+        try KernelPath.useEach { path in
             for threads in [1, 2] {
                 let source = ArchiveSource(ByteRegion(copying: archives[0]))
                 var reader = try ArchiveReader(source, Self.context(threads))

@@ -75,12 +75,8 @@ struct ByteNetworkTests {
 
     @Test func pathsAndBlocksGiveTheSameBits() {
         let bytes = MixTests.sentences(70)
-        let before = KernelPath.current
-        defer { KernelPath.current = before }
-        KernelPath.current = .baseline
-        let reference = learnt(bytes, together: true)
-        for path in KernelPath.allCases where path.isAvailable {
-            KernelPath.current = path
+        let reference = KernelPath.baseline.use { learnt(bytes, together: true) }
+        KernelPath.useEach { path in
             for together in [true, false] {
                 let mine = learnt(bytes, together: together)
                 #expect(mine.0.map(\.bitPattern) == reference.0.map(\.bitPattern), "\(path), together: \(together)")
@@ -125,16 +121,15 @@ struct ByteNetworkTests {
         let reference = try method.encode(bytes, Self.context())
         let without = try DataCatalogue.method(for: Spec(parsing: "mix:content=text")).encode(bytes, Self.context())
         #expect(reference != without)
-        let before = KernelPath.current
-        defer { KernelPath.current = before }
         for path in [KernelPath.baseline, .avx2, .avx512, .neonDot] where path.isAvailable {
-            KernelPath.current = path
-            for threads in [1, 2] {
-                #expect(try method.encode(bytes, Self.context(threads: threads)) == reference)
+            try path.use {
+                for threads in [1, 2] {
+                    #expect(try method.encode(bytes, Self.context(threads: threads)) == reference)
+                }
+                var output: [UInt8] = []
+                try method.decode(CodedPayload(reference), count: bytes.count, into: &output, Self.context())
+                #expect(output == bytes, "\(path)")
             }
-            var output: [UInt8] = []
-            try method.decode(CodedPayload(reference), count: bytes.count, into: &output, Self.context())
-            #expect(output == bytes, "\(path)")
         }
     }
 

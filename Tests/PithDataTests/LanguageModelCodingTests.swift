@@ -114,12 +114,9 @@ struct LanguageModelCodingTests {
     /// Archives go from machine to machine: what one kernel path and number of threads wrote, any other must open.
     @Test func everyPathAndThreadCountWritesTheSame() throws {
         let text = try Self.guide(1200)
-        let before = KernelPath.current
-        defer { KernelPath.current = before }
         let spec = "lm:window=256,chunks=2"
         var results: [[UInt8]] = []
-        for path in KernelPath.allCases where path.isAvailable {
-            KernelPath.current = path
+        try KernelPath.useEach { path in
             for threads in [1, 2] {
                 let context = CodingContext(pool: ThreadPool(threads: threads), models: .standard)
                 let coded = try Self.method(spec).encode(text, context)

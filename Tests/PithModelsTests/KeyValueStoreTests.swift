@@ -52,7 +52,8 @@ struct KeyValueStoreTests {
 
         /// All positions, read in pieces of `piece`.
         func attend(_ type: CacheType, piece: Int, threads: Int = 2) -> [Float] {
-            var store = PlainKeyValueStore(headCount: keyHeads, headSize: headSize, type: type)
+            var store = PlainKeyValueStore(
+                shape: CacheShape(headCount: keyHeads, headSize: headSize, window: window), type: type)
             var result: [Float] = []
             for start in stride(from: 0, to: positions, by: piece) {
                 let rows = start..<min(start + piece, positions)
@@ -123,18 +124,13 @@ struct KeyValueStoreTests {
         let atOnce = problem.attend(type, piece: 1100, threads: 1)
         #expect(problem.attend(type, piece: 1100, threads: 3) == atOnce)
         for piece in [1, 7, 512, 600] { #expect(problem.attend(type, piece: piece) == atOnce, "\(piece)") }
-        let kernels = KernelPath.current
-        defer { KernelPath.current = kernels }
-        for path in KernelPath.allCases where path.isAvailable {
-            KernelPath.current = path
-            #expect(problem.attend(type, piece: 1100) == atOnce, "\(path)")
-        }
+        KernelPath.useEach { path in #expect(problem.attend(type, piece: 1100) == atOnce, "\(path)") }
     }
 
     @Test(arguments: CacheType.allCases)
     func copiesGoTheirOwnWays(type: CacheType) {
         let problem = Problem(heads: 2, keyHeads: 1, headSize: 16, positions: 700)
-        var store = PlainKeyValueStore(headCount: 1, headSize: 16, type: type)
+        var store = PlainKeyValueStore(shape: CacheShape(headCount: 1, headSize: 16), type: type)
         problem.append(0..<600, to: &store)
         let before = problem.attend(590..<600, store)
         var fork = store
@@ -154,21 +150,44 @@ struct KeyValueStoreTests {
     @Test(arguments: CacheType.allCases)
     func whatWasSavedIsTakenUpAgain(type: CacheType) throws {
         let problem = Problem(heads: 2, keyHeads: 2, headSize: 6, positions: 530)
-        var store = PlainKeyValueStore(headCount: 2, headSize: 6, type: type)
+        var store = PlainKeyValueStore(shape: CacheShape(headCount: 2, headSize: 6), type: type)
         problem.append(0..<530, to: &store)
         let saved = store.stored
         #expect(store.storedBits == saved.values.reduce(0) { $0 + $1.byteCount * 8 })
-        var other = PlainKeyValueStore(headCount: 2, headSize: 6, type: type)
+        var other = PlainKeyValueStore(shape: CacheShape(headCount: 2, headSize: 6), type: type)
         try other.restore(saved)
         #expect(problem.attend(500..<530, other) == problem.attend(500..<530, store))
         #expect(try saved["keys"]?.decoded().values.count == 530 * 12)
         if type == .float32 { #expect(try saved["values"]?.decoded().values == problem.values) }
-        var wrong = PlainKeyValueStore(headCount: 1, headSize: 6, type: type)
+        var wrong = PlainKeyValueStore(shape: CacheShape(headCount: 1, headSize: 6), type: type)
         #expect(throws: PithError.self) { try wrong.restore(saved) }
     }
 
+    /// Only what a window can show is kept; the results are those of a store that keeps all, also when saved between.
+    @Test(arguments: [1, 100, 600]) func windowsKeepNoMoreThanTheyShow(window: Int) throws {
+        var problem = Problem(heads: 2, keyHeads: 1, headSize: 16, positions: 2000)
+        problem.window = window
+        var whole = PlainKeyValueStore(shape: CacheShape(headCount: 1, headSize: 16))
+        var store = PlainKeyValueStore(shape: CacheShape(headCount: 1, headSize: 16, window: window))
+        for start in stride(from: 0, to: 2000, by: 125) {
+            let rows = start..<start + 125
+            problem.append(rows, to: &whole)
+            problem.append(rows, to: &store)
+            #expect(problem.attend(rows, store) == problem.attend(rows, whole))
+            var saved = PlainKeyValueStore(shape: CacheShape(headCount: 1, headSize: 16, window: window))
+            try saved.restore(store.stored)
+            #expect(saved.count == store.count && problem.attend(rows, saved) == problem.attend(rows, whole))
+            var shorter = store
+            shorter.truncate(to: start)
+            problem.append(rows, to: &shorter)
+            #expect(problem.attend(rows, shorter) == problem.attend(rows, whole))
+        }
+        #expect(store.count == 2000 && store.storedBits < (window + 125 + 512) * 2 * 16 * 16)
+        #expect(whole.storedBits == 2000 * 2 * 16 * 16)
+    }
+
     @Test func largeElementsStayFinite() {
-        var store = PlainKeyValueStore(headCount: 1, headSize: 2, type: .float16)
+        var store = PlainKeyValueStore(shape: CacheShape(headCount: 1, headSize: 2), type: .float16)
         store.append(keys: [1e6, -1e6], values: [1e6, -1e6], rows: 1)
         var output: [Float] = [0, 0]
         let shape = CacheShape(headCount: 1, headSize: 2)

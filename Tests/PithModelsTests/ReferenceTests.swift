@@ -139,25 +139,28 @@ struct InvarianceTests {
     func anyKernelPath(path: KernelPath) throws {
         let model = try openRandomModel("grouped-untied")
         let best = try logits(model, [tokens])
-        KernelPath.current = path
-        defer { KernelPath.current = .best }
-        #expect(try logits(model, [tokens]) == best)
+        #expect(try path.use { try logits(model, [tokens]) } == best)
     }
 
     @Test func forgettingAndRestoring() throws {
         let model = try openRandomModel("head-dim")
         var state = model.makeState()
         _ = try model.nextLogits(Array(tokens[..<10]), state: &state)
-        let saved = state.stores.map(\.stored)
+        let saved = state.stored
         let expected = try model.nextLogits([tokens[10]], state: &state)
         state.truncate(to: 10)
         #expect(state.position == 10)
         #expect(try model.nextLogits([tokens[10]], state: &state) == expected)
         var other = model.makeState()
-        for i in saved.indices { try other.stores[i].restore(saved[i]) }
-        #expect(other.storedBits == saved.reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.byteCount * 8 } })
+        try other.restore(saved)
+        let bytes = saved.filter { $0.value.type.floating != nil }.reduce(0) { $0 + $1.value.byteCount }
+        #expect(other.position == 10 && other.storedBits == 8 * bytes)
         #expect(try model.nextLogits([tokens[10]], state: &other) == expected)
         #expect(throws: PithError.self) { try other.stores[0].restore([:]) }
+        #expect(throws: PithError.self) { try other.restore(saved.filter { $0.key != "position" }) }
+        var short = saved
+        short["position"] = saved["0.keys"]
+        #expect(throws: PithError.self) { try other.restore(short) }
     }
 
     @Test func wrongTokensAreRefused() throws {

@@ -165,13 +165,12 @@ extension CodecLaws {
             expect(values == whole.values, spec, "products in batches of \(size) differ")
         }
         expect(rows.multiplied(by: compressed, pool: ThreadPool(threads: 3)) == whole, spec, "3 threads differ")
-        let before = KernelPath.current
         for path in KernelPath.allCases where path.isAvailable {
-            KernelPath.current = path
-            let (one, all) = (rows.rows(0..<1).multiplied(by: compressed), rows.multiplied(by: compressed))
+            let (one, all) = path.use {
+                (rows.rows(0..<1).multiplied(by: compressed), rows.multiplied(by: compressed))
+            }
             expect(all == whole && one == whole.rows(0..<1), spec, "the \(path) kernels differ")
         }
-        KernelPath.current = before
     }
 
     /// It is not worse than dropping the matrix, by the measure that the codec knows of.

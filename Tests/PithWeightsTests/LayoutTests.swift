@@ -99,7 +99,7 @@ struct LayoutTests {
             let stored = try WeightLayouts.catalogue.open("bitmask", parts, shape: weight.shape)
             let dense = Tensor(shape: weight.shape, values: zip(weight.values, kept).map { $1 ? $0 : 0 })
             let products = input.multiplied(by: try DenseOperator(StoredTensor(dense, as: type)))
-            withEachKernelPath { path in
+            KernelPath.useEach { path in
                 #expect(input.multiplied(by: stored) == products, "\(path)")
                 #expect(input.rows(2..<3).multiplied(by: stored) == products.rows(2..<3), "\(path)")
             }

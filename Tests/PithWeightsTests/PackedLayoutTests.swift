@@ -75,7 +75,7 @@ struct PackedLayoutTests {
         #expect(input.multiplied(by: rounded) == middle.multiplied(by: rounded.left))
         for precision in ActivationPrecision.allCases {
             let products = input.multiplied(by: rounded, precision)
-            withEachKernelPath { path in
+            KernelPath.useEach { path in
                 #expect(input.multiplied(by: rounded, precision) == products, "\(path)")
                 #expect(input.rows(2..<3).multiplied(by: rounded, precision) == products.rows(2..<3), "\(path)")
             }
@@ -124,16 +124,6 @@ extension SeededGenerator {
     }
 }
 
-/// Calls `body` with each set of kernels that this machine has.
-func withEachKernelPath(_ body: (KernelPath) throws -> Void) rethrows {
-    let before = KernelPath.current
-    defer { KernelPath.current = before }
-    for path in KernelPath.allCases where path.isAvailable {
-        KernelPath.current = path
-        try body(path)
-    }
-}
-
 /// A stored matrix decodes to `exact`, and its products with many rows, some and one are the same bits on all paths.
 /// Inputs that are rounded cost at most the share `narrowError` of a product.
 func expectProducts(
@@ -144,7 +134,7 @@ func expectProducts(
     let products = LinearAlgebra.product(input, .plain, exact, .transposed)
     for precision in ActivationPrecision.allCases {
         var first: Tensor?
-        withEachKernelPath { path in
+        KernelPath.useEach { path in
             #expect(stored.decodedWeight() == exact, "\(path)")
             let found = input.multiplied(by: stored, precision)
             #expect(found == first ?? found, "\(path) gives other bits")

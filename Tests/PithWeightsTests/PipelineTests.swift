@@ -76,9 +76,7 @@ struct PipelineTests {
         var norms = InputStatistics(width: width, gathering: .columnNorms)
         norms.add(rows, pool: ThreadPool(threads: 1))
         #expect(norms.columnSquares == hessian.diagonal && norms.rowCount == 523)
-        let before = KernelPath.current
-        for path in KernelPath.allCases where path.isAvailable {
-            KernelPath.current = path
+        KernelPath.useEach { _ in
             var parts = InputStatistics(width: width, gathering: .hessian)
             for start in stride(from: 0, to: 523, by: 37) {
                 parts.add(rows.rows(start..<min(523, start + 37)), pool: ThreadPool(threads: 3))
@@ -87,6 +85,5 @@ struct PipelineTests {
             }
             #expect(parts.hessian?.values == hessian.values)
         }
-        KernelPath.current = before
     }
 }

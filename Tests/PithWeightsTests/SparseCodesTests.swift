@@ -59,12 +59,9 @@ struct SparseCodesTests {
         var random = SeededGenerator(seed: 3)
         let input = random.normalTensor([19, weight.columns])
         let products = LinearAlgebra.product(input, .plain, weight, .transposed)
-        let before = KernelPath.current
-        defer { KernelPath.current = before }
         for precision in ActivationPrecision.allCases {
             var first: Tensor?
-            for path in KernelPath.allCases where path.isAvailable {
-                KernelPath.current = path
+            KernelPath.useEach { path in
                 #expect(stored.decodedWeight() == weight, "\(path)")
                 let found = input.multiplied(by: stored, precision)
                 #expect(found == first ?? found, "\(path) gives other bits")
