@@ -42,8 +42,7 @@ struct GGUFType: Hashable, Sendable {
 
     /// Whether all rows of a model's matrices are whole blocks.
     func fits(_ configuration: ModelConfiguration) -> Bool {
-        let widths = [configuration.hiddenSize] + LinearSite.allCases.map { configuration.shape(of: $0)[1] }
-        return widths.allSatisfy { $0 % blockSize == 0 }
+        configuration.parameters.allSatisfy { $0.kind == .vector || $0.shape[1] % blockSize == 0 }
     }
 
     /// The bytes of a matrix of `count` random weights.

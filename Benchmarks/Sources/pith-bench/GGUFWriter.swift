@@ -22,7 +22,7 @@ struct GGUFWriter {
 
     /// Writes the file, which appears when it is whole.
     func write(to path: String) throws(PithError) {
-        let entries = entries()
+        let entries = entries
         let file = try AtomicFile(at: path)
         try file.append(header(entries))
         // Matrices of the same size share their numbers.
@@ -53,20 +53,8 @@ struct GGUFWriter {
             Tensor(shape: [configuration.hiddenSize], values: .init(repeating: 1, count: configuration.hiddenSize)))
     }
 
-    private func entries() -> [Entry] {
-        let c = configuration
-        let table = [c.vocabularySize, c.hiddenSize]
-        var entries = [Entry(name: "token_embd.weight", shape: table)]
-        for layer in 0..<c.layerCount {
-            entries.append(Entry(name: "blk.\(layer).attn_norm.weight", shape: [c.hiddenSize]))
-            entries.append(Entry(name: "blk.\(layer).ffn_norm.weight", shape: [c.hiddenSize]))
-            for site in LinearSite.allCases {
-                entries.append(Entry(name: "blk.\(layer).\(site.nameInGGUF).weight", shape: c.shape(of: site)))
-            }
-        }
-        entries.append(Entry(name: "output_norm.weight", shape: [c.hiddenSize]))
-        if !c.tiesEmbeddings { entries.append(Entry(name: "output.weight", shape: table)) }
-        return entries
+    private var entries: [Entry] {
+        configuration.parameters.compactMap { spec in spec.ggufName.map { Entry(name: $0, shape: spec.shape) } }
     }
 
     private func header(_ entries: [Entry]) -> [UInt8] {
@@ -156,20 +144,5 @@ extension AtomicFile {
         let region = ByteRegion(copying: bytes)
         try write(region.bytes)
         withExtendedLifetime(region) {}
-    }
-}
-
-extension LinearSite {
-    /// The name of the weight behind that of its layer.
-    fileprivate var nameInGGUF: String {
-        switch self {
-        case .query: "attn_q"
-        case .key: "attn_k"
-        case .value: "attn_v"
-        case .output: "attn_output"
-        case .gate: "ffn_gate"
-        case .up: "ffn_up"
-        case .down: "ffn_down"
-        }
     }
 }

@@ -112,7 +112,7 @@ struct LayoutsCommand: ParsableCommand {
 extension Report {
     fileprivate mutating func add(_ shape: Shape, _ rows: [Row], prefill: Int, decode: Int) {
         let c = shape.configuration
-        let weights = (Double(c.weightCount) / 1e6).formatted(significant: 3)
+        let weights = (Double(c.parameters.reduce(0) { $0 + $1.count }) / 1e6).formatted(significant: 3)
         add(
             "\(shape.name): \(weights) million weights, \(c.layerCount) layers of width \(c.hiddenSize)",
             .init(

@@ -103,7 +103,7 @@ extension LanguageModel {
         for token in anyTokens(count) {
             let tokens = (0..<sequences).map { [(token + $0) % configuration.vocabularySize] }
             let hidden = try hiddenStates(tokens, states: &states)
-            _ = logits(of: hidden, rows: 0..<sequences)
+            _ = try logits(of: hidden, rows: 0..<sequences)
         }
         return states
     }

@@ -16,22 +16,17 @@ struct SyntheticModel {
     func write(to folder: String) throws(PithError) {
         var c = configuration
         c.layerCount = 1
-        let table = [c.vocabularySize, c.hiddenSize]
-        var shapes = [(name: "model.embed_tokens.weight", shape: table)]
-        if !c.tiesEmbeddings { shapes.append(("lm_head.weight", table)) }
-        for site in LinearSite.allCases { shapes.append((site.weightName(layer: 0), c.shape(of: site))) }
         let normal = NormalWeights(.bfloat16)
         var tensors: [(name: String, tensor: StoredTensor)] = []
-        for (i, (name, shape)) in shapes.enumerated() {
-            tensors.append((name, normal.tensor(shape, seed: seed &+ UInt64(i))))
+        for (i, spec) in c.parameters.enumerated() {
+            let ones = Tensor(shape: spec.shape, values: [Float](repeating: 1, count: spec.count))
+            tensors.append(
+                (
+                    spec.name,
+                    spec.kind == .vector
+                        ? StoredTensor(ones, as: .bfloat16) : normal.tensor(spec.shape, seed: seed &+ UInt64(i))
+                ))
         }
-        let ones = StoredTensor(
-            Tensor(shape: [c.hiddenSize], values: [Float](repeating: 1, count: c.hiddenSize)), as: .bfloat16)
-        let norms = [
-            "model.norm.weight", "model.layers.0.input_layernorm.weight",
-            "model.layers.0.post_attention_layernorm.weight",
-        ]
-        tensors += norms.map { ($0, ones) }
         try SafetensorsWriter.write(tensors, to: joinPath(folder, TensorArchive.fileName))
         try c.json.write(to: joinPath(folder, ModelConfiguration.fileName))
         let tokenizer = "tokenizer.json"
@@ -49,6 +44,7 @@ extension ModelSource {
             guard configuration.layerCount < layers, name.hasPrefix(first) else { return [name] }
             return (0..<layers).map { "model.layers.\($0)." + name.dropFirst(first.count) }
         }
+        let archive = try archive()
         var tensors: [(name: String, tensor: StoredTensor)] = []
         for name in archive.names {
             var tensor = try archive.tensor(name)

@@ -16,12 +16,13 @@ struct Work: Sendable {
     /// The work of one of Pith's models; `cacheBytes` is what its cache holds after `decode` tokens.
     init(_ model: LanguageModel, _ layout: Layout, prefill: Int, decode: Int, cacheBytes: Int) {
         let c = model.configuration
-        let layers = model.layers.reduce(0) { sum, layer in
-            sum + LinearSite.allCases.reduce(0) { $0 + layer[$1].storedBits }
-        }
-        let row = c.tiesEmbeddings ? 0 : model.embedding.storedBits / c.vocabularySize
+        let description = model.description
+        let layers = description.layers.indices.flatMap { description.matrices(ofLayer: $0) }
+            .reduce(0) { $0 + model[matrix: $1].storedBits }
+        let head = model[matrix: description.output.matrix].storedBits
+        let row = c.tiesEmbeddings ? 0 : model[matrix: description.input.table].storedBits / c.vocabularySize
         self.init(
-            c, matrixBytes: Double(layers + model.head.storedBits + row) / 8, cacheBytes: cacheBytes,
+            c, matrixBytes: Double(layers + head + row) / 8, cacheBytes: cacheBytes,
             density: layout.density, layout.arithmetic, prefill: prefill, decode: decode)
     }
 
@@ -61,8 +62,14 @@ struct Work: Sendable {
 }
 
 extension ModelConfiguration {
+    /// The parameters of a Llama of these sizes.
+    var parameters: [ParameterSpec] { Llama(self).describe().parameters }
+
     /// The weights of the matrices of a layer.
-    var layerWeightCount: Int { LinearSite.allCases.reduce(0) { $0 + shape(of: $1).reduce(1, *) } }
+    var layerWeightCount: Int {
+        let description = Llama(self).describe()
+        return description.matrices(ofLayer: 0).reduce(0) { $0 + description[$1].count }
+    }
 }
 
 /// Tokens per second.
