@@ -17,7 +17,9 @@ extension ModelSource {
         guard Files.exists(pathOrName) else {
             throw .data(
                 "does not exist", at: pathOrName,
-                remedy: "give a model folder, a .gguf file, or a built-in model: \(BuiltIn.modelNames.joined(separator: ", "))")
+                remedy:
+                    "give a model folder, a .gguf file, or a built-in model: \(BuiltIn.modelNames.joined(separator: ", "))"
+            )
         }
         return try ModelSource(pathOrName)
     }

@@ -65,7 +65,8 @@ extension RotaryScaling {
     private func scaled(_ frequency: Float, at index: Int) -> Float {
         switch self {
         case .none: return frequency
-        case .divisors(let divisors): return divisors.indices.contains(index) ? frequency / Float(divisors[index]) : frequency
+        case .divisors(let divisors):
+            return divisors.indices.contains(index) ? frequency / Float(divisors[index]) : frequency
         case .linear(let factor): return frequency / Float(factor)
         case .llama3(let factor, let low, let high, let original):
             let wavelength = Float(2 * Double.pi) / frequency

@@ -26,7 +26,8 @@ extension LanguageModel {
             + 5 * max(c.hiddenSize, queryWidth, c.intermediateSize)
         // In floating point, since no product of such numbers may trap.
         let bytes =
-            Double(layers ?? description.layers.count) * Double(kept) * Double(2 * keyWidth * cacheType.elementType.byteCount)
+            Double(layers ?? description.layers.count) * Double(kept)
+            * Double(2 * keyWidth * cacheType.elementType.byteCount)
             + Double(counts.reduce(0, +)) * Double(row) + Double(logits) * Double(4 * c.vocabularySize)
         return Int(min(bytes, 0x1p62))
     }

@@ -44,7 +44,8 @@ public struct SequenceState: Sendable {
             try stores[index].restore(
                 Dictionary(uniqueKeysWithValues: own.map { (String($0.key.dropFirst(prefix.count)), $0.value) }))
             guard stores[index].count == position else {
-                throw .data("the saved state was read up to \(position), its attention \(index) to \(stores[index].count)")
+                throw .data(
+                    "the saved state was read up to \(position), its attention \(index) to \(stores[index].count)")
             }
         }
         self.position = position

@@ -74,7 +74,8 @@ package struct ParameterSet: Sendable {
     func load(_ entry: Entry, from archive: TensorArchive, into weights: FloatBuffer) throws(PithError) {
         let values = try archive.tensor(entry.name).decoded().values
         guard values.count == entry.count else {
-            throw .data("has \(values.count) elements", at: "tensor \(entry.name)", remedy: "\(entry.count) are expected")
+            throw .data(
+                "has \(values.count) elements", at: "tensor \(entry.name)", remedy: "\(entry.count) are expected")
         }
         let offset: Float = entry.spec.arrangement == .lessOne ? 1 : 0
         for (index, value) in values.enumerated() { weights.pointer[entry.offset + index] = value + offset }

@@ -13,7 +13,8 @@ extension Trainer {
             let stored = parameters.stored(entry, of: weights, as: type)
             if let (index, value) = try stored.decoded().values.firstNonFinite {
                 throw .data(
-                    "weight \(index) is \(weights.pointer[entry.offset + index]), \(value) as \(type.rawValue)", at: "tensor \(entry.name)",
+                    "weight \(index) is \(weights.pointer[entry.offset + index]), \(value) as \(type.rawValue)",
+                    at: "tensor \(entry.name)",
                     remedy: "a lower learningRate, or outputType float32")
             }
             tensors.append((entry.name, stored))

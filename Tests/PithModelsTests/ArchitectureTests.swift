@@ -28,7 +28,9 @@ struct ArchitectureTests {
         let archive = try TensorArchive(folder: folder)
         let description = try Architectures.open(folder: folder).describe()
         #expect(description.parameters.map(\.name).sorted() == archive.names)
-        for spec in description.parameters { #expect(try archive.tensor(spec.name).shape == spec.shape, "\(spec.name)") }
+        for spec in description.parameters {
+            #expect(try archive.tensor(spec.name).shape == spec.shape, "\(spec.name)")
+        }
         #expect(Set(description.parameters.compactMap(\.ggufName)).count == description.parameters.count)
     }
 

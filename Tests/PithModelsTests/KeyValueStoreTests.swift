@@ -68,10 +68,11 @@ struct KeyValueStoreTests {
             let (offset, width) = (head / (heads / keyHeads) * headSize, keyHeads * headSize)
             let first = window.map { max(0, position + 1 - $0) } ?? 0
             let scores = (first...position).map { other in
-                let score = (0..<headSize).reduce(0.0) {
-                    $0 + Double(queries[(position * heads + head) * headSize + $1])
-                        * Double(keys[other * width + offset + $1])
-                } / Double(headSize).squareRoot()
+                let score =
+                    (0..<headSize).reduce(0.0) {
+                        $0 + Double(queries[(position * heads + head) * headSize + $1])
+                            * Double(keys[other * width + offset + $1])
+                    } / Double(headSize).squareRoot()
                 guard let softcap else { return score }
                 let power = exponential(2 * score / Double(softcap))
                 return Double(softcap) * (power - 1) / (power + 1)
@@ -79,7 +80,9 @@ struct KeyValueStoreTests {
             let weights = scores.map { exponential($0 - scores.max()!) }
             let sum = weights.reduce(0, +)
             return (0..<headSize).map { i in
-                weights.indices.reduce(0.0) { $0 + weights[$1] / sum * Double(values[(first + $1) * width + offset + i]) }
+                weights.indices.reduce(0.0) {
+                    $0 + weights[$1] / sum * Double(values[(first + $1) * width + offset + i])
+                }
             }
         }
     }

@@ -3,17 +3,17 @@ import PithFormats
 
 /// Gemma 2 (Gemma team 2024): norms before and behind each part, capped scores and logits, a window in every other
 /// layer, GELU gates and scaled token vectors.
-public struct Gemma2: Architecture {
-    public static let modelTypes = ["gemma2"]
-    public static let classNames = ["Gemma2ForCausalLM"]
-    public static let ggufNames = ["gemma2"]
+struct Gemma2: Architecture {
+    static let modelTypes = ["gemma2"]
+    static let classNames = ["Gemma2ForCausalLM"]
+    static let ggufNames = ["gemma2"]
 
-    public let configuration: ModelConfiguration
+    let configuration: ModelConfiguration
     private let windows: LayerWindows
     private let scoreDivisor: Double
     private let softcaps: (scores: Float?, logits: Float?)
 
-    public init(_ keys: JSONReader) throws(PithError) {
+    init(_ keys: JSONReader) throws(PithError) {
         configuration = try ModelConfiguration(keys, headSize: 256, tiesEmbeddings: true)
         try keys.requireGELU()
         try keys.refusePartialRotation()
@@ -27,14 +27,14 @@ public struct Gemma2: Architecture {
     }
 
     /// The largest model of the family divides scores by the root of another width.
-    public static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
+    static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
         guard case .integer(let layers)? = keys["num_hidden_layers"], case .integer(let width)? = keys["hidden_size"],
             case .integer(let heads)? = keys["num_attention_heads"], heads > 0
         else { return }
         keys["query_pre_attn_scalar"] = layers == 46 ? .integer(width / heads) : keys["head_dim"]
     }
 
-    public func describe() -> ModelDescription {
+    func describe() -> ModelDescription {
         var decoder = GatedDecoder(gemma: configuration, scoreDivisor: scoreDivisor)
         decoder.softcaps = softcaps
         decoder.window = windows.window

@@ -3,18 +3,18 @@ import PithFormats
 
 /// Gemma 3 (Gemma team 2025), text: as Gemma 2, with norms of queries and keys in the place of caps, and a window with
 /// angles of its own in five of six layers.
-public struct Gemma3: Architecture {
-    public static let modelTypes = ["gemma3_text"]
-    public static let classNames = ["Gemma3ForCausalLM"]
-    public static let ggufNames = ["gemma3"]
+struct Gemma3: Architecture {
+    static let modelTypes = ["gemma3_text"]
+    static let classNames = ["Gemma3ForCausalLM"]
+    static let ggufNames = ["gemma3"]
 
-    public let configuration: ModelConfiguration
+    let configuration: ModelConfiguration
     private let windows: LayerWindows
     private let scoreDivisor: Double
     private let localTheta: Double
     private let softcaps: (scores: Float?, logits: Float?)
 
-    public init(_ keys: JSONReader) throws(PithError) {
+    init(_ keys: JSONReader) throws(PithError) {
         // The newer generation has the angles of both kinds of layers in one key.
         let rotary = try keys.optional("rope_parameters")
         let ofAll = try rotary?.optional("full_attention")
@@ -41,14 +41,14 @@ public struct Gemma3: Architecture {
     }
 
     /// The largest model of the family divides scores by the root of another width.
-    public static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
+    static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
         guard case .integer(let layers)? = keys["num_hidden_layers"], case .integer(let width)? = keys["hidden_size"],
             case .integer(let heads)? = keys["num_attention_heads"], heads > 0
         else { return }
         keys["query_pre_attn_scalar"] = layers == 62 ? .integer(width / heads) : keys["head_dim"]
     }
 
-    public func describe() -> ModelDescription {
+    func describe() -> ModelDescription {
         let (c, windows, localTheta) = (configuration, windows, localTheta)
         var decoder = GatedDecoder(gemma: c, scoreDivisor: scoreDivisor)
         (decoder.hasHeadNorms, decoder.softcaps) = (true, softcaps)

@@ -4,10 +4,14 @@ import PithFormats
 /// Llama (Touvron et al. 2023, Dubey et al. 2024) and Mistral (Jiang et al. 2023): RMSNorm, rotary positions,
 /// grouped-query attention, in Mistral's case within a window, and a gated feed-forward part.
 public struct Llama: Architecture {
+    /// As `config.json` calls them.
     public static let modelTypes = ["llama", "mistral"]
+    /// The classes that write on.
     public static let classNames = ["LlamaForCausalLM", "MistralForCausalLM"]
+    /// As GGUF files call them.
     public static let ggufNames = ["llama"]
 
+    /// The sizes.
     public let configuration: ModelConfiguration
     private let window: Int?
     private let hasAttentionBias: Bool
@@ -19,6 +23,7 @@ public struct Llama: Architecture {
         (window, hasAttentionBias, hasFeedForwardBias) = (nil, false, false)
     }
 
+    /// Reads a configuration.
     public init(_ keys: JSONReader) throws(PithError) {
         configuration = try ModelConfiguration(keys)
         try keys.require("hidden_act", "silu")
@@ -31,6 +36,7 @@ public struct Llama: Architecture {
         hasFeedForwardBias = try keys.optional("mlp_bias")?.flag() ?? false
     }
 
+    /// The parameters and the blocks.
     public func describe() -> ModelDescription {
         var decoder = GatedDecoder(configuration)
         (decoder.hasInputBias, decoder.hasOutputBias) = (hasAttentionBias, hasAttentionBias)

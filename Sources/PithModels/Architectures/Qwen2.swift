@@ -2,22 +2,22 @@ import PithCore
 import PithFormats
 
 /// Qwen 2 and 2.5 (Yang et al. 2024): as Llama, with biases of queries, keys and values, and windows in later layers.
-public struct Qwen2: Architecture {
-    public static let modelTypes = ["qwen2"]
-    public static let classNames = ["Qwen2ForCausalLM"]
-    public static let ggufNames = ["qwen2"]
+struct Qwen2: Architecture {
+    static let modelTypes = ["qwen2"]
+    static let classNames = ["Qwen2ForCausalLM"]
+    static let ggufNames = ["qwen2"]
 
-    public let configuration: ModelConfiguration
+    let configuration: ModelConfiguration
     private let windows: LayerWindows
 
-    public init(_ keys: JSONReader) throws(PithError) {
+    init(_ keys: JSONReader) throws(PithError) {
         configuration = try ModelConfiguration(keys)
         try keys.require("hidden_act", "silu")
         try keys.refusePartialRotation()
         windows = try LayerWindows(qwen: keys, configuration)
     }
 
-    public func describe() -> ModelDescription {
+    func describe() -> ModelDescription {
         var decoder = GatedDecoder(configuration)
         decoder.hasInputBias = true
         decoder.window = windows.window

@@ -2,16 +2,16 @@ import PithCore
 import PithFormats
 
 /// Qwen 3 (Yang et al. 2025), dense: as Qwen 2, with norms of queries and keys in the place of biases.
-public struct Qwen3: Architecture {
-    public static let modelTypes = ["qwen3"]
-    public static let classNames = ["Qwen3ForCausalLM"]
-    public static let ggufNames = ["qwen3"]
+struct Qwen3: Architecture {
+    static let modelTypes = ["qwen3"]
+    static let classNames = ["Qwen3ForCausalLM"]
+    static let ggufNames = ["qwen3"]
 
-    public let configuration: ModelConfiguration
+    let configuration: ModelConfiguration
     private let windows: LayerWindows
     private let hasBias: Bool
 
-    public init(_ keys: JSONReader) throws(PithError) {
+    init(_ keys: JSONReader) throws(PithError) {
         // Where it is left out, the family's own.
         configuration = try ModelConfiguration(keys, headSize: 128)
         try keys.require("hidden_act", "silu")
@@ -20,7 +20,7 @@ public struct Qwen3: Architecture {
         hasBias = try keys.optional("attention_bias")?.flag() ?? false
     }
 
-    public func describe() -> ModelDescription {
+    func describe() -> ModelDescription {
         var decoder = GatedDecoder(configuration)
         (decoder.hasInputBias, decoder.hasOutputBias, decoder.hasHeadNorms) = (hasBias, hasBias, true)
         decoder.window = windows.window

@@ -15,6 +15,7 @@ public struct DecoderLayer: Block {
     /// Behind the feed-forward part; nil for none.
     public let feedForwardOutputNorm: Norm?
 
+    /// Both parts, one after the other.
     public func run<E: Engine>(_ x: E.Value, _ engine: inout E) -> E.Value {
         let gathered = attention.gather(engine.normalize(x, attentionNorm), &engine)
         let y = add(gathered, attention.output, attentionOutputNorm, to: x, &engine)

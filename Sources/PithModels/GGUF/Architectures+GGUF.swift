@@ -62,7 +62,8 @@ extension Architectures {
 
     private static func headSize(_ object: JSONObject) -> Int? {
         if case .integer(let size)? = object["head_dim"] { return size }
-        guard case .integer(let width)? = object["hidden_size"], case .integer(let heads)? = object["num_attention_heads"],
+        guard case .integer(let width)? = object["hidden_size"],
+            case .integer(let heads)? = object["num_attention_heads"],
             heads > 0
         else { return nil }
         return width / heads

@@ -30,7 +30,8 @@ extension GGUFFile {
         let name = try name(of: spec)
         let (tensor, _) = try tensor(name)
         guard tensor.shape == spec.shape else {
-            throw .data("has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "the keys say \(spec.shape)")
+            throw .data(
+                "has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "the keys say \(spec.shape)")
         }
         return try linear(name, order: spec.ggufOrder, pool: pool)
     }
