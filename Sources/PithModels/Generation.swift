@@ -12,6 +12,8 @@ public struct GeneratedTokens {
     // A batch of one.
     private var batch: BatchedGeneration
     private var first: Int?
+    /// The most that keys and values took.
+    public private(set) var cacheSize = ByteCount(0)
 
     /// Reads the prompt, so that the first token can follow; writes at most `maximumCount` tokens.
     public init(
@@ -19,7 +21,13 @@ public struct GeneratedTokens {
     ) throws(PithError) {
         batch = BatchedGeneration(model, promptChunk: 512)
         _ = try batch.add(prompt, options: options, maximumCount: maximumCount)
-        while first == nil, !batch.isEmpty { first = try batch.step().first?.token }
+        while first == nil, !batch.isEmpty { first = try step() }
+    }
+
+    private mutating func step() throws(PithError) -> Int? {
+        let token = try batch.step().first?.token
+        cacheSize = max(cacheSize, ByteCount((batch.storedBits + 7) / 8))
+        return token
     }
 
     /// The next token, or nil at the end of the text.
@@ -28,7 +36,7 @@ public struct GeneratedTokens {
             first = nil
             return token
         }
-        return try batch.step().first?.token
+        return try step()
     }
 
     /// All tokens that are left.

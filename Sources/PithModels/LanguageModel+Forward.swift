@@ -59,23 +59,26 @@ extension LanguageModel {
                     .input(of: [description.output.matrix]), layer: description.layers.count,
                     input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
                 block.multiply(by: [LinearProduct(self[matrix: description.output.matrix], into: output)], pool: pool)
-                cap(output, count: rows.count * width)
-                observer?.observe(.logits, layer: description.layers.count, output, rows: rows.count, width: width)
             }
             count = rows.count * width
         }
-        let logits = Tensor(shape: [rows.count, width], values: values)
+        var logits = Tensor(shape: [rows.count, width], values: values)
+        // Caps would hide what is not finite.
         try requireFinite(logits) { row in name?(rows.lowerBound + row) ?? "row \(rows.lowerBound + row)" }
+        if let cap = description.output.softcap { self.cap(&logits, at: cap) }
+        observer?.observe(
+            .logits, layer: description.layers.count, logits.values, rows: rows.count, width: width)
         return logits
     }
 
-    /// Caps logits, if the model does.
-    private func cap(_ logits: UnsafeMutablePointer<Float>, count: Int) {
-        guard let cap = description.output.softcap else { return }
-        let kernels = kernels
-        pool.forEachBlock(of: (count + 8191) / 8192, grain: 1) { blocks in
-            let start = blocks.lowerBound * 8192
-            kernels.softcap(logits + start, cap, Int64(min(count, blocks.upperBound * 8192) - start))
+    /// Logits l become cap · tanh(l / cap).
+    private func cap(_ logits: inout Tensor, at cap: Float) {
+        let (kernels, rows, width) = (kernels, logits.rows, logits.columns)
+        logits.values.withUnsafeMutableBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            pool.forEachBlock(of: rows, grain: 1) { block in
+                kernels.softcap(base + block.lowerBound * width, cap, Int64(block.count * width))
+            }
         }
     }
 

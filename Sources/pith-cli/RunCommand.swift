@@ -79,9 +79,9 @@ struct RunCommand: ParsableCommand {
         let tokens = try promptTokens(text, folder)
         let clock = ContinuousClock()
         let start = clock.now
-        let generated = try GeneratedTokens(model, after: tokens, options: options, maximumCount: maxTokens)
+        var generated = try GeneratedTokens(model, after: tokens, options: options, maximumCount: maxTokens)
         let prefillSeconds = (clock.now - start).seconds
-        let (written, count) = try stream(generated, folder.tokenizer)
+        let (written, count) = try stream(&generated, folder.tokenizer)
         let decodeSeconds = (clock.now - start).seconds - prefillSeconds
         let prefillRate = Double(tokens.count) / max(prefillSeconds, 1e-9)
         let decodeRate = Double(count) / max(decodeSeconds, 1e-9)
@@ -89,7 +89,8 @@ struct RunCommand: ParsableCommand {
             printJSON([
                 "prompt": .string(text), "text": .string(written), "promptTokens": .integer(tokens.count),
                 "tokens": .integer(count), "prefillTokensPerSecond": .real(prefillRate),
-                "decodeTokensPerSecond": .real(decodeRate), "seed": .string("\(seed)"),
+                "decodeTokensPerSecond": .real(decodeRate), "cacheBytes": .integer(generated.cacheSize.value),
+                "seed": .string("\(seed)"),
             ])
         } else if !shared.quiet {
             PithCore.Progress.write(
@@ -153,9 +154,8 @@ struct RunCommand: ParsableCommand {
 
     /// Writes text as it comes; returns all of it and the number of tokens.
     private func stream(
-        _ generated: GeneratedTokens, _ tokenizer: Tokenizer
+        _ tokens: inout GeneratedTokens, _ tokenizer: Tokenizer
     ) throws(PithError) -> (String, Int) {
-        var tokens = generated
         var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
         var (written, count) = ("", 0)
         func emit(_ piece: String) {

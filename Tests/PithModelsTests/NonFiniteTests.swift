@@ -11,8 +11,10 @@ struct NonFiniteTests {
     private static let values: [Float] = [.nan, .infinity, -.infinity]
 
     /// A golden model, its tensors changed.
-    private func model(changing change: (inout [String: Tensor]) -> Void) throws -> LanguageModel {
-        let source = GoldenModels.path("grouped-untied")
+    private func model(
+        _ name: String = "grouped-untied", changing change: (inout [String: Tensor]) -> Void
+    ) throws -> LanguageModel {
+        let source = GoldenModels.path(name)
         let archive = try TensorArchive(folder: source)
         var tensors: [String: Tensor] = [:]
         for name in archive.names { tensors[name] = try archive.tensor(name).decoded() }
@@ -70,6 +72,15 @@ struct NonFiniteTests {
         }
         #expect(error?.place == "row number 0" && error?.message.contains("token 9") == true)
         #expect(error?.message.contains("lm_head.weight holds inf at [9, 0]") == true)
+    }
+
+    /// A cap does not make it finite.
+    @Test func logitsThatAreCappedAreNamedToo() throws {
+        let model = try model("gemma2") { $0["model.embed_tokens.weight"]?.values[24 * 9] = .infinity }
+        var states = [model.makeState()]
+        let hidden = try model.hiddenStates([[5, 6]], states: &states)
+        let error = #expect(throws: PithError.self) { try model.logits(of: hidden, rows: 0..<2) }
+        #expect(error?.message.contains("token 9") == true)
     }
 
     /// Neither greedily nor by chance.

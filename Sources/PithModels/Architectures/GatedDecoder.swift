@@ -83,7 +83,9 @@ struct GatedDecoder {
         let value = linear("self_attn.v_proj", "attn_v", keyWidth, c.hiddenSize, hasInputBias, &list)
         let output = linear(
             "self_attn.o_proj", "attn_output", c.hiddenSize, queryWidth, hasOutputBias, &list, entersStream: true)
-        let shape = CacheShape(headCount: c.keyValueHeadCount, headSize: c.headSize, window: window(index))
+        // One that is as long as the context hides nothing.
+        let window = window(index).flatMap { $0 < c.contextLength ? $0 : nil }
+        let shape = CacheShape(headCount: c.keyValueHeadCount, headSize: c.headSize, window: window)
         return SelfAttention(
             query: query, key: key, value: value, output: output,
             queryNorm: hasHeadNorms ? norm("self_attn.q_norm", gguf: "attn_q_norm", c.headSize, &list) : nil,
