@@ -48,7 +48,10 @@ struct BlockTiles: Sendable {
         }
     }
 
-    /// Lays blocks out with all threads; bytes fit the shape.
+    /// Bytes of the file that are laid out before their memory is given back.
+    private static let bytesAtOnce = 8 << 20
+
+    /// Lays blocks out with all threads, and gives the memory of the file back on the way; bytes fit the shape.
     init(
         _ form: GGUFBlockForm, _ type: GGUFType, _ region: ByteRegion, rows: Int, columns: Int, order: RowOrder,
         pool: ThreadPool
@@ -66,10 +69,19 @@ struct BlockTiles: Sendable {
             let writer = Writer(
                 form: form, layout: layout, source: source, target: target, rows: rows, order: order,
                 blockLength: type.blockLength, blockBytes: type.blockBytes)
-            pool.forEachBlock(of: layout.blocks, grain: 8) { blocks in
-                GGUFBlockPieces.withRoom(rows: Self.rowsOfBlock) { pieces in
-                    for block in blocks { isFinite.bytes[block] = writer.write(block, pieces) ? 1 : 0 }
+            let bytesOfBlock = Self.rowsOfBlock * layout.groups * type.blockBytes
+            let together = max(1, Self.bytesAtOnce / max(1, bytesOfBlock))
+            for first in stride(from: 0, to: layout.blocks, by: together) {
+                let end = min(layout.blocks, first + together)
+                pool.forEachBlock(of: end - first, grain: 8) { blocks in
+                    GGUFBlockPieces.withRoom(rows: Self.rowsOfBlock) { pieces in
+                        for block in blocks {
+                            isFinite.bytes[first + block] = writer.write(first + block, pieces) ? 1 : 0
+                        }
+                    }
                 }
+                // Another order may need some of it again; then it is read again.
+                region[first * bytesOfBlock..<min(region.count, end * bytesOfBlock)].releaseMemory()
             }
         }
         guard isFinite.bytes.prefix(layout.blocks).allSatisfy({ $0 == 1 }) else {
