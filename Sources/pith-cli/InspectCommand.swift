@@ -21,7 +21,7 @@ struct InspectCommand: ParsableCommand {
     func run() throws {
         if Files.exists(path), !Files.isFolder(path), !path.lowercased().hasSuffix(GGUFFile.fileExtension) {
             let file = try SafetensorsFile(path)
-            let summaries = try summarize(file.names) { (name) throws(PithError) in
+            let summaries = try summarize(file.names, total: file.size.value) { (name) throws(PithError) in
                 try file[name].map { (tensor) throws(PithError) in try TensorSummary(name, tensor) }
             }
             return present(summaries, about: JSONObject(), lines: [])
@@ -31,11 +31,14 @@ struct InspectCommand: ParsableCommand {
         let summaries =
             switch source.weights {
             case .archive(let archive):
-                try summarize(inOrder(archive.names, source.description)) { (name) throws(PithError) in
+                try summarize(inOrder(archive.names, source.description), total: archive.totalBytes.value) {
+                    (name) throws(PithError) in
                     try TensorSummary(name, try archive.tensor(name))
                 }
             case .gguf(let file):
-                try summarize(file.tensors) { (tensor) throws(PithError) in try TensorSummary(tensor, of: file) }
+                try summarize(file.tensors, total: file.size.value) { (tensor) throws(PithError) in
+                    try TensorSummary(tensor, of: file)
+                }
             }
         let (object, lines) = try describe(source, model)
         present(summaries, about: object, lines: lines)
@@ -53,14 +56,18 @@ struct InspectCommand: ParsableCommand {
         return names.map { (place($0), $0) }.sorted { $0 < $1 }.map(\.1)
     }
 
+    /// Summaries of tensors that take `total` bytes together.
     private func summarize<Item>(
-        _ items: [Item], _ summary: (Item) throws(PithError) -> TensorSummary?
+        _ items: [Item], total: Int, _ summary: (Item) throws(PithError) -> TensorSummary?
     ) throws(PithError) -> [TensorSummary] {
-        var progress = PithCore.Progress("reading tensors", total: items.count, quiet: shared.quiet)
-        var summaries: [TensorSummary] = []
+        // Tensors differ in size by thousands: what counts is their bytes.
+        var progress = PithCore.Progress("reading tensors", total: max(1, total), quiet: shared.quiet)
+        var (summaries, done) = ([TensorSummary](), 0)
         for item in items {
-            if let summary = try summary(item) { summaries.append(summary) }
-            progress.update(summaries.count)
+            guard let summary = try summary(item) else { continue }
+            summaries.append(summary)
+            done = min(total, done + summary.bytes.value)
+            progress.update(done)
         }
         progress.finish()
         return summaries
