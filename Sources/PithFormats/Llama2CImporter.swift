@@ -109,24 +109,11 @@ private struct Llama2CCheckpoint {
         return result
     }
 
-    /// llama2.c rotates neighbouring elements of a head, Hugging Face an element and the one half a head further:
-    /// even rows go to the first half of each head, odd rows to the second.
+    /// llama2.c rotates neighbouring elements of a head, Hugging Face an element and the one half a head further.
     private static func halvesOfHeads(_ tensor: StoredTensor, headCount: Int) -> StoredTensor {
-        let headSize = tensor.shape[0] / headCount
-        let rowBytes = tensor.shape[1] * 4
-        let bytes = tensor.region.withBytes { source in
-            [UInt8](unsafeUninitializedCapacity: source.count) { target, count in
-                let target = UnsafeMutableRawBufferPointer(target)
-                for row in 0..<tensor.shape[0] {
-                    let (head, i) = row.quotientAndRemainder(dividingBy: headSize)
-                    let origin = head * headSize + (i < headSize / 2 ? 2 * i : 2 * (i - headSize / 2) + 1)
-                    UnsafeMutableRawBufferPointer(rebasing: target[row * rowBytes..<(row + 1) * rowBytes])
-                        .copyMemory(
-                            from: UnsafeRawBufferPointer(rebasing: source[origin * rowBytes..<(origin + 1) * rowBytes]))
-                }
-                count = source.count
-            }
-        }
-        return StoredTensor(type: .float32, shape: tensor.shape, region: ByteRegion(copying: bytes))
+        let rows = tensor.shape[0]
+        let order = RowOrder.unpairingHeads(of: rows / headCount)
+        return StoredTensor(
+            type: .float32, shape: tensor.shape, region: order.ordered(tensor.region, rows: rows))
     }
 }

@@ -28,26 +28,25 @@ public struct LanguageModel: Sendable {
     var parameters: [ParameterValue]
     let rotaries: [RotaryTable]
 
-    /// A model of a family; `matrix` and `vector` give the values of its parameters, of the shapes that are asked for.
+    /// A model that was described; `matrix` and `vector` give the values of its parameters, of their shapes.
     ///
     /// Throws what these throw, and refuses a table whose rows cannot be read one by one.
     public init(
-        _ architecture: any Architecture, pool: ThreadPool,
-        matrix: (ParameterSpec) throws(PithError) -> any LinearOperator,
-        vector: (ParameterSpec) throws(PithError) -> [Float]
+        _ description: ModelDescription, _ configuration: ModelConfiguration, pool: ThreadPool,
+        matrix: (ParameterID) throws(PithError) -> any LinearOperator,
+        vector: (ParameterID) throws(PithError) -> [Float]
     ) throws(PithError) {
-        configuration = architecture.configuration
-        description = architecture.describe()
-        self.pool = pool
+        (self.description, self.configuration, self.pool) = (description, configuration, pool)
         endTokens = configuration.eosTokens
         rotaries = description.rotaries.map { RotaryTable($0) }
         parameters = []
-        for spec in description.parameters {
+        for (index, spec) in description.parameters.enumerated() {
+            let id = ParameterID(index)
             guard spec.kind != .vector else {
-                parameters.append(.vector(try vector(spec)))
+                parameters.append(.vector(try vector(id)))
                 continue
             }
-            let value = try matrix(spec)
+            let value = try matrix(id)
             guard spec.kind != .table || value is any RowDecodable else {
                 throw .data("is stored so that single rows cannot be read", at: "weight \(spec.name)")
             }

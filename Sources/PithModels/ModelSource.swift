@@ -145,15 +145,15 @@ public struct ModelSource: Sendable {
         var layouts = layouts
         layouts.pool = pool
         if case .archive(let archive) = weights { try manifest?.checksums?.verify(archive, pool: pool) }
-        var model = try LanguageModel(architecture, pool: pool) { (spec) throws(PithError) in
+        var model = try LanguageModel(description, configuration, pool: pool) { (id) throws(PithError) in
             switch weights {
-            case .archive(let archive): try matrix(spec, archive, layouts)
-            case .gguf(let file): try file.matrix(spec, pool: pool)
+            case .archive(let archive): try matrix(id, archive, layouts)
+            case .gguf(let file): try file.matrix(description[id], pool: pool)
             }
-        } vector: { (spec) throws(PithError) in
+        } vector: { (id) throws(PithError) in
             switch weights {
-            case .archive(let archive): try vector(spec, archive)
-            case .gguf(let file): try file.vector(spec)
+            case .archive(let archive): try vector(description[id], archive)
+            case .gguf(let file): try file.vector(description[id])
             }
         }
         model.endTokens = endTokens
@@ -191,10 +191,9 @@ public struct ModelSource: Sendable {
     private static let headName = "lm_head.weight"
 
     private func matrix(
-        _ spec: ParameterSpec, _ archive: TensorArchive, _ layouts: LayoutCatalogue
+        _ parameter: ParameterID, _ archive: TensorArchive, _ layouts: LayoutCatalogue
     ) throws(PithError) -> any LinearOperator {
-        let isTable = spec == description[description.input.table]
-        let name = isTable ? storedName(of: description.input.table, in: archive) : spec.name
+        let (spec, name) = (description[parameter], storedName(of: parameter, in: archive))
         guard let form = manifest?.weights[name] else { return try dense(name, spec.shape, archive) }
         guard form.shape == spec.shape else {
             throw .data(

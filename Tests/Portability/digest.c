@@ -56,6 +56,15 @@ static void see_products(const pith_kernels *k, const pith_packed *w, const floa
     free(y);
 }
 
+static void see_rows(const pith_kernels *k, const pith_packed *w) {
+    float *row = room(sizeof(float) * COLUMNS);
+    for (int n = 0; n < OUTPUTS; n++) {
+        k->decode_packed(w, n, COLUMNS, row);
+        see(row, sizeof(float) * COLUMNS);
+    }
+    free(row);
+}
+
 static void see_packed(const pith_kernels *k, const float *x, int packing, int group) {
     pith_packed w = {.packing = (pith_packing)packing, .unit_bytes = 64 * packing, .units = COLUMNS / 32,
                      .group = group / 32, .groups = COLUMNS / group, .zero = 1 << (packing - 1)};
@@ -89,12 +98,7 @@ static void see_scaled(const pith_kernels *k, const float *x, int packing, pith_
     w.scales = halves;
     w.tables = table;
     see_products(k, &w, x, 32);
-    float *row = room(sizeof(float) * COLUMNS);
-    for (int n = 0; n < OUTPUTS; n++) {
-        k->decode_packed(&w, n, COLUMNS, row);
-        see(row, sizeof(float) * COLUMNS);
-    }
-    free(row);
+    see_rows(k, &w);
     free(codes);
     free(factors);
     free(halves);
@@ -123,12 +127,7 @@ static void see_sparse(const pith_kernels *k, const float *x, int bits, int mask
     w.scales = halves;
     w.zeros = zeros;
     see_products(k, &w, x, masked ? 64 : 32);
-    float *row = room(sizeof(float) * COLUMNS);
-    for (int n = 0; n < OUTPUTS; n++) {
-        k->decode_packed(&w, n, COLUMNS, row);
-        see(row, sizeof(float) * COLUMNS);
-    }
-    free(row);
+    see_rows(k, &w);
     free(codes);
     free(masks);
     free(zeros);

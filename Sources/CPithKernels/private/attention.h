@@ -231,7 +231,7 @@ static void attend_segment(const pith_queries *q, const pith_cached_head *head, 
                 sums[j] = partials + (i + j) * stride + PARTIAL_VALUES;
                 sees[j] = visible + row - start < KEY_BLOCK ? visible + row - start : KEY_BLOCK;
             }
-            if (from[m - 1] >= KEY_BLOCK && from[0] >= KEY_BLOCK) {
+            if (from[0] >= KEY_BLOCK) {
                 // The windows of these rows begin behind the block.
                 i += m;
                 continue;

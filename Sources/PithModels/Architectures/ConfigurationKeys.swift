@@ -40,12 +40,8 @@ extension JSONReader {
     /// A cap: null is none, a missing key the family's own.
     func softcap(_ key: String, default missing: Float?) throws(PithError) -> Float? {
         guard try object()[key] != nil else { return missing }
-        return Float(try optional(key)?.real(in: 1e-3...1e6) ?? 0).nonZero
+        return try optional(key).map { (cap) throws(PithError) in Float(try cap.real(in: 1e-3...1e6)) }
     }
-}
-
-extension Float {
-    fileprivate var nonZero: Float? { self == 0 ? nil : self }
 }
 
 /// The windows of a model some of whose layers see all positions.

@@ -26,13 +26,8 @@ struct Gemma2: Architecture {
         )
     }
 
-    /// The largest model of the family divides scores by the root of another width.
-    static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
-        guard case .integer(let layers)? = keys["num_hidden_layers"], case .integer(let width)? = keys["hidden_size"],
-            case .integer(let heads)? = keys["num_attention_heads"], heads > 0
-        else { return }
-        keys["query_pre_attn_scalar"] = layers == 46 ? .integer(width / heads) : keys["head_dim"]
-    }
+    /// What GGUF files leave unsaid.
+    static func complete(_ keys: inout JSONObject, from file: GGUFFile) { keys.addGemmaScoreDivisor(largest: 46) }
 
     func describe() -> ModelDescription {
         var decoder = GatedDecoder(gemma: configuration, scoreDivisor: scoreDivisor)
@@ -49,5 +44,16 @@ extension GatedDecoder {
         (hasOutputNorms, normArrangement, activation) = (true, .lessOne, .geluTanh)
         embeddingScale = Float(configuration.hiddenSize).squareRoot()
         self.scoreDivisor = scoreDivisor
+    }
+}
+
+extension JSONObject {
+    /// What scores are divided by the root of: the head size, and in the largest model of a family, which is known by its
+    /// number of layers, the width of a head if heads shared the stream.
+    mutating func addGemmaScoreDivisor(largest layerCount: Int) {
+        guard case .integer(let layers)? = self["num_hidden_layers"], case .integer(let width)? = self["hidden_size"],
+            case .integer(let heads)? = self["num_attention_heads"], heads > 0
+        else { return }
+        self["query_pre_attn_scalar"] = layers == layerCount ? .integer(width / heads) : self["head_dim"]
     }
 }

@@ -40,13 +40,8 @@ struct Gemma3: Architecture {
         )
     }
 
-    /// The largest model of the family divides scores by the root of another width.
-    static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
-        guard case .integer(let layers)? = keys["num_hidden_layers"], case .integer(let width)? = keys["hidden_size"],
-            case .integer(let heads)? = keys["num_attention_heads"], heads > 0
-        else { return }
-        keys["query_pre_attn_scalar"] = layers == 62 ? .integer(width / heads) : keys["head_dim"]
-    }
+    /// What GGUF files leave unsaid.
+    static func complete(_ keys: inout JSONObject, from file: GGUFFile) { keys.addGemmaScoreDivisor(largest: 62) }
 
     func describe() -> ModelDescription {
         let (c, windows, localTheta) = (configuration, windows, localTheta)

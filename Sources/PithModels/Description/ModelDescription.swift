@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 
 /// A model as its architecture describes it: all parameters, and the blocks that use them, in the order in which they
 /// run. Formats, the engine that runs, the engine that learns and the methods that compress all read this.

@@ -1,3 +1,5 @@
+import PithFormats
+
 /// The place of a parameter in the list of its model's parameters.
 public struct ParameterID: Hashable, Sendable {
     /// The index in `ModelDescription.parameters`.

@@ -17,8 +17,9 @@ extension GGUFFile {
             }
             let (rows, columns, region) = (tensor.shape[0], tensor.shape[1], region(of: tensor))
             if let element = type.element {
-                let ordered = try Self.ordered(region, rows: rows, order)
-                return try DenseOperator(StoredTensor(type: element, shape: tensor.shape, region: ordered))
+                guard order.fits(rows) else { throw .data("\(rows) rows are not whole heads") }
+                return try DenseOperator(
+                    StoredTensor(type: element, shape: tensor.shape, region: order.ordered(region, rows: rows)))
             }
             defer { region.releaseMemory() }
             return try BlockMatrix(type, region, rows: rows, columns: columns, order: order, pool: pool)
@@ -58,20 +59,5 @@ extension GGUFFile {
                 "has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "\([count]) is expected")
         }
         return tensor.values
-    }
-
-    private static func ordered(_ region: ByteRegion, rows: Int, _ order: RowOrder) throws(PithError) -> ByteRegion {
-        if case .stored = order { return region }
-        guard order.fits(rows) else { throw .data("\(rows) rows are not whole heads") }
-        return region.withBytes { bytes in
-            var copy: [UInt8] = []
-            copy.reserveCapacity(bytes.count)
-            let rowBytes = bytes.count / max(1, rows)
-            for row in 0..<rows {
-                let start = order.source(of: row) * rowBytes
-                copy += bytes[start..<start + rowBytes]
-            }
-            return ByteRegion(copying: copy)
-        }
     }
 }
