@@ -97,7 +97,7 @@ extension LanguageModel {
         _ tokens: [Int], state: inout SequenceState, workspace: ForwardWorkspace = ForwardWorkspace()
     ) throws(PithError) -> [Float] {
         var states = [state]
-        state = SequenceState(stores: [])  // so that the stores are not copied
+        state = SequenceState(caches: [])  // so that the caches are not copied
         defer { state = states[0] }
         let hidden = try hiddenStates([tokens], states: &states, workspace: workspace)
         let last = states[0].position
@@ -122,11 +122,11 @@ extension LanguageModel {
         }
     }
 
-    /// What the first layer reads, [tokens, hidden].
-    public func embed(_ tokens: [Int]) -> Tensor {
+    /// What the first layer reads at the beginning of some sequences, [rows, hidden].
+    public func embed(_ sequences: [[Int]]) -> Tensor {
         let workspace = ForwardWorkspace()
-        workspace.prepare(self, [tokens.count], [makeState()])
-        return embed(tokens, workspace)
+        workspace.prepare(self, sequences.map(\.count), sequences.map { _ in makeState() })
+        return embed(sequences.flatMap { $0 }, workspace)
     }
 
     private func embed(_ tokens: [Int], _ workspace: ForwardWorkspace) -> Tensor {
@@ -173,7 +173,7 @@ extension LanguageModel {
         _ observer: (any ActivationObserver)?
     ) {
         var engine = RunningEngine(self, workspace, states: states, observer: observer)
-        states = []  // so that the stores are not copied
+        states = []  // so that the caches are not copied
         hidden.values.withUnsafeMutableBufferPointer { buffer in
             guard let stream = buffer.baseAddress else { return }
             for layer in layers {

@@ -25,10 +25,12 @@ extension LanguageModel {
             4 * (4 * c.hiddenSize + 2 * queryWidth + 2 * keyWidth + 2 * c.intermediateSize + c.headSize)
             + 5 * max(c.hiddenSize, queryWidth, c.intermediateSize)
         // In floating point, since no product of such numbers may trap.
+        let caches = description.caches
+        let perPosition = caches.reduce(0) { $0 + cache.bitsPerPosition($1) / 8 }
+        let share = Double(layers ?? description.layers.count) / Double(max(1, description.layers.count))
         let bytes =
-            Double(layers ?? description.layers.count) * Double(kept)
-            * Double(2 * keyWidth * cacheType.elementType.byteCount)
-            + Double(counts.reduce(0, +)) * Double(row) + Double(logits) * Double(4 * c.vocabularySize)
+            share * Double(kept) * Double(perPosition) + Double(counts.reduce(0, +)) * Double(row) + Double(logits)
+            * Double(4 * c.vocabularySize)
         return Int(min(bytes, 0x1p62))
     }
 

@@ -49,15 +49,11 @@ struct TapeEngine: Engine {
 
     mutating func scale(_ x: Variable, byRow factors: Variable) -> Variable { tape.scale(x, byRow: factors) }
 
-    mutating func rotate(_ x: Variable, _ rotary: RotaryID) -> Variable {
-        tape.rotate(x, angles[rotary])
-        return x
-    }
-
     mutating func attend(
         queries: Variable, keys: Variable, values: Variable, _ options: AttentionOptions
     ) -> Variable {
-        tape.attention(queries, keys, values, length: angles.length, options)
+        if let rotary = options.rotary { for x in [queries, keys] { tape.rotate(x, angles[rotary]) } }
+        return tape.attention(queries, keys, values, length: angles.length, options)
     }
 
     mutating func activate(_ x: Variable, _ activation: Activation, times factors: Variable?) -> Variable {

@@ -12,8 +12,10 @@ struct EvalCommand: ParsableCommand {
     @Option(help: "The model to measure divergence from, usually the uncompressed one.")
     var reference: String?
 
-    @Option(help: "How the reference keeps keys and values; by default as the model does, so that this costs nothing.")
-    var referenceCache: CacheType?
+    @Option(
+        help: "How the reference keeps keys and values; by default as the model does, so that this costs nothing.",
+        transform: Spec.init(parsing:))
+    var referenceCache: Spec?
 
     @OptionGroup var textOptions: TextOptions
     @OptionGroup var dated: DatedOptions
@@ -40,7 +42,7 @@ struct EvalCommand: ParsableCommand {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
             var model = try runtime.loadModel(other, pool: pool)
-            model.cacheType = referenceCache ?? runtime.cache
+            if let referenceCache { model.cache = try CacheCatalogue.method(for: referenceCache) }
             return model
         }
         let ruler = Ruler(batchSize: textOptions.batch)

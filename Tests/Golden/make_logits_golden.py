@@ -55,7 +55,7 @@ CONFIGURATIONS = {
                                         "long_factor": [1.0, 2.0, 5.0]}),
     "gpt2": dict(model_type="gpt2", n_head=3, n_inner=40, n_positions=64, tie_word_embeddings=True),
     "gpt2-switches": dict(model_type="gpt2", n_head=4, n_positions=48, tie_word_embeddings=False,
-                          activation_function="relu", scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True),
+                          activation_function="silu", scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True),
     "gpt-neox": dict(model_type="gpt_neox", num_attention_heads=3, rotary_pct=0.5),
     "gpt-neox-serial": dict(model_type="gpt_neox", num_attention_heads=2, rotary_pct=1.0, use_parallel_residual=False,
                             attention_bias=False, hidden_act="gelu_new", tie_word_embeddings=True,

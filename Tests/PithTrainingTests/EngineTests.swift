@@ -13,7 +13,7 @@ struct EngineTests {
         let folder = try ModelSource(GoldenModels.path(name))
         var model = try folder.loadModel(
             layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1))
-        model.cacheType = .float32
+        model.cache = PlainCache(.float32)
         let learner = DecoderLearner(folder.architecture, seed: 1, pool: ThreadPool(threads: 1))
         try learner.load(folder.archive())
         let sequences: [[Int32]] = [(0..<30).map { Int32(($0 * 17 + 5) % 61) }, (0..<13).map { Int32($0 * 4 + 1) }]
