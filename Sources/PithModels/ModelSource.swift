@@ -48,7 +48,15 @@ public struct ModelSource: Sendable {
     private init(folder path: String) throws(PithError) {
         self.path = path
         architecture = try Architectures.open(folder: path)
-        description = architecture.describe()
+        let archive = try TensorArchive(folder: path)
+        weights = .archive(archive)
+        let manifestPath = joinPath(path, CompressionManifest.fileName)
+        let manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
+        self.manifest = manifest
+        let family = type(of: architecture)
+        description = architecture.describe().renamed { name in
+            family.storedName(of: name) { archive.contains($0) || manifest?.weights[$0] != nil }
+        }
         let configuration = architecture.configuration
         tokenizer = try Tokenizer(folder: path)
         let ends = configuration.eosTokens
@@ -56,9 +64,6 @@ public struct ModelSource: Sendable {
             ends
             + (try GenerationSettings(folder: path, vocabularySize: configuration.vocabularySize).endTokens)
             .filter { !ends.contains($0) }
-        weights = .archive(try TensorArchive(folder: path))
-        let manifestPath = joinPath(path, CompressionManifest.fileName)
-        manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
     }
 
     private init(gguf path: String) throws(PithError) {
@@ -136,9 +141,21 @@ public struct ModelSource: Sendable {
 
     /// The model, its weights mapped from the files in the form in which they are stored.
     ///
-    /// A compressed folder's weights are read once, by all threads, and compared with their checksums.
-    public func loadModel(layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) -> LanguageModel {
+    /// A compressed folder's weights are read once, by all threads, and compared with their checksums. An encoder, which
+    /// has no logits, is refused unless it is asked for.
+    public func loadModel(
+        layouts: LayoutCatalogue, pool: ThreadPool, allowingEncoders: Bool = false
+    ) throws(PithError) -> LanguageModel {
+        if !allowingEncoders { try requireOutput() }
         do { return try load(layouts, pool) } catch { throw error.within(path) }
+    }
+
+    /// Refuses a model that has no logits.
+    public func requireOutput() throws(PithError) {
+        guard description.output == nil else { return }
+        throw .usage(
+            "is an encoder: it makes vectors of texts, and expects no tokens", at: path,
+            remedy: "'pith embed' makes them, 'pith eval --task' measures them")
     }
 
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
@@ -176,15 +193,16 @@ public struct ModelSource: Sendable {
         return isTied && parameter == description.input.table && !isThere ? Self.headName : name
     }
 
-    private var isTied: Bool { description.input.table == description.output.matrix }
+    private var isTied: Bool { description.input.table == description.output?.matrix }
 
     /// The names of tensors that lie in the weight files of a folder and are not read: the head of a model whose head is
-    /// tied to its embeddings, and angles that follow from the configuration.
+    /// tied to its embeddings, angles that follow from the configuration, and what the family names besides.
     public func unusedNames() throws(PithError) -> [String] {
         let archive = try archive()
         let table = storedName(of: description.input.table, in: archive)
         return archive.names.filter { name in
             name == Self.headName && isTied && table != Self.headName || name.hasSuffix(".rotary_emb.inv_freq")
+                || type(of: architecture).isUnused(name)
         }
     }
 

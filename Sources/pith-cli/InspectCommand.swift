@@ -27,7 +27,7 @@ struct InspectCommand: ParsableCommand {
             return present(summaries, about: JSONObject(), lines: [])
         }
         let source = try ModelSource.open(path)
-        let model = try source.loadModel(pool: shared.pool)
+        let model = try source.loadModel(pool: shared.pool, allowingEncoders: true)
         let summaries =
             switch source.weights {
             case .archive(let archive):

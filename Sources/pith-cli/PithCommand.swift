@@ -18,7 +18,7 @@ struct PithCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
+            InspectCommand.self, RunCommand.self, EmbedCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
             TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
@@ -87,8 +87,8 @@ struct SharedOptions: ParsableArguments {
     }
 }
 
-/// How a model is run.
-struct RuntimeOptions: ParsableArguments {
+/// How finely inputs are kept.
+struct ActivationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "How finely the inputs of matrices are kept.",
@@ -96,11 +96,19 @@ struct RuntimeOptions: ParsableArguments {
                 narrow: 8 bits by group beside integer codes, bfloat16 beside BF16 weights; the faster. float: 32 bits.
                 """))
     var activations = ActivationPrecision.narrow
+}
+
+/// How a model is run.
+struct RuntimeOptions: ParsableArguments {
+    @OptionGroup var inputs: ActivationOptions
 
     @Option(help: "How keys and values are kept.")
     var cache = CacheType.float16
 
     @OptionGroup var shared: SharedOptions
+
+    /// How finely the inputs of matrices are kept.
+    var activations: ActivationPrecision { inputs.activations }
 
     /// These options for another process, so that it runs models as this one does.
     var arguments: [String] {
@@ -117,8 +125,10 @@ struct RuntimeOptions: ParsableArguments {
     }
 
     /// The model of a folder, to be run as the options say.
-    func loadModel(_ folder: ModelSource, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
-        var model = try folder.loadModel(pool: pool ?? shared.pool)
+    func loadModel(
+        _ folder: ModelSource, pool: ThreadPool? = nil, allowingEncoders: Bool = false
+    ) throws(PithError) -> LanguageModel {
+        var model = try folder.loadModel(pool: pool ?? shared.pool, allowingEncoders: allowingEncoders)
         model.precision = activations
         model.cacheType = cache
         return model

@@ -28,7 +28,9 @@ private struct Expectation: Sendable {
 private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
 
 @Suite struct TokenizerTests {
-    static let tiny = ["tiny-gpt2", "tiny-llama3", "tiny-qwen2", "tiny-llama2", "tiny-metaspace"]
+    static let tiny = [
+        "tiny-gpt2", "tiny-llama3", "tiny-qwen2", "tiny-llama2", "tiny-metaspace", "tiny-wordpiece", "tiny-wordpiece-cased",
+    ]
     static let real = ["tinystories-656k-hf", "smollm2-135m-tokenizer"]
 
     static func tinyTokenizer(_ name: String) throws -> Tokenizer {
@@ -158,7 +160,7 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
                 "pre_tokenizer",
                 ["type": "Split", "pattern": ["Regex": "[a-z]+"], "behavior": "Isolated", "invert": false])
         ),
-        ("decoder", with("decoder", ["type": "WordPiece"])),
+        ("decoder", with("decoder", ["type": "CTC"])),
         (
             "post_processor",
             with(

@@ -16,6 +16,9 @@ public enum GoldenModels {
         "qwen2-windows", "qwen3", "qwen3-biases", "gemma2", "gemma3", "gemma3-pattern",
     ]
 
+    /// The names of those that make no logits.
+    public static let encoders = ["bert", "bert-masked"]
+
     /// The folder of one model.
     public static func path(_ name: String) -> String { joinPath(folder, name) }
 
@@ -69,7 +72,7 @@ public enum GoldenModels {
 extension LanguageModel {
     /// Makes all logits larger or smaller.
     public mutating func scaleFinalNorm(by factor: Float) {
-        let weight = description.output.norm.weight
+        guard let weight = description.output?.norm.weight else { return }
         self[vector: weight] = self[vector: weight].map { $0 * factor }
     }
 }

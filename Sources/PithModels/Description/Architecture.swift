@@ -18,15 +18,26 @@ public protocol Architecture: Sendable {
     init(_ keys: JSONReader) throws(PithError)
     /// Adds to the keys of a GGUF file, in the words of `config.json`, what such files of the family leave unsaid.
     static func complete(_ keys: inout JSONObject, from file: GGUFFile)
+    /// The name of a parameter in a folder where some writers give it another; `isThere` says which names the folder has.
+    static func storedName(of name: String, isThere: (String) -> Bool) -> String
+    /// Whether a tensor of a folder is none of the parameters, though it belongs to the family.
+    static func isUnused(_ name: String) -> Bool
     /// The parameters and the blocks.
     func describe() -> ModelDescription
+}
+
+extension Architecture {
+    /// Most families have one name for each parameter.
+    public static func storedName(of name: String, isThere: (String) -> Bool) -> String { name }
+    /// Most have no other tensors.
+    public static func isUnused(_ name: String) -> Bool { false }
 }
 
 /// The families that Pith knows.
 public enum Architectures {
     /// One line for each.
     public static let all: [any Architecture.Type] = [
-        Llama.self, Qwen2.self, Qwen3.self, Gemma2.self, Gemma3.self,
+        Llama.self, Qwen2.self, Qwen3.self, Gemma2.self, Gemma3.self, Bert.self,
     ]
 
     /// Reads `config.json` in `folder`.

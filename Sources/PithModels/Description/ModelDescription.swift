@@ -22,13 +22,13 @@ public struct ModelDescription: Sendable {
     public let input: TokenInput
     /// The layers, first to last.
     public private(set) var layers: [Layer] = []
-    /// From the residual stream to logits.
-    public let output: TokenOutput
+    /// From the residual stream to logits; nil of an encoder, whose last hidden states are what it makes.
+    public let output: TokenOutput?
 
     /// Describes a model: `layer` adds the parameters of the layer with the index that it is given, and returns its block.
     public init(
         layerCount: Int, input: (inout Parameters) -> TokenInput,
-        layer: (_ index: Int, inout Parameters) -> any Block, output: (TokenInput, inout Parameters) -> TokenOutput
+        layer: (_ index: Int, inout Parameters) -> any Block, output: (TokenInput, inout Parameters) -> TokenOutput?
     ) {
         var list = Parameters()
         self.input = input(&list)
@@ -55,8 +55,15 @@ public struct ModelDescription: Sendable {
     /// The matrices and tables that belong to no layer: token vectors, and the head if it is not tied.
     public var tables: [ParameterID] {
         var ids = [input.table]
-        if output.matrix != input.table { ids.append(output.matrix) }
+        if let output, output.matrix != input.table { ids.append(output.matrix) }
         return ids
+    }
+
+    /// The same model with other names in folders.
+    func renamed(_ name: (String) -> String) -> ModelDescription {
+        var description = self
+        for index in parameters.indices { description.parameters[index].name = name(parameters[index].name) }
+        return description
     }
 }
 

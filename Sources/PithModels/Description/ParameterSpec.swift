@@ -42,7 +42,7 @@ public struct ParameterSpec: Equatable, Sendable {
     }
 
     /// The identifier: the name of the tensor in a Hugging Face folder.
-    public let name: String
+    public internal(set) var name: String
     /// The name of the tensor in a GGUF file; nil where that format has none.
     public let ggufName: String?
     /// [outputs, inputs] of a matrix, [rows, columns] of a table, [count] of a vector.
