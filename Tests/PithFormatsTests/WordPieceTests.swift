@@ -90,18 +90,32 @@ import Testing
         var found = Set<UInt32>()
         for range in try json.member(key).array() {
             let ends = try range.array().map { UInt32(try $0.integer()) }
-            found.formUnion(ends[0]...ends[1])
+            for part in planes { found.formUnion(part.clamped(to: ends[0]..<ends[1] + 1)) }
         }
         return found
     }
 
-    private static let scalars = (UInt32(0)..<0x110000).compactMap(Unicode.Scalar.init)
+    /// All planes with characters, and the beginning of one for private use.
+    private static let planes: [Range<UInt32>] = [
+        0..<0xD800, 0xE000..<0x20400, 0x2A600..<0x2A800, 0x2B700..<0x2B940, 0x2CE00..<0x2D000, 0x2F700..<0x2FB00,
+        0xE0000..<0xE0400, 0xF0000..<0xF0010,
+    ]
+    private static let scalars = planes.joined().compactMap(Unicode.Scalar.init)
+
+    private static func compare(_ found: Set<UInt32>, _ key: String) throws {
+        let expected = try expected(key)
+        #expect(expected.count > 5)
+        let others = found.symmetricDifference(expected).sorted().map { String($0, radix: 16) }
+        #expect(others == [], "\(key)")
+    }
 
     /// What one step of the normaliser makes of each character, between lines.
     private func normalized(_ step: String) throws -> [[Unicode.Scalar]] {
         var flags = JSONObject()
         flags["type"] = "BertNormalizer"
-        for key in ["clean_text", "handle_chinese_chars", "strip_accents", "lowercase"] { flags[key] = .bool(key == step) }
+        for key in ["clean_text", "handle_chinese_chars", "strip_accents", "lowercase"] {
+            flags[key] = .bool(key == step)
+        }
         let tokenizer = try byteTokenizer(normalizer: .object(flags))
         var text = String.UnicodeScalarView()
         for scalar in Self.scalars { text.append(contentsOf: [scalar == "|" ? "-" : scalar, "|"]) }
@@ -111,24 +125,26 @@ import Testing
         return parts.map(Array.init)
     }
 
-    private func those(_ parts: [[Unicode.Scalar]], where isMatch: (Unicode.Scalar, [Unicode.Scalar]) -> Bool) -> Set<UInt32> {
+    private func those(_ parts: [[Unicode.Scalar]], where isMatch: (Unicode.Scalar, [Unicode.Scalar]) -> Bool) -> Set<
+        UInt32
+    > {
         Set(zip(Self.scalars, parts).filter { isMatch($0, $1) }.map(\.0.value))
     }
 
     @Test func cleaning() throws {
         let parts = try normalized("clean_text")
-        #expect(those(parts) { _, part in part.isEmpty } == (try Self.expected("dropped")))
-        #expect(those(parts) { scalar, part in scalar != " " && part == [" "] } == (try Self.expected("spaces")))
+        try Self.compare(those(parts) { _, part in part.isEmpty }, "dropped")
+        try Self.compare(those(parts) { scalar, part in scalar != " " && part == [" "] }, "spaces")
     }
 
     @Test func ideographs() throws {
         let parts = try normalized("handle_chinese_chars")
-        #expect(those(parts) { scalar, part in part == [" ", scalar, " "] } == (try Self.expected("ideographs")))
+        try Self.compare(those(parts) { scalar, part in part == [" ", scalar, " "] }, "ideographs")
     }
 
     @Test func marks() throws {
         let parts = try normalized("strip_accents")
-        #expect(those(parts) { _, part in part.isEmpty } == (try Self.expected("marks")))
+        try Self.compare(those(parts) { _, part in part.isEmpty }, "marks")
     }
 
     /// Words are unknown, and therefore a token each.
@@ -138,7 +154,7 @@ import Testing
         ])
         let counts = Self.scalars.map { tokenizer.encode("a\($0)a").count }
         func those(_ count: Int) -> Set<UInt32> { Set(zip(Self.scalars, counts).filter { $1 == count }.map(\.0.value)) }
-        #expect(those(3) == (try Self.expected("punctuation")))
-        #expect(those(2) == (try Self.expected("separators")))
+        try Self.compare(those(3), "punctuation")
+        try Self.compare(those(2), "separators")
     }
 }

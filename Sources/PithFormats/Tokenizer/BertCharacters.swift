@@ -1,13 +1,15 @@
 /// What BERT's normaliser and pre-tokenizer take characters for.
 ///
-/// The reference implementation knows the categories of Unicode 8: characters that came later are of no category, and
-/// few have changed theirs since.
+/// The reference implementation knows the categories of Unicode 8: characters that came later are of none, and few have
+/// changed theirs since.
 extension Unicode.Scalar {
     /// The general category as of Unicode 8.
     private var oldCategory: Unicode.GeneralCategory {
         switch value {
-        case 0x166D: return .otherPunctuation  // a symbol since Unicode 12
-        case 0x111C9: return .otherPunctuation  // a mark since Unicode 11
+        case 0x166D, 0x111C9: return .otherPunctuation
+        case 0x1734: return .nonspacingMark
+        case 0x1885, 0x1886: return .otherLetter
+        case 0xA9BD: return .spacingMark
         default: break
         }
         guard let age = properties.age, age.major <= 8 else { return .unassigned }
@@ -37,7 +39,8 @@ extension Unicode.Scalar {
     var isIdeographOfBert: Bool {
         switch value {
         case 0..<0x3400: false
-        case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x20000...0x2A6DF, 0x2A700...0x2B73F, 0x2B740...0x2B81F, 0x2B920...0x2CEAF,
+        case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x20000...0x2A6DF, 0x2A700...0x2B73F, 0x2B740...0x2B81F,
+            0x2B920...0x2CEAF,
             0xF900...0xFAFF, 0x2F800...0x2FA1F:
             true
         default: false

@@ -26,31 +26,8 @@ struct Bert: Architecture {
         try keys.require("position_embedding_type", "absolute")
         try keys.refuseFlag("is_decoder")
         try keys.refuseFlag("add_cross_attention")
-        activation = try Self.activation(keys)
+        activation = try keys.activation("hidden_act", default: .gelu)
         typeCount = try keys.optional("type_vocab_size")?.integer(in: 1...ModelConfiguration.sizeLimit) ?? 2
-    }
-
-    private static func activation(_ keys: JSONReader) throws(PithError) -> Activation {
-        guard let function = try keys.optional("hidden_act") else { return .gelu }
-        switch try function.text() {
-        case "gelu": return .gelu
-        case "gelu_new", "gelu_pytorch_tanh": return .geluTanh
-        case "relu": return .relu
-        case "silu", "swish": return .silu
-        case let name:
-            throw function.failure(
-                "'\(name.shortened)' is not supported", remedy: "gelu, gelu_new, gelu_pytorch_tanh, relu and silu are")
-        }
-    }
-
-    /// Models with a head have a prefix, and the oldest other names for the parameters of norms.
-    static func storedName(of name: String, isThere: (String) -> Bool) -> String {
-        var old = name
-        for (new, before) in [("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta")]
-        where name.hasSuffix(new) {
-            old = name.dropLast(new.count) + before
-        }
-        return [name, prefix + name, old, prefix + old].first(where: isThere) ?? name
     }
 
     /// The pooler and the heads of pre-training, and positions that follow from their number.
@@ -62,37 +39,43 @@ struct Bert: Architecture {
 
     func describe() -> ModelDescription {
         let c = configuration
-        return ModelDescription(layerCount: c.layerCount) { list in
-            list.prefixed("embeddings.", gguf: "")
+        var description = ModelDescription(layerCount: c.layerCount) { list in
+            list.prefixed("bert.embeddings.", gguf: "")
             defer { list.prefixed("", gguf: "") }
-            let words = list.table("word_embeddings.weight", gguf: nil, c.vocabularySize, c.hiddenSize)
-            let positions = list.table("position_embeddings.weight", gguf: nil, c.contextLength, c.hiddenSize)
+            let words = list.table("word_embeddings.weight", gguf: "token_embd.weight", c.vocabularySize, c.hiddenSize)
+            let positions = list.table(
+                "position_embeddings.weight", gguf: "position_embd.weight", c.contextLength, c.hiddenSize)
             // Only pairs of texts have tokens of another type than the first.
-            let types = list.table("token_type_embeddings.weight", gguf: nil, typeCount, c.hiddenSize)
+            let types = list.table("token_type_embeddings.weight", gguf: "token_types.weight", typeCount, c.hiddenSize)
             return TokenInput(
                 table: words, others: [(positions, .position(offset: 0)), (types, .row(0))],
-                norm: norm("LayerNorm", &list))
+                norm: list.layerNorm("LayerNorm", gguf: "token_embd_norm", c.hiddenSize, epsilon: c.normEpsilon))
         } layer: { index, list in
-            list.prefixed("encoder.layer.\(index).", gguf: "")
+            list.prefixed("bert.encoder.layer.\(index).", gguf: "blk.\(index).")
             defer { list.prefixed("", gguf: "") }
             return layer(&list)
         } output: { _, _ in
             nil
         }
+        description.optionalPrefix = Self.prefix
+        return description
     }
 
-    private typealias List = ModelDescription.Parameters
-
-    private func layer(_ list: inout List) -> EncoderLayer {
+    private func layer(_ list: inout ModelDescription.Parameters) -> EncoderLayer {
         let c = configuration
-        let width = c.hiddenSize
-        let query = linear("attention.self.query", width, width, &list)
-        let key = linear("attention.self.key", width, width, &list)
-        let value = linear("attention.self.value", width, width, &list)
-        let output = linear("attention.output.dense", width, width, &list, entersStream: true)
-        let attentionNorm = norm("attention.output.LayerNorm", &list)
-        let up = linear("intermediate.dense", c.intermediateSize, width, &list)
-        let down = linear("output.dense", width, c.intermediateSize, &list, entersStream: true)
+        let (width, units) = (c.hiddenSize, c.intermediateSize)
+        func linear(_ name: String, _ gguf: String, _ outputs: Int, _ inputs: Int, entersStream: Bool = false) -> Linear
+        {
+            list.linear(name, gguf: gguf, outputs, inputs, hasBias: true, entersStream: entersStream)
+        }
+        let query = linear("attention.self.query", "attn_q", width, width)
+        let key = linear("attention.self.key", "attn_k", width, width)
+        let value = linear("attention.self.value", "attn_v", width, width)
+        let output = linear("attention.output.dense", "attn_output", width, width, entersStream: true)
+        let attentionNorm = list.layerNorm(
+            "attention.output.LayerNorm", gguf: "attn_output_norm", width, epsilon: c.normEpsilon)
+        let up = linear("intermediate.dense", "ffn_up", units, width)
+        let down = linear("output.dense", "ffn_down", width, units, entersStream: true)
         let shape = CacheShape(headCount: c.headCount, headSize: c.headSize)
         return EncoderLayer(
             attention: SelfAttention(
@@ -101,20 +84,7 @@ struct Bert: Architecture {
                     headCount: c.headCount, cacheShape: shape, cache: list.cache(shape), isCausal: false)),
             attentionNorm: attentionNorm,
             feedForward: PlainFeedForward(up: up, down: down, activation: activation),
-            feedForwardNorm: norm("output.LayerNorm", &list))
-    }
-
-    private func norm(_ name: String, _ list: inout List) -> Norm {
-        .layer(
-            list.normWeight("\(name).weight", gguf: nil, configuration.hiddenSize),
-            bias: list.bias("\(name).bias", gguf: nil, configuration.hiddenSize), epsilon: configuration.normEpsilon)
-    }
-
-    private func linear(
-        _ name: String, _ outputs: Int, _ inputs: Int, _ list: inout List, entersStream: Bool = false
-    ) -> Linear {
-        Linear(
-            list.matrix("\(name).weight", gguf: nil, outputs, inputs, entersStream: entersStream),
-            bias: list.bias("\(name).bias", gguf: nil, outputs))
+            feedForwardNorm: list.layerNorm(
+                "output.LayerNorm", gguf: "layer_output_norm", width, epsilon: c.normEpsilon))
     }
 }

@@ -18,8 +18,6 @@ public protocol Architecture: Sendable {
     init(_ keys: JSONReader) throws(PithError)
     /// Adds to the keys of a GGUF file, in the words of `config.json`, what such files of the family leave unsaid.
     static func complete(_ keys: inout JSONObject, from file: GGUFFile)
-    /// The name of a parameter in a folder where some writers give it another; `isThere` says which names the folder has.
-    static func storedName(of name: String, isThere: (String) -> Bool) -> String
     /// Whether a tensor of a folder is none of the parameters, though it belongs to the family.
     static func isUnused(_ name: String) -> Bool
     /// The parameters and the blocks.
@@ -27,9 +25,7 @@ public protocol Architecture: Sendable {
 }
 
 extension Architecture {
-    /// Most families have one name for each parameter.
-    public static func storedName(of name: String, isThere: (String) -> Bool) -> String { name }
-    /// Most have no other tensors.
+    /// Most families have no others.
     public static func isUnused(_ name: String) -> Bool { false }
 }
 
@@ -37,7 +33,8 @@ extension Architecture {
 public enum Architectures {
     /// One line for each.
     public static let all: [any Architecture.Type] = [
-        Llama.self, Qwen2.self, Qwen3.self, Gemma2.self, Gemma3.self, Bert.self,
+        Llama.self, Qwen2.self, Qwen2Mixture.self, Qwen3.self, Qwen3Mixture.self, Gemma2.self, Gemma3.self, Phi3.self,
+        GPT2.self, GPTNeoX.self, Bert.self,
     ]
 
     /// Reads `config.json` in `folder`.

@@ -18,6 +18,8 @@ public struct ModelDescription: Sendable {
     public private(set) var rotaries: [RotaryOptions] = []
     /// What attention keeps of the positions read; `CacheID` is the place among them.
     public private(set) var caches: [CacheShape] = []
+    /// What stands in front of names in some folders and not in others.
+    public var optionalPrefix: String?
     /// From tokens to the residual stream.
     public let input: TokenInput
     /// The layers, first to last.
@@ -39,10 +41,23 @@ public struct ModelDescription: Sendable {
         }
         self.output = output(self.input, &list)
         (parameters, rotaries, caches) = (list.specs, list.rotaries, list.caches)
+        // Where embedding and head are tied, some writers keep the one and some the other.
+        if self.output?.matrix == self.input.table {
+            parameters[self.input.table.index].otherNames.append("lm_head.weight")
+        }
     }
 
     /// The specification of a parameter.
     public subscript(_ id: ParameterID) -> ParameterSpec { parameters[id.index] }
+
+    /// The name that a parameter has in a folder, given which names are there; the usual one if none is.
+    public func name(of id: ParameterID, isThere: (String) -> Bool) -> String {
+        let names = [self[id].name] + self[id].otherNames
+        let short = optionalPrefix.map { prefix in
+            names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+        }
+        return (names + (short ?? [])).first(where: isThere) ?? names[0]
+    }
 
     /// The number of weights.
     public var weightCount: Int { parameters.reduce(0) { $0 + $1.count } }
@@ -57,13 +72,6 @@ public struct ModelDescription: Sendable {
         var ids = [input.table]
         if let output, output.matrix != input.table { ids.append(output.matrix) }
         return ids
-    }
-
-    /// The same model with other names in folders.
-    func renamed(_ name: (String) -> String) -> ModelDescription {
-        var description = self
-        for index in parameters.indices { description.parameters[index].name = name(parameters[index].name) }
-        return description
     }
 }
 
@@ -83,13 +91,13 @@ extension ModelDescription {
 
         private mutating func add(
             _ name: String, _ gguf: String?, _ shape: [Int], _ kind: ParameterSpec.Kind,
-            _ initial: ParameterSpec.Initial, _ arrangement: ParameterSpec.Arrangement,
-            _ order: RowOrder
+            _ initial: ParameterSpec.Initial, _ arrangement: ParameterSpec.Arrangement = .plain,
+            _ order: RowOrder = .stored, slice: Int? = nil
         ) -> ParameterID {
             var spec = ParameterSpec(
                 name: prefix + name, ggufName: gguf.map { ggufPrefix + $0 }, shape: shape, kind: kind,
                 initial: initial)
-            (spec.arrangement, spec.ggufOrder) = (arrangement, order)
+            (spec.arrangement, spec.ggufOrder, spec.ggufSlice) = (arrangement, order, slice)
             specs.append(spec)
             return ParameterID(specs.count - 1)
         }
@@ -97,22 +105,54 @@ extension ModelDescription {
         /// Adds a matrix, [outputs, inputs]. `entersStream` says that its products are added to the residual stream.
         public mutating func matrix(
             _ name: String, gguf: String?, _ outputs: Int, _ inputs: Int, entersStream: Bool = false,
-            ggufOrder: RowOrder = .stored
+            arrangement: ParameterSpec.Arrangement = .plain, ggufOrder: RowOrder = .stored, ggufSlice: Int? = nil,
+            otherNames: [String] = []
         ) -> ParameterID {
-            add(
-                name, gguf, [outputs, inputs], .matrix, entersStream ? .normalByDepth : .normal, .plain, ggufOrder)
+            let id = add(
+                name, gguf, [outputs, inputs], .matrix, entersStream ? .normalByDepth : .normal, arrangement,
+                ggufOrder, slice: ggufSlice)
+            specs[id.index].otherNames = otherNames
+            return id
+        }
+
+        /// Adds a matrix that decides where rows go, [outputs, inputs].
+        public mutating func router(_ name: String, gguf: String?, _ outputs: Int, _ inputs: Int) -> ParameterID {
+            add(name, gguf, [outputs, inputs], .router, .normal)
+        }
+
+        /// Adds a matrix `name.weight` and, if it has one, its bias `name.bias`.
+        public mutating func linear(
+            _ name: String, gguf: String, _ outputs: Int, _ inputs: Int, hasBias: Bool, entersStream: Bool = false,
+            arrangement: ParameterSpec.Arrangement = .plain, ggufOrder: RowOrder = .stored
+        ) -> Linear {
+            let weight = matrix(
+                "\(name).weight", gguf: "\(gguf).weight", outputs, inputs, entersStream: entersStream,
+                arrangement: arrangement, ggufOrder: ggufOrder)
+            return Linear(
+                weight,
+                bias: hasBias ? bias("\(name).bias", gguf: "\(gguf).bias", outputs, ggufOrder: ggufOrder) : nil)
+        }
+
+        /// Adds the weights `name.weight` and biases `name.bias` of a LayerNorm, [count] each.
+        public mutating func layerNorm(_ name: String, gguf: String, _ count: Int, epsilon: Double) -> Norm {
+            let weight = normWeight("\(name).weight", gguf: "\(gguf).weight", count)
+            let bias = bias("\(name).bias", gguf: "\(gguf).bias", count)
+            // As the writers of the first such models called them.
+            specs[weight.index].otherNames = ["\(prefix)\(name).gamma"]
+            specs[bias.index].otherNames = ["\(prefix)\(name).beta"]
+            return .layer(weight, bias: bias, epsilon: epsilon)
         }
 
         /// Adds a table, [rows, columns].
         public mutating func table(_ name: String, gguf: String?, _ rows: Int, _ columns: Int) -> ParameterID {
-            add(name, gguf, [rows, columns], .table, .normal, .plain, .stored)
+            add(name, gguf, [rows, columns], .table, .normal)
         }
 
         /// Adds the weights of a norm, [count].
         public mutating func normWeight(
             _ name: String, gguf: String?, _ count: Int, arrangement: ParameterSpec.Arrangement = .plain
         ) -> ParameterID {
-            add(name, gguf, [count], .vector, .ones, arrangement, .stored)
+            add(name, gguf, [count], .vector, .ones, arrangement)
         }
 
         /// Adds a bias, [count].
