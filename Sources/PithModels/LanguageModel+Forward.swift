@@ -123,11 +123,11 @@ extension LanguageModel {
         }
     }
 
-    /// What the first layer reads, [tokens, hidden].
-    public func embed(_ tokens: [Int]) -> Tensor {
+    /// What the first layer reads of sequences from their beginning, [tokens, hidden], sequence after sequence.
+    public func embed(_ sequences: [[Int]]) -> Tensor {
         let workspace = ForwardWorkspace()
-        workspace.prepare(self, [tokens.count], [makeState()])
-        return embed(tokens, workspace)
+        workspace.prepare(self, sequences.map(\.count), sequences.map { _ in makeState() })
+        return embed(sequences.flatMap { $0 }, workspace)
     }
 
     private func embed(_ tokens: [Int], _ workspace: ForwardWorkspace) -> Tensor {

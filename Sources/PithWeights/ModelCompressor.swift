@@ -250,7 +250,7 @@ private struct CalibrationStream {
         let rows = sequences.reduce(0) { $0 + $1.count }
         try Memory.require(
             4 * rows * model.configuration.hiddenSize, for: "the hidden states of \(rows) tokens of calibration")
-        hidden = batches.map { model.embed(sequences[$0].flatMap { $0 }) }
+        hidden = batches.map { model.embed(Array(sequences[$0])) }
         record = .init(
             name: calibration.name,
             sha256: Array(calibration.text.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) },

@@ -69,9 +69,8 @@ import Testing
     @Test func aTinyModel() throws {
         try TestData.withTemporaryFolder { folder in
             let lines = (0..<12).map { index in
-                let (one, other) = (
-                    GoldenModels.text(letters: 9, seed: UInt64(index)), GoldenModels.text(letters: 8, seed: UInt64(index + 50))
-                )
+                let one = GoldenModels.text(letters: 9, seed: UInt64(index))
+                let other = GoldenModels.text(letters: 8, seed: UInt64(index + 50))
                 return index < 4 ? "g\ts\t2\t1\t5\t\(one)\t\(one)" : "g\ts\t2\t1\t1\t\(one)\t\(other)"
             }
             try AtomicFile.write(lines.joined(separator: "\n"), to: joinPath(folder, "sts-test.csv"))
@@ -84,9 +83,7 @@ import Testing
     }
 
     /// MiniLM's published figure is 82.03.
-    @Test(
-        .enabled(
-            if: TestData.has("stsb/sts-test.csv") && TestData.has("all-MiniLM-L6-v2"), "needs stsb and all-MiniLM-L6-v2"))
+    @Test(.enabled(if: ["stsb", "all-MiniLM-L6-v2"].allSatisfy(TestData.has), "needs stsb and all-MiniLM-L6-v2"))
     func aPublishedFigure() throws {
         let report = try report(
             try #require(TestData.path("all-MiniLM-L6-v2")), try #require(TestData.path("stsb")))

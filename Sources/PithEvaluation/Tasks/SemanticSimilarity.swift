@@ -39,7 +39,9 @@ public struct SemanticSimilarity: EvaluationTask {
             guard !line.isEmpty else { continue }
             let fields = line.split(separator: "\t", omittingEmptySubsequences: false)
             let place = "line \(index + 1)"
-            guard fields.count >= 7 else { throw .data("has \(fields.count) fields", at: place, remedy: "seven are needed") }
+            guard fields.count >= 7 else {
+                throw .data("has \(fields.count) fields", at: place, remedy: "seven are needed")
+            }
             guard let score = Double(fields[4]), (0...5).contains(score) else {
                 throw .data("'\(String(fields[4]).shortened)' is no score in 0…5", at: place)
             }

@@ -7,7 +7,7 @@ extension Unicode.Scalar {
     private var oldCategory: Unicode.GeneralCategory {
         switch value {
         case 0x166D, 0x111C9: return .otherPunctuation
-        case 0x1734: return .nonspacingMark
+        case 0x1734, 0x1171E: return .nonspacingMark
         case 0x1885, 0x1886: return .otherLetter
         case 0xA9BD: return .spacingMark
         default: break

@@ -22,7 +22,7 @@ public struct TextEncoder: Sendable {
     private let tokenizer: Tokenizer
 
     /// Rows that go through the model together; a text is never cut.
-    private static let rowsTogether = 1024
+    private static let rowsTogether = 512
 
     /// An encoder of a model that was opened from `source`.
     public init(_ source: ModelSource, _ model: LanguageModel) throws(PithError) {
@@ -79,7 +79,8 @@ public struct TextEncoder: Sendable {
         guard let text = modules.prompts[name] else {
             let known = modules.prompts.keys.sorted().joined(separator: ", ")
             throw .usage(
-                "the model has no prompt '\(name.shortened)'", remedy: known.isEmpty ? "it has none" : "it has \(known)")
+                "the model has no prompt '\(name.shortened)'", remedy: known.isEmpty ? "it has none" : "it has \(known)"
+            )
         }
         return text
     }
