@@ -76,6 +76,12 @@ import Testing
             let cosine = zip(vectors[0], vectors[1]).reduce(0) { $0 + $1.0 * $1.1 }
             #expect(cosine > 0.99 && vectors[0] != vectors[1])
             #expect(try Program.run(["inspect", "small"], in: folder).status == 0)
+            // Calibration reads more than one sequence, each from the first position on.
+            let text = (0..<40).map { "The cat \($0) isn't on the mat, it's under it.\n" }.joined()
+            try AtomicFile.write(text, to: joinPath(folder, "text"))
+            let spec = ["gptq:bits=4", "--calibration", "text", "-o", "smaller"]
+            #expect(try Program.run(["compress", encoder] + spec, in: folder).status == 0)
+            #expect(try Program.run(["embed", "smaller", "the cat"], in: folder).status == 0)
         }
     }
 }

@@ -26,6 +26,7 @@ public struct SemanticSimilarity: EvaluationTask {
     private static let resamples = 1000
     private static let seed: UInt64 = 0
 
+    /// Reads `sts-test.csv` in `folder`.
     public init(folder: String) throws(PithError) {
         let path = joinPath(folder, Self.fileName)
         do { pairs = try Self.pairs(in: try Files.text(path)) } catch { throw error.within(path) }
@@ -59,6 +60,7 @@ public struct SemanticSimilarity: EvaluationTask {
         return lengths > 0 ? product / lengths : 0
     }
 
+    /// The correlation, with a standard error from draws of the pairs.
     public func measure(
         _ model: LanguageModel, from source: ModelSource, quiet: Bool
     ) throws(PithError) -> TaskReport {
