@@ -5,7 +5,9 @@ import PithTensor
 /// The test set of the STS Benchmark (Cer et al. 2017): how well the cosine similarities of sentences follow those that
 /// people see.
 public struct SemanticSimilarity: EvaluationTask {
+    /// As the benchmark is called for short.
     public static let name = "stsb"
+    /// What is measured.
     public static let abstract =
         "Spearman's rank correlation of cosine similarities with people's scores on the STS Benchmark (sts-test.csv)"
 
