@@ -50,7 +50,8 @@ struct EmbedCommand: ParsableCommand {
         let encoder = try TextEncoder(source, loaded)
         if encoder.modules.isAssumed {
             PithCore.Progress.write(
-                "pith: note: \(model) has no \(SentenceModules.fileName): vectors are the mean of the last hidden states\n")
+                "pith: note: \(model) has no \(SentenceModules.fileName): vectors are the mean of the last hidden states\n"
+            )
         }
         let vectors = try encoder.encode(texts, prompt: prompt, quiet: shared.quiet)
         if vectors.truncatedCount > 0 {

@@ -24,7 +24,8 @@ extension TaskReport {
     func printTable() {
         let rows = figures.map {
             [
-                $0.name, $0.estimate.value.formatted(decimals: 4), "±\($0.estimate.standardError.formatted(significant: 2))",
+                $0.name, $0.estimate.value.formatted(decimals: 4),
+                "±\($0.estimate.standardError.formatted(significant: 2))",
             ]
         }
         print("\(items.count) \(items.name)")

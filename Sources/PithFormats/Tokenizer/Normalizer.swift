@@ -65,7 +65,8 @@ struct Normalizer: Sendable {
         case .form(let form): return form.apply(to: text)
         case .lowercase: return mapped(text) { $0.lowercase }
         case .cleaned: return mapped(text) { $0.isDroppedByBert ? [] : $0.isSpaceOfBert ? space : nil }
-        case .spacedIdeographs: return mapped(text) { $0.isIdeographOfBert ? space + Array(String($0).utf8) + space : nil }
+        case .spacedIdeographs:
+            return mapped(text) { $0.isIdeographOfBert ? space + Array(String($0).utf8) + space : nil }
         case .withoutMarks: return mapped(text) { $0.isMarkOfBert ? [] : nil }
         case .replace(let pattern, let content): return replaced(text, Array(pattern.utf8), by: Array(content.utf8))
         case .prepend(let prefix):

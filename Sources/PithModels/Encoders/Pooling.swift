@@ -44,7 +44,8 @@ public enum Pooling: String, CaseIterable, Sendable {
 
     /// Added up row by row in double precision.
     private static func sum(
-        _ states: UnsafePointer<Float>, _ rows: Range<Int>, _ width: Int, divisor: Double, weight: (_ row: Int) -> Double
+        _ states: UnsafePointer<Float>, _ rows: Range<Int>, _ width: Int, divisor: Double,
+        weight: (_ row: Int) -> Double
     ) -> [Float] {
         var sums = [Double](repeating: 0, count: width)
         for index in rows {
