@@ -6,8 +6,8 @@ import PithTensor
 /// The forward pass. Rows of several sequences go through the linear operators together; a row's result does not
 /// depend on its company.
 extension LanguageModel {
-    /// Reads `tokens[s]` into `states[s]` and returns the normalised hidden states of all rows, [rows, hidden],
-    /// sequence after sequence. Values that are no finite numbers are an error, which calls their row by `name`.
+    /// Reads `tokens[s]` into `states[s]` and returns the last hidden states of all rows, normalised as the output reads
+    /// them if there is one, [rows, hidden], sequence after sequence. Values that are no finite numbers are an error, which calls their row by `name`.
     public func hiddenStates(
         _ tokens: [[Int]], states: inout [SequenceState], workspace: ForwardWorkspace = ForwardWorkspace(),
         observer: (any ActivationObserver)? = nil, name: RowName? = nil
@@ -20,7 +20,7 @@ extension LanguageModel {
         return hidden
     }
 
-    /// All layers and the last normalisation.
+    /// All layers and the last normalisation, if there is one.
     func pass(
         _ tokens: [[Int]], _ states: inout [SequenceState], _ workspace: ForwardWorkspace,
         _ observer: (any ActivationObserver)?
@@ -49,23 +49,24 @@ extension LanguageModel {
         of hidden: Tensor, rows: Range<Int>, workspace: ForwardWorkspace = ForwardWorkspace(),
         observer: (any ActivationObserver)? = nil, name: RowName? = nil
     ) throws(PithError) -> Tensor {
+        guard let output = description.output else { throw .usage("an encoder has no logits") }
         let width = configuration.vocabularySize
         let values = [Float](unsafeUninitializedCapacity: rows.count * width) { buffer, count in
             hidden.values.withUnsafeBufferPointer { input in
-                guard let input = input.baseAddress, let output = buffer.baseAddress, !rows.isEmpty else { return }
+                guard let input = input.baseAddress, let target = buffer.baseAddress, !rows.isEmpty else { return }
                 let block = workspace.block(precision)
                 block.load(input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
                 observer?.observe(
-                    .input(of: [description.output.matrix]), layer: description.layers.count,
+                    .input(of: [output.matrix]), layer: description.layers.count,
                     input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
-                block.multiply(by: [LinearProduct(self[matrix: description.output.matrix], into: output)], pool: pool)
+                block.multiply(by: [LinearProduct(self[matrix: output.matrix], into: target)], pool: pool)
             }
             count = rows.count * width
         }
         var logits = Tensor(shape: [rows.count, width], values: values)
         // Caps would hide what is not finite.
         try requireFinite(logits) { row in name?(rows.lowerBound + row) ?? "row \(rows.lowerBound + row)" }
-        if let cap = description.output.softcap { self.cap(&logits, at: cap) }
+        if let cap = output.softcap { self.cap(&logits, at: cap) }
         observer?.observe(
             .logits, layer: description.layers.count, logits.values, rows: rows.count, width: width)
         return logits
@@ -138,17 +139,21 @@ extension LanguageModel {
         return hidden
     }
 
-    /// The last normalisation, [rows, hidden].
+    /// The last normalisation, [rows, hidden], if there is one.
     private func normalizeForHead(
         _ hidden: inout Tensor, _ workspace: ForwardWorkspace, _ observer: (any ActivationObserver)?
     ) -> Tensor {
+        guard let norm = description.output?.norm else {
+            workspace.see(hidden.values, count: hidden.count)
+            return hidden
+        }
         var result = Tensor(shape: hidden.shape)
         var engine = RunningEngine(self, workspace, states: [], observer: observer)
         hidden.values.withUnsafeMutableBufferPointer { source in
             result.values.withUnsafeMutableBufferPointer { target in
                 guard let source = source.baseAddress, let target = target.baseAddress else { return }
                 engine.run(
-                    description.output.norm, layer: description.layers.count, source, width: configuration.hiddenSize,
+                    norm, layer: description.layers.count, source, width: configuration.hiddenSize,
                     into: target)
                 workspace.see(target, count: workspace.rows * configuration.hiddenSize)
             }

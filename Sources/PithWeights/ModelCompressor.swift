@@ -85,7 +85,7 @@ public struct ModelCompressor: Sendable {
         guard !Files.exists(target) else {
             throw .usage("exists already", at: target, remedy: "remove it or choose another name")
         }
-        var model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+        var model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool, allowingEncoders: true)
         var stream = try calibration.map { (text) throws(PithError) in
             try CalibrationStream(text, tokenCount: calibrationTokenCount, source, model)
         }

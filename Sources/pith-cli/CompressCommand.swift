@@ -36,7 +36,7 @@ struct CompressCommand: ParsableCommand {
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: pool
         ).run(into: output, quiet: shared.quiet)
         let result = try ModelSource(output)
-        let weights = try result.loadModel(pool: pool).weightCount
+        let weights = try result.loadModel(pool: pool, allowingEncoders: true).weightCount
         let (before, after) = (try source.byteCount(), try result.byteCount())
         let leftOut = try source.companions().leftOut
         let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: weights)

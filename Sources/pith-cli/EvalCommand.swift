@@ -19,6 +19,7 @@ struct EvalCommand: ParsableCommand {
 
     @OptionGroup var textOptions: TextOptions
     @OptionGroup var dated: DatedOptions
+    @OptionGroup var tasks: TaskOptions
 
     @Flag(help: "Print the figures as JSON.")
     var json = false
@@ -28,6 +29,7 @@ struct EvalCommand: ParsableCommand {
     func run() throws {
         let pool = runtime.shared.pool
         let folder = try ModelSource.open(model)
+        if let name = tasks.task { return try evaluate(name, folder, pool) }
         let candidate = try runtime.loadModel(folder, pool: pool)
         if !dated.byCompression.isEmpty { return try evaluateDated(folder, candidate) }
         let (name, content) = try textOptions.load()
@@ -52,6 +54,13 @@ struct EvalCommand: ParsableCommand {
         guard let measurement else { preconditionFailure("the reference is always measured") }
         let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
         present(measurement, text, rate, try folder.byteCount(), overlap)
+    }
+
+    private func evaluate(_ name: String, _ folder: ModelSource, _ pool: ThreadPool) throws(PithError) {
+        let task = try EvaluationTasks.named(name).init(folder: tasks.data ?? "")
+        let model = try runtime.loadModel(folder, pool: pool, allowingEncoders: true)
+        let report = try task.measure(model, from: folder, quiet: runtime.shared.quiet)
+        if json { printJSON(report.json(task: name)) } else { report.printTable() }
     }
 
     private func evaluateDated(_ folder: ModelSource, _ model: LanguageModel) throws(PithError) {

@@ -18,7 +18,8 @@ struct PithCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
+            InspectCommand.self, RunCommand.self, EmbedCommand.self, CompressCommand.self, CompareCommand.self,
+            EvalCommand.self,
             TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
@@ -87,12 +88,24 @@ struct SharedOptions: ParsableArguments {
     }
 }
 
-/// How a model is run.
-struct RuntimeOptions: ParsableArguments {
+/// How finely inputs are kept.
+struct ActivationOptions: ParsableArguments {
     @Option(
         help: "How finely the inputs of matrices are kept: narrow, the faster, or float.",
         transform: Spec.init(parsing:))
     var activations: Spec?
+
+    /// What the options say.
+    var plan: RunPlan {
+        var plan = RunPlan()
+        plan.activations = activations ?? plan.activations
+        return plan
+    }
+}
+
+/// How a model is run.
+struct RuntimeOptions: ParsableArguments {
+    @OptionGroup var inputs: ActivationOptions
 
     @Option(
         help: "How keys and values are kept, for example f32 or plain:keys=f16,values=bf16.",
@@ -108,8 +121,8 @@ struct RuntimeOptions: ParsableArguments {
 
     /// What the options say.
     var plan: RunPlan {
-        var plan = RunPlan()
-        (plan.cache, plan.activations) = (cache ?? plan.cache, activations ?? plan.activations)
+        var plan = inputs.plan
+        plan.cache = cache ?? plan.cache
         return plan
     }
 
@@ -121,13 +134,15 @@ struct RuntimeOptions: ParsableArguments {
 
     /// What the options mean, in a sentence for reports.
     var note: String {
-        "Activations: \(activations?.description ?? "narrow"). Cache: \(cache?.description ?? "f16"). "
+        "Activations: \(inputs.activations?.description ?? "narrow"). Cache: \(cache?.description ?? "f16"). "
             + "\(shared.threadCount) threads, \(KernelPath.current) kernels; the same in every row that does not say otherwise."
     }
 
     /// The model of a folder, to be run as the options say.
-    func loadModel(_ folder: ModelSource, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
-        var model = try folder.loadModel(pool: pool ?? shared.pool)
+    func loadModel(
+        _ folder: ModelSource, pool: ThreadPool? = nil, allowingEncoders: Bool = false
+    ) throws(PithError) -> LanguageModel {
+        var model = try folder.loadModel(pool: pool ?? shared.pool, allowingEncoders: allowingEncoders)
         try model.apply(plan)
         return model
     }

@@ -198,7 +198,7 @@ struct InvarianceTests {
             #expect(used.filter { $0.index == index }.count == 1, "\(spec.name)")
         }
         #expect(recorder.seen[.keys] == 2 * 37 * 12)
-        #expect(recorder.seen[.normalized(by: model.description.output.norm.weight)] == 37 * 24)
+        #expect(recorder.seen[.normalized(by: try #require(model.description.output).norm.weight)] == 37 * 24)
         #expect(recorder.seen[.logits] == 2 * 61)
     }
 }
