@@ -13,9 +13,11 @@ extension LanguageModel {
         observer: (any ActivationObserver)? = nil, name: RowName? = nil
     ) throws(PithError) -> Tensor {
         try check(tokens, states)
+        // Recurrences do not find back by themselves.
+        let recurrent = states.map(\.recurrent)
         let hidden = pass(tokens, &states, workspace, observer)
         guard workspace.isFinite else {
-            throw originOfNonFinite(tokens, states, name ?? Self.names(of: tokens, states))
+            throw originOfNonFinite(tokens, states, before: recurrent, name ?? Self.names(of: tokens, states))
         }
         return hidden
     }
@@ -122,7 +124,7 @@ extension LanguageModel {
         }
     }
 
-    /// What the first layer reads, [tokens, hidden].
+    /// What the first layer reads, [tokens, width of the stream].
     public func embed(_ tokens: [Int]) -> Tensor {
         let workspace = ForwardWorkspace()
         workspace.prepare(self, [tokens.count], [makeState()])
@@ -130,7 +132,7 @@ extension LanguageModel {
     }
 
     private func embed(_ tokens: [Int], _ workspace: ForwardWorkspace) -> Tensor {
-        var hidden = Tensor(rows: tokens.count, columns: configuration.hiddenSize)
+        var hidden = Tensor(rows: tokens.count, columns: description.streamWidth)
         var engine = RunningEngine(self, workspace, tokens: tokens, states: [], observer: nil)
         hidden.values.withUnsafeMutableBufferPointer { buffer in
             if let base = buffer.baseAddress { engine.run(description.input, into: base) }
@@ -142,13 +144,13 @@ extension LanguageModel {
     private func normalizeForHead(
         _ hidden: inout Tensor, _ workspace: ForwardWorkspace, _ observer: (any ActivationObserver)?
     ) -> Tensor {
-        var result = Tensor(shape: hidden.shape)
+        var result = Tensor(rows: hidden.rows, columns: configuration.hiddenSize)
         var engine = RunningEngine(self, workspace, states: [], observer: observer)
         hidden.values.withUnsafeMutableBufferPointer { source in
             result.values.withUnsafeMutableBufferPointer { target in
                 guard let source = source.baseAddress, let target = target.baseAddress else { return }
                 engine.run(
-                    description.output.norm, layer: description.layers.count, source, width: configuration.hiddenSize,
+                    description.output, layer: description.layers.count, source, width: description.streamWidth,
                     into: target)
                 workspace.see(target, count: workspace.rows * configuration.hiddenSize)
             }
@@ -156,7 +158,7 @@ extension LanguageModel {
         return result
     }
 
-    /// Runs one layer over the residual stream `hidden`, [rows, hidden], in place. The positions of `states` stay as they
+    /// Runs one layer over the residual stream `hidden`, [rows, width of the stream], in place. The positions of `states` stay as they
     /// are, for the layers behind.
     ///
     /// `workspace` was prepared for these rows. Calibration calls this layer by layer, so that compressed layers feed
@@ -178,7 +180,7 @@ extension LanguageModel {
             guard let stream = buffer.baseAddress else { return }
             for layer in layers {
                 engine.run(
-                    description.layers[layer].block, layer: layer, stream, width: configuration.hiddenSize)
+                    description.layers[layer].block, layer: layer, stream, width: description.streamWidth)
             }
         }
         states = engine.states

@@ -95,9 +95,8 @@ public struct LanguageModel: Sendable {
     /// The state of a sequence of which nothing was read yet.
     public func makeState() -> SequenceState {
         SequenceState(
-            stores: description.caches.map {
-                PlainKeyValueStore(shape: $0, type: cacheType)
-            })
+            stores: description.caches.map { PlainKeyValueStore(shape: $0, type: cacheType) },
+            recurrent: description.states.map { RecurrentState(shape: $0) })
     }
 
     /// The number of weights: what bits per weight are counted over.

@@ -2,34 +2,55 @@ import PithCore
 import PithFormats
 import PithTensor
 
-/// How far a sequence was read, and what every attention keeps of it.
+/// How far a sequence was read, and what every attention and every recurrence keeps of it.
 public struct SequenceState: Sendable {
     /// One store for each attention.
     public var stores: [any KeyValueStore]
+    /// One state for each recurrence.
+    public internal(set) var recurrent: [RecurrentState]
     /// Positions read.
     public internal(set) var position: Int
 
-    /// A state from stores, one for each attention, that hold what was read before `position`.
-    public init(stores: [any KeyValueStore], position: Int = 0) {
-        (self.stores, self.position) = (stores, position)
+    /// A state from stores, one for each attention, and states, one for each recurrence, that hold what was read before
+    /// `position`.
+    public init(stores: [any KeyValueStore], recurrent: [RecurrentState] = [], position: Int = 0) {
+        (self.stores, self.recurrent, self.position) = (stores, recurrent, position)
     }
 
-    /// The bits of all stores.
-    public var storedBits: Int { stores.reduce(0) { $0 + $1.storedBits } }
+    /// The bits of all stores and states.
+    public var storedBits: Int {
+        stores.reduce(0) { $0 + $1.storedBits } + recurrent.reduce(0) { $0 + $1.storedBits }
+    }
 
     /// Forgets all but the first `count` positions. Where an attention sees a window only, no more may be forgotten than
-    /// was read last at once: what lies further back is gone.
-    public mutating func truncate(to count: Int) {
+    /// was read last at once: what lies further back is gone. A recurrence keeps no positions one by one, so that it can
+    /// forget all of them or none: with recurrences anything between is refused, and a copy made there is the way back.
+    public mutating func truncate(to count: Int) throws(PithError) {
+        let count = min(max(0, count), position)
+        guard recurrent.isEmpty || count == 0 || count == position else {
+            throw .usage(
+                "a recurrent state that has read \(position) tokens cannot go back to \(count)",
+                remedy: "keep a copy of the state from there")
+        }
         for i in stores.indices { stores[i].truncate(to: count) }
-        position = min(max(0, count), position)
+        if count == 0 { for i in recurrent.indices { recurrent[i].clear() } }
+        position = count
     }
 
-    /// The state as named tensors, to be saved: `position`, and what each store gives, behind its number.
+    /// Goes back to `count`, where the recurrences had the states `kept`.
+    mutating func goBack(to count: Int, _ kept: [RecurrentState]) {
+        for i in stores.indices { stores[i].truncate(to: count) }
+        (recurrent, position) = (kept, count)
+    }
+
+    /// The state as named tensors, to be saved: `position`, what each store gives, behind its number, and the state of
+    /// each recurrence, `state.` and its number.
     public var stored: [String: StoredTensor] {
         var tensors = ["position": StoredTensor(integer: position)]
         for (index, store) in stores.enumerated() {
             for (name, tensor) in store.stored { tensors["\(index).\(name)"] = tensor }
         }
+        for (index, state) in recurrent.enumerated() { tensors["state.\(index)"] = state.stored }
         return tensors
     }
 
@@ -47,6 +68,10 @@ public struct SequenceState: Sendable {
                 throw .data(
                     "the saved state was read up to \(position), its attention \(index) to \(stores[index].count)")
             }
+        }
+        for index in recurrent.indices {
+            guard let saved = tensors["state.\(index)"] else { throw .data("the saved state has no state.\(index)") }
+            do { try recurrent[index].restore(saved) } catch { throw error.within("state.\(index)") }
         }
         self.position = position
     }

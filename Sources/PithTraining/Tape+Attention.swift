@@ -115,13 +115,6 @@ extension Tape {
             dp, .transposed, lda: keys, q.values + start, .plain, ldb: width,
             into: dk + keyStart, ldc: keyWidth, m: keys, n: size, k: count, beta: 1)
     }
-
-    /// The gradient of a variable, ready to be added to.
-    private func zeroedGradient(_ variable: Variable) -> UnsafeMutablePointer<Float> {
-        let (target, isFirst) = gradientTarget(variable)
-        if isFirst { target.initialize(repeating: 0, count: variable.count) }
-        return target
-    }
 }
 
 /// How rows are divided into sequences and columns into heads.

@@ -45,7 +45,7 @@ extension Tape {
     }
 
     /// Adds the sum of the rows of `dy` to the gradient of a row vector.
-    private func addColumnSums(_ dy: UnsafePointer<Float>, rows: Int, to vector: Variable) {
+    func addColumnSums(_ dy: UnsafePointer<Float>, rows: Int, to vector: Variable) {
         let (target, isFirst) = gradientTarget(vector)
         if isFirst { target.initialize(repeating: 0, count: vector.count) }
         for row in 0..<rows { kernels.add_scaled(dy + row * vector.count, 1, Int64(vector.count), target) }
@@ -119,12 +119,14 @@ extension Tape {
     /// activation(gate) · up, element by element.
     public func gated(gate: Variable, up: Variable, _ activation: Activation) -> Variable {
         precondition(gate.rows == up.rows && gate.columns == up.columns, "shapes differ")
-        let y = makeVariable(rows: gate.rows, columns: gate.columns)
         let (forward, backward) =
             switch activation {
-            case .silu: (kernels.swiglu!, training.swiglu_backward!)
-            case .geluTanh: (kernels.geglu!, training.geglu_backward!)
+            case .silu: (kernels.swiglu, training.swiglu_backward)
+            case .geluTanh: (kernels.geglu, training.geglu_backward)
+            default: (nil, nil)
             }
+        guard let forward, let backward else { return multiply(activate(gate, activation), up) }
+        let y = makeVariable(rows: gate.rows, columns: gate.columns)
         forward(gate.values, up.values, Int64(y.count), y.values)
         record(y) { [unowned self] dy in
             withOwnGradient(gate) { dGate in

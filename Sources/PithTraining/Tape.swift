@@ -113,6 +113,13 @@ public final class Tape {
         return (gradient, true)
     }
 
+    /// The gradient of a variable, ready to be added to.
+    func zeroedGradient(_ variable: Variable) -> UnsafeMutablePointer<Float> {
+        let (target, isFirst) = gradientTarget(variable)
+        if isFirst { target.initialize(repeating: 0, count: variable.count) }
+        return target
+    }
+
     /// Adds `gradient`, as many floats as the variable has, to the variable's.
     func addGradient(_ gradient: UnsafePointer<Float>, to variable: Variable) {
         let (target, isFirst) = gradientTarget(variable)

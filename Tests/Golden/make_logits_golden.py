@@ -43,6 +43,10 @@ CONFIGURATIONS = {
                    layer_types=["sliding_attention", "full_attention", "sliding_attention", "sliding_attention"]),
     "gemma3-pattern": dict(model_type="gemma3_text", num_attention_heads=2, num_key_value_heads=1, head_dim=12,
                            sliding_window=6, num_hidden_layers=7, final_logit_softcapping=4.0),
+    "mamba": dict(model_type="mamba", state_size=5, conv_kernel=3, time_step_rank=3),
+    "mamba-biases": dict(model_type="mamba", hidden_size=20, state_size=18, expand=1, use_bias=True,
+                         use_conv_bias=False, tie_word_embeddings=False, residual_in_fp32=False,
+                         layer_norm_epsilon=1e-3),
 }
 
 
@@ -69,8 +73,8 @@ def write_random(name, changes):
     config._attn_implementation = "eager"
     model = AutoModelForCausalLM.from_config(config).float().eval()
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
+        for key, parameter in model.named_parameters():
+            if parameter.dim() == 1 or key.endswith("A_log"):
                 parameter.add_(torch.randn_like(parameter) * 0.2)
     tokens = torch.randint(0, 61, (40,)).tolist()
     folder = TARGET / name

@@ -14,6 +14,7 @@ public enum GoldenModels {
     public static let names = [
         "grouped-untied", "multi-query-tied", "head-dim", "llama3-rope", "llama-biases", "mistral-window", "qwen2",
         "qwen2-windows", "qwen3", "qwen3-biases", "gemma2", "gemma3", "gemma3-pattern",
+        "mamba", "mamba-biases",
     ]
 
     /// The folder of one model.

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "CPithRecurrences.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -275,6 +277,12 @@ typedef struct {
     /// entries; of equal ones the first.
     void (*nearest)(const float *x, int64_t rows, int64_t ldx, int64_t dimension, const float *entries,
                     const float *biases, uint8_t *codes, int64_t stride);
+    /// target[i] = function(source[i]).
+    void (*apply)(pith_function function, const float *source, int64_t count, float *target);
+    /// Recurrences, for `count` channels or heads from `first` on.
+    void (*selective_scan)(const pith_selective_scan *scan, int64_t first, int64_t count);
+    void (*matrix_recurrence)(const pith_matrix_recurrence *recurrence, int64_t first, int64_t count);
+    void (*exponential_average)(const pith_exponential_average *average, int64_t first, int64_t count);
 } pith_kernels;
 
 /// The best path of this machine.

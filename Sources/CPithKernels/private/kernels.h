@@ -164,6 +164,7 @@ static void rotate(float *vectors, int64_t heads, int64_t half, const float *cos
 }
 
 #include "attention.h"
+#include "recurrences.h"
 
 // MARK: Calibration
 
@@ -236,4 +237,6 @@ const pith_kernels KERNEL_TABLE = {
     .cache_rows = cache_rows, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,
     .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference,
+    .apply = apply, .selective_scan = selective_scan, .matrix_recurrence = matrix_recurrence,
+    .exponential_average = exponential_average,
 };

@@ -32,6 +32,18 @@ public enum Activation: Sendable {
     case silu
     /// GELU by its approximation with a hyperbolic tangent (Hendrycks and Gimpel 2016).
     case geluTanh
+    /// 1 / (1 + exp(-x)).
+    case sigmoid
+    /// The hyperbolic tangent.
+    case tanh
+    /// log(1 + exp(x)), which is positive.
+    case softplus
+    /// max(x, 0)².
+    case squaredReLU
+    /// exp(-exp(x)): what is left of a state, between 0 and 1.
+    case decay
+    /// exp(-0.606531 · sigmoid(x)), between 0.545 and 1.
+    case boundedDecay
 }
 
 /// The angles of rotary position embedding (Su et al. 2021).
@@ -74,6 +86,13 @@ public struct CacheShape: Equatable, Sendable {
     public init(headCount: Int, headSize: Int, window: Int? = nil) {
         (self.headCount, self.headSize, self.window) = (headCount, headSize, window)
     }
+}
+
+/// The place of one recurrence's state in the list of its model.
+public struct StateID: Hashable, Sendable {
+    package let index: Int
+
+    package init(index: Int) { self.index = index }
 }
 
 /// How attention mixes positions: softmax(cap(scale · Q Kᵀ)) V, each row seeing the rows before it and itself.
@@ -125,6 +144,75 @@ public protocol Engine {
     mutating func attend(queries: Value, keys: Value, values: Value, _ options: AttentionOptions) -> Value
     /// activation(gate) · x; consumes `gate`.
     mutating func activate(gate: Value, times x: Value, _ activation: Activation) -> Value
+
+    // Elements.
+
+    /// activation(x); consumes `x`.
+    mutating func activate(_ x: Value, _ activation: Activation) -> Value
+    /// x · y, element by element.
+    mutating func multiply(_ x: Value, by y: Value) -> Value
+    /// x + (y - x) · share, element by element.
+    mutating func interpolate(_ x: Value, toward y: Value, by share: Value) -> Value
+    /// A vector in each row, [rows, count].
+    mutating func rows(of vector: ParameterID) -> Value
+    /// Consecutive columns of x, from the first on, as so many values of these widths.
+    mutating func split(_ x: Value, _ widths: [Int]) -> [Value]
+    /// Columns side by side.
+    mutating func join(_ parts: [Value]) -> Value
+    /// Each of `groups` equal parts of each row, divided by its length, or by 10⁻¹² if that is more.
+    mutating func unit(_ x: Value, groups: Int) -> Value
+    /// In the place of each element the sum of its part of the row, of `groups` equal parts.
+    mutating func sums(_ x: Value, groups: Int) -> Value
+
+    // From row to row of a sequence; a state is what is kept of the rows before.
+
+    /// The row before each row, zeros before the first. The state is one row, [width].
+    mutating func previous(_ x: Value, _ state: StateID) -> Value
+    /// Each channel's last elements, times its weights, [width, length] with the row's own last, plus its bias. The state
+    /// is the rows before, [length - 1, width].
+    mutating func convolve(_ x: Value, _ weights: ParameterID, bias: ParameterID?, _ state: StateID) -> Value
+    /// A selective state space; the state is [width, size].
+    mutating func scan(_ inputs: ScanInputs<Value>, _ state: StateID) -> Value
+    /// A recurrence of matrices; the state is [heads, size, size].
+    mutating func recur(_ inputs: RecurrenceInputs<Value>, heads: Int, _ state: StateID) -> Value
+    /// The average of values weighted by exp(key), where what lies back loses exp(-exp(decay)) of its weight with each
+    /// row, and a row's own is exp(bonus) times as large (RWKV 4, Peng et al. 2023). The state is [3, width].
+    mutating func average(
+        keys: Value, values: Value, decays: ParameterID, bonuses: ParameterID, _ state: StateID
+    ) -> Value
+}
+
+/// What enters a selective state space (Gu and Dao 2023): for each channel, with h of `size` elements,
+/// h = exp(-step · exp(rate)) · h + step · x · write, and the output is read · h + skip · x.
+public struct ScanInputs<Value> {
+    /// x, [rows, width].
+    public var x: Value
+    /// How far each channel moves on, [rows, width].
+    public var steps: Value
+    /// What is written and read, [rows, size].
+    public var writes: Value, reads: Value
+    /// Logarithms of rates, [width, size].
+    public var rates: ParameterID
+    /// [width].
+    public var skips: ParameterID
+}
+
+/// What enters a recurrence of one matrix S for each head, [size, size], from keys to values:
+/// S = diag(decay) S + b (aᵀ S) + key valueᵀ.
+///
+/// Without a and b (RWKV 5 and 6, Peng et al. 2024) a row reads receptance · S before its own key and value are in; with
+/// them, the generalised delta rule (RWKV 7, Peng et al. 2025), it reads the S behind.
+public struct RecurrenceInputs<Value> {
+    /// [rows, heads · size] each.
+    public var receptances: Value, decays: Value, keys: Value, values: Value
+    /// What is taken away and where it goes, [rows, heads · size] each.
+    public var removal: (a: Value, b: Value)?
+
+    /// Inputs.
+    public init(receptances: Value, decays: Value, keys: Value, values: Value, removal: (a: Value, b: Value)? = nil) {
+        (self.receptances, self.decays, self.keys, self.values) = (receptances, decays, keys, values)
+        self.removal = removal
+    }
 }
 
 extension Engine {
@@ -146,16 +234,19 @@ public struct TokenInput: Sendable {
     public let table: ParameterID
     /// Multiplies them.
     public let scale: Float
+    /// How often the vectors stand in the stream, side by side: 2 gives layers room to hand a value on to later ones.
+    public let copies: Int
 
     /// A look-up.
-    public init(table: ParameterID, scale: Float = 1) {
-        (self.table, self.scale) = (table, scale)
+    public init(table: ParameterID, scale: Float = 1, copies: Int = 1) {
+        (self.table, self.scale, self.copies) = (table, scale, copies)
     }
 
-    /// [rows, hidden].
+    /// [rows, copies · hidden].
     public func run<E: Engine>(_ engine: inout E) -> E.Value {
-        let x = engine.embed(table)
-        return scale == 1 ? x : engine.scale(x, by: scale)
+        var x = engine.embed(table)
+        if scale != 1 { x = engine.scale(x, by: scale) }
+        return copies == 1 ? x : engine.join(Array(repeating: x, count: copies))
     }
 }
 
@@ -167,9 +258,16 @@ public struct TokenOutput: Sendable {
     public let matrix: ParameterID
     /// Logits l become cap · tanh(l / cap); nil leaves them.
     public let softcap: Float?
+    /// Columns of the stream that are read, from the first on; nil for all.
+    public let width: Int?
 
     /// An output.
-    public init(norm: Norm, matrix: ParameterID, softcap: Float? = nil) {
-        (self.norm, self.matrix, self.softcap) = (norm, matrix, softcap)
+    public init(norm: Norm, matrix: ParameterID, softcap: Float? = nil, width: Int? = nil) {
+        (self.norm, self.matrix, self.softcap, self.width) = (norm, matrix, softcap, width)
+    }
+
+    /// The normalised hidden states of a residual stream, [rows, hidden].
+    public func normalize<E: Engine>(_ x: E.Value, _ engine: inout E) -> E.Value {
+        engine.normalize(width.map { engine.split(x, [$0])[0] } ?? x, norm)
     }
 }

@@ -17,7 +17,7 @@ public struct ParameterSpec: Equatable, Sendable {
         case matrix
         /// Vectors that are looked up by row, [rows, columns]; a tied head multiplies by it as well.
         case table
-        /// A vector: the weights of a norm, or a bias.
+        /// Numbers that enter element by element: the weights of a norm, a bias, and the like.
         case vector
     }
 
@@ -31,6 +31,10 @@ public struct ParameterSpec: Equatable, Sendable {
         case ones
         /// Zeros, of biases.
         case zeros
+        /// The same number everywhere.
+        case constant(Float)
+        /// The logarithms of 1, 2, 3, … along the last extent.
+        case logarithms
     }
 
     /// How the elements in a Hugging Face folder become those of the parameter.
@@ -45,7 +49,7 @@ public struct ParameterSpec: Equatable, Sendable {
     public let name: String
     /// The name of the tensor in a GGUF file; nil where that format has none.
     public let ggufName: String?
-    /// [outputs, inputs] of a matrix, [rows, columns] of a table, [count] of a vector.
+    /// [outputs, inputs] of a matrix, [rows, columns] of a table, any extents of a vector.
     public let shape: [Int]
     /// What it is used as.
     public let kind: Kind

@@ -12,6 +12,8 @@ public enum ActivationSite: Hashable, Sendable {
     case keys
     /// Values, [rows, keyValueHeads · headSize].
     case values
+    /// What enters an element-wise function or a recurrence, [rows, width].
+    case operand
     /// The logits, [rows, vocabulary].
     case logits
 }

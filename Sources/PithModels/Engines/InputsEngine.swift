@@ -20,6 +20,19 @@ private struct InputsEngine: Engine {
     func rotate(_ x: Int, _ rotary: RotaryID) -> Int { x }
     func attend(queries: Int, keys: Int, values: Int, _ options: AttentionOptions) -> Int { options.queryWidth }
     func activate(gate: Int, times x: Int, _ activation: Activation) -> Int { gate }
+    func activate(_ x: Int, _ activation: Activation) -> Int { x }
+    func multiply(_ x: Int, by y: Int) -> Int { x }
+    func interpolate(_ x: Int, toward y: Int, by share: Int) -> Int { x }
+    func rows(of vector: ParameterID) -> Int { description[vector].count }
+    func split(_ x: Int, _ widths: [Int]) -> [Int] { widths }
+    func join(_ parts: [Int]) -> Int { parts.reduce(0, +) }
+    func unit(_ x: Int, groups: Int) -> Int { x }
+    func sums(_ x: Int, groups: Int) -> Int { x }
+    func previous(_ x: Int, _ state: StateID) -> Int { x }
+    func convolve(_ x: Int, _ weights: ParameterID, bias: ParameterID?, _ state: StateID) -> Int { x }
+    func scan(_ inputs: ScanInputs<Int>, _ state: StateID) -> Int { inputs.x }
+    func recur(_ inputs: RecurrenceInputs<Int>, heads: Int, _ state: StateID) -> Int { inputs.values }
+    func average(keys: Int, values: Int, decays: ParameterID, bonuses: ParameterID, _ state: StateID) -> Int { values }
 }
 
 extension ModelDescription {
@@ -27,7 +40,7 @@ extension ModelDescription {
     /// they run.
     public func inputs(ofLayer layer: Int) -> [[ParameterID]] {
         var engine = InputsEngine(self)
-        _ = layers[layer].block.run(self[input.table].shape[1], &engine)
+        _ = layers[layer].block.run(streamWidth, &engine)
         return engine.inputs
     }
 }

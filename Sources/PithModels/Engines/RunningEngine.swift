@@ -11,22 +11,24 @@ struct RunningEngine: Engine {
         let width: Int
     }
 
-    private let model: LanguageModel
-    private let workspace: ForwardWorkspace
+    let model: LanguageModel
+    let workspace: ForwardWorkspace
     private let observer: (any ActivationObserver)?
-    private let kernels: pith_kernels
+    let kernels: pith_kernels
     private let tokens: [Int]
-    private(set) var states: [SequenceState]
+    var states: [SequenceState]
     /// The layer that is running.
     private var layer = 0
 
-    private var pool: ThreadPool { model.pool }
-    private var rows: Int { workspace.rows }
+    var pool: ThreadPool { model.pool }
+    var rows: Int { workspace.rows }
 
     /// Rows that one thread takes at a time where each row is little work.
-    private static let rowsTogether = 16
+    static let rowsTogether = 16
     /// Values that one thread looks at sooner than it would be called.
     private static let valuesTogether = 1 << 15
+    /// Elements that one thread takes at a time of a function of each.
+    static let elementsTogether = 8192
 
     /// An engine for rows that the workspace was prepared for; `tokens` are theirs, if they are to be looked up.
     init(
@@ -57,30 +59,30 @@ struct RunningEngine: Engine {
 
     /// What the last norm makes of the residual stream, [rows, hidden], into `target`.
     mutating func run(
-        _ norm: Norm, layer: Int, _ stream: UnsafeMutablePointer<Float>, width: Int,
+        _ output: TokenOutput, layer: Int, _ stream: UnsafeMutablePointer<Float>, width: Int,
         into target: UnsafeMutablePointer<Float>
     ) {
         self.layer = layer
         workspace.releaseValues()
-        let x = normalize(Value(pointer: stream, width: width), norm)
-        target.update(from: x.pointer, count: rows * width)
+        let x = output.normalize(Value(pointer: stream, width: width), &self)
+        target.update(from: x.pointer, count: rows * x.width)
     }
 
-    private func observe(_ site: ActivationSite, _ x: Value) {
+    func observe(_ site: ActivationSite, _ x: Value) {
         observer?.observe(site, layer: layer, x.pointer, rows: rows, width: x.width)
     }
 
-    private func makeValue(_ width: Int) -> Value {
+    func makeValue(_ width: Int) -> Value {
         Value(pointer: workspace.takeValue(rows * width), width: width)
     }
 
     /// Calls `body` for blocks of rows, on all threads where there is work for them.
-    private func forEachRows(grain: Int = Self.rowsTogether, _ body: (Range<Int>) -> Void) {
+    func forEachRows(grain: Int = Self.rowsTogether, _ body: (Range<Int>) -> Void) {
         pool.forEachBlock(of: rows, grain: grain, body)
     }
 
     /// Looks for values that are no finite numbers.
-    private func look(at x: Value) {
+    func look(at x: Value) {
         forEachRows(grain: max(1, Self.valuesTogether / max(1, x.width))) { block in
             workspace.see(x.pointer + block.lowerBound * x.width, count: block.count * x.width)
         }
@@ -197,12 +199,15 @@ struct RunningEngine: Engine {
 
     mutating func activate(gate: Value, times x: Value, _ activation: Activation) -> Value {
         let width = gate.width
-        let kernel =
-            switch activation {
-            case .silu: kernels.swiglu!
-            case .geluTanh: kernels.geglu!
-            }
-        forEachRows(grain: max(1, 8192 / max(1, width))) { block in
+        let kernel: @convention(c) (
+            UnsafePointer<Float>?, UnsafePointer<Float>?, Int64, UnsafeMutablePointer<Float>?
+        ) -> Void
+        switch activation {
+        case .silu: kernel = kernels.swiglu
+        case .geluTanh: kernel = kernels.geglu
+        default: return multiply(activate(gate, activation), by: x)
+        }
+        forEachRows(grain: max(1, Self.elementsTogether / max(1, width))) { block in
             let start = block.lowerBound * width
             kernel(gate.pointer + start, x.pointer + start, Int64(block.count * width), gate.pointer + start)
         }
