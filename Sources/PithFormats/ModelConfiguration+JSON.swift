@@ -28,14 +28,17 @@ extension ModelConfiguration {
         let rotation = try Self.rotation(keys)
         let innerTheta = try rotation?.optional("rope_theta")
         let theta = if let innerTheta { innerTheta } else { try keys.optional("rope_theta") }
+        let length = try keys.member("max_position_embeddings").integer(in: sizes)
+        let original = try keys.optional("original_max_position_embeddings")?.integer(in: sizes)
+        let scaling = try RotaryScaling(rotation, contextLength: length, original: original)
         try self.init(
             hiddenSize: hiddenSize, layerCount: try keys.member("num_hidden_layers").integer(in: sizes),
             headCount: headCount, keyValueHeadCount: try keys.optional("num_key_value_heads")?.integer(in: sizes),
             headSize: headSize, intermediateSize: try keys.member("intermediate_size").integer(in: sizes),
             vocabularySize: try keys.member("vocab_size").integer(in: sizes),
-            contextLength: try keys.member("max_position_embeddings").integer(in: sizes),
+            contextLength: scaling.contextLength(length),
             normEpsilon: try keys.optional("rms_norm_eps")?.real() ?? 1e-6,
-            ropeTheta: try theta?.real() ?? missingTheta, ropeScaling: try RotaryScaling(rotation),
+            ropeTheta: try theta?.real() ?? missingTheta, ropeScaling: scaling,
             tiesEmbeddings: try keys.optional("tie_word_embeddings")?.flag() ?? missingTie,
             bosToken: try keys.optional("bos_token_id")?.integer(),
             eosTokens: try keys.optional("eos_token_id")?.tokens() ?? [],
@@ -89,6 +92,11 @@ extension ModelConfiguration {
         }
     }
 
+    /// What the context is before a scaling that grows with the text extends it.
+    private var storedContextLength: Int {
+        if case .dynamic(_, let original) = ropeScaling { original } else { contextLength }
+    }
+
     /// The configuration as versions 4 and 5 of `transformers` read it.
     public var json: JSONValue {
         let eos: JSONValue =
@@ -102,7 +110,7 @@ extension ModelConfiguration {
             "hidden_act": "silu", "hidden_size": .integer(hiddenSize), "intermediate_size": .integer(intermediateSize),
             "num_hidden_layers": .integer(layerCount), "num_attention_heads": .integer(headCount),
             "num_key_value_heads": .integer(keyValueHeadCount), "head_dim": .integer(headSize),
-            "vocab_size": .integer(vocabularySize), "max_position_embeddings": .integer(contextLength),
+            "vocab_size": .integer(vocabularySize), "max_position_embeddings": .integer(storedContextLength),
             "rms_norm_eps": .real(normEpsilon), "rope_theta": .real(ropeTheta), "rope_scaling": ropeScaling.json,
             "tie_word_embeddings": .bool(tiesEmbeddings), "bos_token_id": bosToken.map { .integer($0) } ?? .null,
             "eos_token_id": eos,

@@ -5,9 +5,12 @@ public enum RowOrder: Equatable, Sendable {
     /// As the file has them.
     case stored
     /// In each head of `headSize` rows, which the file has as pairs that are rotated together, the first rows of all
-    /// pairs, then the second: what the queries and keys of GGUF's `llama` files and of llama2.c need here, where element i is rotated with
-    /// element i + headSize / 2.
+    /// pairs, then the second: what the queries and keys of GGUF's `llama` files and of llama2.c need here, where element
+    /// i is rotated with element i + headSize / 2.
     case unpairingHeads(of: Int)
+    /// For each of `heads` the rows of its query, key and value, `size` each, which the file has in three parts of all
+    /// heads.
+    case joiningHeads(_ heads: Int, of: Int)
 
     /// The stored row of a row.
     package func source(of row: Int) -> Int {
@@ -16,6 +19,9 @@ public enum RowOrder: Equatable, Sendable {
         case .unpairingHeads(let size):
             let (head, place) = (row / size * size, row % size)
             return head + place % (size / 2) * 2 + place / (size / 2)
+        case .joiningHeads(let heads, let size):
+            let (head, part, place) = (row / (3 * size), row / size % 3, row % size)
+            return (part * heads + head) * size + place
         }
     }
 
@@ -24,6 +30,7 @@ public enum RowOrder: Equatable, Sendable {
         switch self {
         case .stored: true
         case .unpairingHeads(let size): size > 0 && size % 2 == 0 && rows % size == 0
+        case .joiningHeads(let heads, let size): rows == 3 * heads * size
         }
     }
 

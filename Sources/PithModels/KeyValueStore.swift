@@ -15,7 +15,8 @@ public protocol KeyValueStore: Sendable {
 
     /// Attends for the last `rows` positions: queries and output are [rows, heads · headSize].
     ///
-    /// Row r sees the first `count - rows + r + 1` positions, or of these the last `window`; query head h reads
+    /// Row r sees the first `count - rows + r + 1` positions (all, unless attention is causal), or of these the last
+    /// `window`; query head h reads
     /// key-value head h / (query heads / key-value heads).
     func attend(
         _ queries: UnsafePointer<Float>, rows: Int, _ options: AttentionOptions,
@@ -250,11 +251,11 @@ extension PlainKeyValueStore {
             pith_queries(
                 values: queries + place(head, rows.lowerBound), rows: Int64(rows.count), heads: Int64(group),
                 stride: Int64(width), scale: options.scale, softcap: options.softcap ?? 0,
-                window: Int64(options.cacheShape.window ?? 0))
+                window: Int64(options.cacheShape.window ?? 0), bidirectional: options.isCausal ? 0 : 1)
         }
 
         /// Positions that row `row` sees in all.
-        private func visible(_ row: Int) -> Int { store.count - rows + row + 1 }
+        private func visible(_ row: Int) -> Int { options.isCausal ? store.count - rows + row + 1 : store.count }
 
         /// The segments of which the rows see anything.
         func segments(_ rows: Range<Int>) -> Range<Int> {

@@ -152,7 +152,7 @@ public struct ModelSource: Sendable {
             }
         } vector: { (id) throws(PithError) in
             switch weights {
-            case .archive(let archive): try vector(description[id], archive)
+            case .archive(let archive): try vector(id, archive)
             case .gguf(let file): try file.vector(description[id])
             }
         }
@@ -164,37 +164,35 @@ public struct ModelSource: Sendable {
     public var configuration: ModelConfiguration { architecture.configuration }
 
     /// The name under which a parameter lies in the weight files of a folder.
-    ///
-    /// Where embedding and head are tied, some writers keep the one and some the other.
     public func storedName(of parameter: ParameterID) throws(PithError) -> String {
         storedName(of: parameter, in: try archive())
     }
 
     private func storedName(of parameter: ParameterID, in archive: TensorArchive) -> String {
-        let name = description[parameter].name
-        let isThere = archive.contains(name) || manifest?.weights[name] != nil
-        return isTied && parameter == description.input.table && !isThere ? Self.headName : name
+        description.name(of: parameter) { archive.contains($0) || manifest?.weights[$0] != nil }
     }
 
-    private var isTied: Bool { description.input.table == description.output.matrix }
-
-    /// The names of tensors that lie in the weight files of a folder and are not read: the head of a model whose head is
-    /// tied to its embeddings, and angles that follow from the configuration.
+    /// The names of tensors that lie in the weight files of a folder and are not read: other names of tensors that are,
+    /// angles and masks that follow from the configuration.
     public func unusedNames() throws(PithError) -> [String] {
         let archive = try archive()
-        let table = storedName(of: description.input.table, in: archive)
+        let used = Set(description.parameters.indices.map { storedName(of: ParameterID($0), in: archive) })
+        let others = Set(description.parameters.flatMap(\.otherNames))
         return archive.names.filter { name in
-            name == Self.headName && isTied && table != Self.headName || name.hasSuffix(".rotary_emb.inv_freq")
+            !used.contains(name) && (others.contains(name) || Self.derivedNames.contains(where: name.hasSuffix))
         }
     }
 
-    private static let headName = "lm_head.weight"
+    /// How the names of tensors end that follow from the configuration.
+    private static let derivedNames = [
+        ".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias",
+    ]
 
     private func matrix(
         _ parameter: ParameterID, _ archive: TensorArchive, _ layouts: LayoutCatalogue
     ) throws(PithError) -> any LinearOperator {
         let (spec, name) = (description[parameter], storedName(of: parameter, in: archive))
-        guard let form = manifest?.weights[name] else { return try dense(name, spec.shape, archive) }
+        guard let form = manifest?.weights[name] else { return try dense(name, spec, archive) }
         guard form.shape == spec.shape else {
             throw .data(
                 "the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(spec.shape)")
@@ -207,11 +205,12 @@ public struct ModelSource: Sendable {
     }
 
     private func dense(
-        _ name: String, _ shape: [Int], _ archive: TensorArchive
+        _ name: String, _ spec: ParameterSpec, _ archive: TensorArchive
     ) throws(PithError) -> DenseOperator {
         let tensor = try archive.tensor(name)
-        guard tensor.shape == shape else {
-            throw .data("the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "config.json says \(shape)")
+        guard tensor.shape == spec.folderShape else {
+            throw .data(
+                "the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "config.json says \(spec.folderShape)")
         }
         // Without their scales FP8 weights would be silently wrong.
         if let scale = ["\(name)_scale", "\(name)_scale_inv"].first(where: archive.contains) {
@@ -219,17 +218,20 @@ public struct ModelSource: Sendable {
                 "is stored with the scales '\(scale)', which are not understood", at: "tensor \(name)",
                 remedy: "take the model in BF16 and compress it with fp8")
         }
-        do { return try DenseOperator(tensor) } catch { throw error.within("tensor \(name)") }
+        do {
+            guard spec.arrangement == .transposed else { return try DenseOperator(tensor) }
+            return try DenseOperator(StoredTensor(spec.arrangement.taken(from: tensor.decoded()), as: tensor.type))
+        } catch { throw error.within("tensor \(name)") }
     }
 
-    private func vector(_ spec: ParameterSpec, _ archive: TensorArchive) throws(PithError) -> [Float] {
-        let tensor = try archive.tensor(spec.name)
+    private func vector(_ parameter: ParameterID, _ archive: TensorArchive) throws(PithError) -> [Float] {
+        let (spec, name) = (description[parameter], storedName(of: parameter, in: archive))
+        let tensor = try archive.tensor(name)
         guard tensor.shape == spec.shape else {
-            throw .data(
-                "the shape is \(tensor.shape)", at: "tensor \(spec.name)", remedy: "config.json says \(spec.shape)")
+            throw .data("the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "config.json says \(spec.shape)")
         }
-        let values: [Float]
-        do { values = try tensor.decoded().values } catch { throw error.within("tensor \(spec.name)") }
-        return spec.arrangement == .lessOne ? values.map { $0 + 1 } : values
+        do { return spec.arrangement.taken(from: try tensor.decoded()).values } catch {
+            throw error.within("tensor \(name)")
+        }
     }
 }

@@ -1,38 +1,56 @@
 import PithCore
+import PithFormats
 import PithTensor
 import Synchronization
 
 /// Cosines and sines of the rotary angles of a model, computed once for each position.
 package final class RotaryTable: Sendable {
-    /// Angles of one position: headSize / 2.
+    /// Elements of a head.
+    let headSize: Int
+    /// Angles of one position: half the elements that are turned.
     let half: Int
-    private let inverseFrequencies: [Float]
-    // Position after position its cosines, then its sines.
-    private let angles = Mutex<[Float]>([])
+    private let options: RotaryOptions
+    // The angles that hold up to a length, position after position its cosines, then its sines; by the scale of that
+    // length. Those of lengths that have a scale each are not kept.
+    private let angles = Mutex<[RotaryScaling.Stage: [Float]]>([:])
 
     /// An empty table.
     package init(_ options: RotaryOptions) {
-        inverseFrequencies = options.scaling.inverseFrequencies(headSize: options.headSize, theta: options.theta)
-        half = inverseFrequencies.count
+        (self.options, headSize, half) = (options, options.headSize, options.rotatedSize / 2)
     }
 
-    /// Writes cosines and sines, [positions, half] each, of some positions.
+    /// Writes cosines and sines, [positions, half] each, of some positions, the last that were read of their text.
     func copy(
         _ positions: Range<Int>, cosines: UnsafeMutablePointer<Float>, sines: UnsafeMutablePointer<Float>
     ) {
-        angles.withLock { angles in
-            for position in angles.count / (2 * half)..<max(angles.count / (2 * half), positions.upperBound) {
-                let turns = inverseFrequencies.map { Double(Float(position) * $0) }
-                angles += turns.map { Float(cosine($0)) }
-                angles += turns.map { Float(sine($0)) }
-            }
-            angles.withUnsafeBufferPointer { angles in
+        let stage = options.scaling.stage(ofLength: positions.upperBound)
+        angles.withLock { tables in
+            let isKept = stage != .length(positions.upperBound)
+            var table = tables[stage] ?? []
+            let first = isKept ? 0 : positions.lowerBound
+            extend(&table, from: first, to: positions.upperBound, stage)
+            table.withUnsafeBufferPointer { table in
+                guard let base = table.baseAddress else { return }
                 for (row, position) in positions.enumerated() {
-                    let source = angles.baseAddress! + 2 * half * position
+                    let source = base + 2 * half * (position - first)
                     (cosines + row * half).update(from: source, count: half)
                     (sines + row * half).update(from: source + half, count: half)
                 }
             }
+            if isKept { tables[stage] = table }
+        }
+    }
+
+    /// Appends the angles of positions up to `end` to a table that begins at `first`.
+    private func extend(_ table: inout [Float], from first: Int, to end: Int, _ stage: RotaryScaling.Stage) {
+        let begin = first + table.count / (2 * half)
+        guard begin < end else { return }
+        let frequencies = options.scaling.inverseFrequencies(size: 2 * half, theta: options.theta, stage: stage)
+        let amplitude = options.scaling.amplitude
+        for position in begin..<end {
+            let turns = frequencies.map { Double(Float(position) * $0) }
+            table += turns.map { Float(cosine($0)) * amplitude }
+            table += turns.map { Float(sine($0)) * amplitude }
         }
     }
 

@@ -51,7 +51,7 @@ package final class DecoderLearner {
 
     /// Takes the weights of a model folder of the same shape.
     package func load(_ archive: TensorArchive) throws(PithError) {
-        for entry in parameterSet.entries { try parameterSet.load(entry, from: archive, into: buffer) }
+        try parameterSet.load(from: archive, into: buffer)
     }
 
     /// The loss, in nats, of each token but the first of each sequence, predicted from those before it. One that is no

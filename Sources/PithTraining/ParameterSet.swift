@@ -69,20 +69,23 @@ package struct ParameterSet: Sendable {
 
     /// A parameter as a Hugging Face folder has it, in some type.
     func stored(_ entry: Entry, of weights: FloatBuffer, as type: ElementType) -> StoredTensor {
-        var values = Array(UnsafeBufferPointer(start: weights.pointer + entry.offset, count: entry.count))
-        if entry.spec.arrangement == .lessOne { for i in values.indices { values[i] -= 1 } }
-        return StoredTensor(Tensor(shape: entry.spec.shape, values: values), as: type)
+        let values = Array(UnsafeBufferPointer(start: weights.pointer + entry.offset, count: entry.count))
+        return StoredTensor(entry.spec.arrangement.given(Tensor(shape: entry.spec.shape, values: values)), as: type)
     }
 
-    /// Takes a parameter from a Hugging Face folder.
-    func load(_ entry: Entry, from archive: TensorArchive, into weights: FloatBuffer) throws(PithError) {
-        let values = try archive.tensor(entry.name).decoded().values
-        guard values.count == entry.count else {
-            throw .data(
-                "has \(values.count) elements", at: "tensor \(entry.name)", remedy: "\(entry.count) are expected")
+    /// Takes all parameters from a Hugging Face folder.
+    func load(from archive: TensorArchive, into weights: FloatBuffer) throws(PithError) {
+        for (index, entry) in entries.enumerated() {
+            let name = description.name(of: ParameterID(index), isThere: archive.contains)
+            let tensor = try archive.tensor(name)
+            guard tensor.shape == entry.spec.folderShape else {
+                throw .data(
+                    "the shape is \(tensor.shape)", at: "tensor \(name)",
+                    remedy: "\(entry.spec.folderShape) is expected")
+            }
+            let values = entry.spec.arrangement.taken(from: try tensor.decoded()).values
+            for (place, value) in values.enumerated() { weights.pointer[entry.offset + place] = value }
         }
-        let offset: Float = entry.spec.arrangement == .lessOne ? 1 : 0
-        for (index, value) in values.enumerated() { weights.pointer[entry.offset + index] = value + offset }
     }
 }
 

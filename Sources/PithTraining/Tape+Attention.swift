@@ -6,7 +6,7 @@ extension Tape {
     /// Queries that are attended together. Their probabilities against all keys before stay in the second cache.
     private static let blockSize = 128
 
-    /// Causal attention within sequences of `length` rows: queries [rows, heads · headSize], keys and values [rows,
+    /// Attention within sequences of `length` rows: queries [rows, heads · headSize], keys and values [rows,
     /// keyValueHeads · headSize].
     ///
     /// The probabilities are kept for the way back: reading them again is cheaper than a product and exponentials.
@@ -51,7 +51,7 @@ extension Tape {
         let (count, keys) = (block.count, block.keyCount)
         score(block, q, k, into: p, shape)
         for row in 0..<count {
-            let seen = shape.visible(keys - count + row)
+            let seen = shape.visible(block.first + row)
             (p + row * keys).update(repeating: 0, count: seen.lowerBound)
             training.softmax(
                 p + row * keys + seen.lowerBound, Int64(seen.count), Int64(keys - seen.lowerBound))
@@ -115,6 +115,8 @@ extension Tape {
             dp, .transposed, lda: keys, q.values + start, .plain, ldb: width,
             into: dk + keyStart, ldc: keyWidth, m: keys, n: size, k: count, beta: 1)
     }
+
+    /// The gradient of a variable, ready to be added to.
 }
 
 /// How rows are divided into sequences and columns into heads.
@@ -125,24 +127,30 @@ private struct AttentionShape {
     let headSize: Int
     let scale: Float
     let softcap: Float?
+    let isCausal: Bool
     private let window: Int
 
     init(length: Int, _ options: AttentionOptions) {
         let cache = options.cacheShape
         (self.length, heads, keyValueHeads, headSize) = (length, options.headCount, cache.headCount, cache.headSize)
         (scale, softcap, window) = (options.scale, options.softcap, cache.window ?? length)
+        isCausal = options.isCausal
     }
 
     /// The positions that the query at `position` sees.
-    func visible(_ position: Int) -> Range<Int> { max(0, position + 1 - window)..<position + 1 }
+    func visible(_ position: Int) -> Range<Int> {
+        isCausal ? max(0, position + 1 - window)..<position + 1 : 0..<length
+    }
 }
 
-/// Consecutive queries of one head of one sequence, and the keys up to the last of them.
+/// Consecutive queries of one head of one sequence, and the keys that they see.
 private struct AttentionBlock {
     /// Queries.
     let count: Int
-    /// Keys: those before the block and the block's own.
+    /// Keys: those before the block and the block's own, or all.
     let keyCount: Int
+    /// The position of the first query.
+    let first: Int
     /// Where the queries begin.
     let queryStart: Int
     /// Where the sequence's keys and values begin.
@@ -159,7 +167,8 @@ private struct AttentionBlock {
                     let queryStart = ((sequence + first) * shape.heads + head) * shape.headSize
                     blocks.append(
                         AttentionBlock(
-                            count: end - first, keyCount: end, queryStart: queryStart, keyStart: keyStart))
+                            count: end - first, keyCount: shape.isCausal ? end : shape.length, first: first,
+                            queryStart: queryStart, keyStart: keyStart))
                 }
             }
         }

@@ -4,17 +4,6 @@ import PithTensor
 
 /// Operations on single elements, and on columns.
 extension Tape {
-    /// activation(x), element by element.
-    public func activate(_ x: Variable, _ activation: Activation) -> Variable {
-        let y = makeVariable(rows: x.rows, columns: x.columns)
-        kernels.apply(activation.function, x.values, Int64(x.count), y.values)
-        record(y) { [unowned self] dy in
-            for i in 0..<y.count { dy[i] *= activation.slope(at: x.values[i], value: y.values[i]) }
-            passGradient(of: y, to: x)
-        }
-        return y
-    }
-
     /// x · y, element by element.
     public func multiply(_ x: Variable, _ y: Variable) -> Variable {
         precondition(x.rows == y.rows && x.columns == y.columns, "shapes differ")
@@ -51,26 +40,6 @@ extension Tape {
         for row in 0..<count { (y.values + row * vector.count).update(from: vector.values, count: vector.count) }
         record(y) { [unowned self] dy in addColumnSums(dy, rows: count, to: vector) }
         return y
-    }
-
-    /// Consecutive columns, from the first on.
-    public func split(_ x: Variable, _ widths: [Int]) -> [Variable] {
-        precondition(widths.reduce(0, +) <= x.columns, "there are not so many columns")
-        var column = 0
-        return widths.map { width in
-            let (first, part) = (column, makeVariable(rows: x.rows, columns: width))
-            for row in 0..<x.rows {
-                (part.values + row * width).update(from: x.values + row * x.columns + first, count: width)
-            }
-            record(part) { [unowned self] dPart in
-                let dx = zeroedGradient(x)
-                for row in 0..<x.rows {
-                    kernels.add_scaled(dPart + row * width, 1, Int64(width), dx + row * x.columns + first)
-                }
-            }
-            column += width
-            return part
-        }
     }
 
     /// Columns side by side.
@@ -139,26 +108,3 @@ extension Tape {
         return y
     }
 }
-
-extension Activation {
-    /// The derivative at x, where the function has a value.
-    fileprivate func slope(at x: Float, value: Float) -> Float {
-        switch self {
-        case .sigmoid: value * (1 - value)
-        case .tanh: 1 - value * value
-        case .softplus: logistic(x)
-        case .squaredReLU: 2 * max(x, 0)
-        case .decay: -value * exponential(x)
-        case .boundedDecay: -0.606531 * value * logistic(x) * (1 - logistic(x))
-        case .silu: logistic(x) * (1 + x * (1 - logistic(x)))
-        case .geluTanh:
-            // x · s(u) with u = 2 √(2/π) (x + 0.044715 x³).
-            {
-                let s = logistic(1.59576912 * x + 0.0713548163 * x * x * x)
-                return s + x * s * (1 - s) * (1.59576912 + 3 * 0.0713548163 * x * x)
-            }()
-        }
-    }
-}
-
-private func logistic(_ x: Float) -> Float { 1 / (1 + exponential(-x)) }

@@ -93,44 +93,75 @@ extension Tape {
         return y
     }
 
-    /// Each row, or each of `groups` equal parts of it, divided by its root mean square and multiplied by `weight`
-    /// [1, columns / groups].
-    public func rmsNorm(_ x: Variable, _ weight: Variable, epsilon: Float, groups: Int = 1) -> Variable {
-        precondition(weight.count * groups == x.columns, "the weight does not fit the rows")
-        let (parts, width) = (x.rows * groups, weight.count)
-        let y = makeVariable(rows: x.rows, columns: x.columns)
-        for part in 0..<parts {
-            kernels.rms_norm(x.values + part * width, weight.values, epsilon, Int64(width), y.values + part * width)
+    /// The rows of x whose numbers `rows` names: [rows, columns].
+    public func gather(_ x: Variable, _ rows: [Int]) -> Variable {
+        let columns = x.columns
+        precondition(rows.allSatisfy { (0..<x.rows).contains($0) }, "a row is outside the table")
+        let y = makeVariable(rows: rows.count, columns: columns)
+        for (place, row) in rows.enumerated() {
+            (y.values + place * columns).update(from: x.values + row * columns, count: columns)
         }
         record(y) { [unowned self] dy in
-            let (dx, isFirst) = gradientTarget(x)
-            let (dw, isFirstWeight) = gradientTarget(weight)
-            if isFirstWeight { dw.initialize(repeating: 0, count: width) }
-            for part in 0..<parts {
-                let start = part * width
-                training.rms_norm_backward(
-                    x.values + start, weight.values, dy + start, epsilon, Int64(width), isFirst ? 0 : 1,
-                    dx + start, dw)
+            let target = zeroedGradient(x)
+            for (place, row) in rows.enumerated() {
+                kernels.add_scaled(dy + place * columns, 1, Int64(columns), target + row * columns)
             }
         }
         return y
     }
 
-    /// activation(gate) · up, element by element.
-    public func gated(gate: Variable, up: Variable, _ activation: Activation) -> Variable {
-        precondition(gate.rows == up.rows && gate.columns == up.columns, "shapes differ")
-        let (forward, backward) =
-            switch activation {
-            case .silu: (kernels.swiglu, training.swiglu_backward)
-            case .geluTanh: (kernels.geglu, training.geglu_backward)
-            default: (nil, nil)
-            }
-        guard let forward, let backward else { return multiply(activate(gate, activation), up) }
-        let y = makeVariable(rows: gate.rows, columns: gate.columns)
-        forward(gate.values, up.values, Int64(y.count), y.values)
+    /// Each row of x times its factor, `factors` [rows, 1].
+    public func scale(_ x: Variable, byRow factors: Variable) -> Variable {
+        precondition(factors.rows == x.rows && factors.columns == 1, "a factor for each row")
+        let (y, columns) = (makeVariable(rows: x.rows, columns: x.columns), x.columns)
+        for i in 0..<x.count { y.values[i] = factors.values[i / columns] * x.values[i] }
         record(y) { [unowned self] dy in
-            withOwnGradient(gate) { dGate in
-                withOwnGradient(up) { dUp in backward(gate.values, up.values, dy, Int64(y.count), dGate, dUp) }
+            let target = zeroedGradient(factors)
+            for row in 0..<x.rows {
+                target[row] += training.dot(dy + row * columns, x.values + row * columns, Int64(columns))
+                for i in row * columns..<(row + 1) * columns { dy[i] *= factors.values[row] }
+            }
+            passGradient(of: y, to: x)
+        }
+        return y
+    }
+
+    /// Cuts each row into `groups` equal parts, and these into parts of `widths`: for each width [rows, groups · width].
+    public func split(_ x: Variable, widths: [Int], groups: Int = 1) -> [Variable] {
+        precondition(widths.reduce(0, +) * groups == x.columns, "the widths do not add up")
+        var start = 0
+        return widths.map { width in
+            defer { start += width }
+            let (y, offset) = (makeVariable(rows: x.rows, columns: width * groups), start)
+            // Where each part of y begins in x.
+            let places = (0..<x.rows * groups).map { $0 * (x.columns / groups) + offset }
+            for (part, place) in places.enumerated() {
+                (y.values + part * width).update(from: x.values + place, count: width)
+            }
+            record(y) { [unowned self] dy in
+                let target = zeroedGradient(x)
+                for (part, place) in places.enumerated() {
+                    kernels.add_scaled(dy + part * width, 1, Int64(width), target + place)
+                }
+            }
+            return y
+        }
+    }
+
+    /// activation(x), element by element, times `factors` if there are any.
+    public func activate(_ x: Variable, _ activation: Activation, times factors: Variable? = nil) -> Variable {
+        precondition(factors.map { $0.rows == x.rows && $0.columns == x.columns } ?? true, "shapes differ")
+        let (y, kind) = (makeVariable(rows: x.rows, columns: x.columns), activation.kernel)
+        kernels.activate(kind, x.values, factors.map { UnsafePointer($0.values) }, Int64(y.count), y.values)
+        record(y) { [unowned self] dy in
+            withOwnGradient(x) { dx in
+                guard let factors else {
+                    training.activate_backward(kind, x.values, nil, dy, Int64(y.count), dx, nil)
+                    return
+                }
+                withOwnGradient(factors) { dFactors in
+                    training.activate_backward(kind, x.values, factors.values, dy, Int64(y.count), dx, dFactors)
+                }
             }
         }
         return y
@@ -139,8 +170,8 @@ extension Tape {
     /// Turns each head of each row by the angles of the row's position, in place; row r has position r modulo the
     /// length of the angles.
     public func rotate(_ x: Variable, _ angles: RotaryAngles) {
-        let half = angles.half
-        let heads = x.columns / (2 * half)
+        let (half, size) = (angles.half, angles.headSize)
+        let heads = x.columns / size
         func turn(_ target: UnsafeMutablePointer<Float>, _ sines: [Float]) {
             angles.cosines.withUnsafeBufferPointer { cosines in
                 sines.withUnsafeBufferPointer { sines in
@@ -148,7 +179,8 @@ extension Tape {
                     for row in 0..<x.rows {
                         let start = row % angles.length * half
                         kernels.rotate(
-                            target + row * x.columns, Int64(heads), Int64(half), cosines + start, sines + start)
+                            target + row * x.columns, Int64(heads), Int64(size), Int64(half), cosines + start,
+                            sines + start)
                     }
                 }
             }
@@ -174,7 +206,9 @@ extension Tape {
 public struct RotaryAngles: Sendable {
     /// The number of positions.
     public let length: Int
-    /// Angles of a position: half the elements of a head.
+    /// Elements of a head.
+    public let headSize: Int
+    /// Angles of a position: half the elements of a head that are turned.
     public let half: Int
     let cosines: [Float]
     let sines: [Float]
@@ -183,7 +217,7 @@ public struct RotaryAngles: Sendable {
 
     /// The angles that a model with these options has when it runs.
     public init(_ options: RotaryOptions, length: Int) {
-        (self.length, half) = (length, options.headSize / 2)
+        (self.length, headSize, half) = (length, options.headSize, options.rotatedSize / 2)
         (cosines, sines) = RotaryTable(options).angles(0..<length)
         negativeSines = sines.map { -$0 }
     }

@@ -113,7 +113,7 @@ public final class Tape {
         return (gradient, true)
     }
 
-    /// The gradient of a variable, ready to be added to.
+    /// A gradient that contributions are added to.
     func zeroedGradient(_ variable: Variable) -> UnsafeMutablePointer<Float> {
         let (target, isFirst) = gradientTarget(variable)
         if isFirst { target.initialize(repeating: 0, count: variable.count) }

@@ -15,7 +15,13 @@ struct TapeEngine: Engine {
 
     private func variable(_ id: ParameterID) -> Variable { parameters[id.index] }
 
-    mutating func embed(_ table: ParameterID) -> Variable { tape.embed(tokens, variable(table)) }
+    mutating func embed(_ table: ParameterID, _ selector: RowSelector) -> Variable {
+        switch selector {
+        case .token: tape.embed(tokens, variable(table))
+        case .position(let offset): tape.gather(variable(table), tokens.indices.map { $0 % angles.length + offset })
+        case .row(let row): tape.gather(variable(table), Array(repeating: row, count: tokens.count))
+        }
+    }
 
     mutating func linear(_ x: Variable, _ maps: [Linear]) -> [Variable] {
         maps.map { tape.linear(x, variable($0.weight), bias: $0.bias.map(variable)) }
@@ -26,12 +32,22 @@ struct TapeEngine: Engine {
     }
 
     mutating func normalize(_ x: Variable, _ norm: Norm, groups: Int) -> Variable {
-        tape.rmsNorm(x, variable(norm.weight), epsilon: norm.epsilon, groups: groups)
+        guard let bias = norm.bias else {
+            return tape.rmsNorm(x, variable(norm.weight), epsilon: norm.epsilon, groups: groups)
+        }
+        return tape.layerNorm(
+            x, variable(norm.weight), bias: variable(bias), epsilon: norm.epsilon, groups: groups)
+    }
+
+    mutating func split(_ x: Variable, widths: [Int], groups: Int) -> [Variable] {
+        tape.split(x, widths: widths, groups: groups)
     }
 
     mutating func add(_ x: Variable, to stream: Variable) -> Variable { tape.add(stream, x) }
 
     mutating func scale(_ x: Variable, by factor: Float) -> Variable { tape.scale(x, by: factor) }
+
+    mutating func scale(_ x: Variable, byRow factors: Variable) -> Variable { tape.scale(x, byRow: factors) }
 
     mutating func rotate(_ x: Variable, _ rotary: RotaryID) -> Variable {
         tape.rotate(x, angles[rotary])
@@ -44,11 +60,9 @@ struct TapeEngine: Engine {
         tape.attention(queries, keys, values, length: angles.length, options)
     }
 
-    mutating func activate(gate: Variable, times x: Variable, _ activation: Activation) -> Variable {
-        tape.gated(gate: gate, up: x, activation)
+    mutating func activate(_ x: Variable, _ activation: Activation, times factors: Variable?) -> Variable {
+        tape.activate(x, activation, times: factors)
     }
-
-    mutating func activate(_ x: Variable, _ activation: Activation) -> Variable { tape.activate(x, activation) }
 
     mutating func multiply(_ x: Variable, by y: Variable) -> Variable { tape.multiply(x, y) }
 
@@ -57,8 +71,6 @@ struct TapeEngine: Engine {
     }
 
     mutating func rows(of vector: ParameterID) -> Variable { tape.rows(of: variable(vector), count: tokens.count) }
-
-    mutating func split(_ x: Variable, _ widths: [Int]) -> [Variable] { tape.split(x, widths) }
 
     mutating func join(_ parts: [Variable]) -> Variable { tape.join(parts) }
 

@@ -98,7 +98,7 @@ public struct ModelCompressor: Sendable {
                 } ?? [:]
             for (id, matrix) in try compress(layer, of: model, statistics) {
                 model[matrix: id] = matrix
-                compressed.append((model.description[id].name, matrix))
+                compressed.append((try source.storedName(of: id), matrix))
             }
             if layer + 1 < layers.count { try stream?.advance(through: layer, model) }
             progress.update(layer + 1)

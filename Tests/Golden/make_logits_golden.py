@@ -9,7 +9,6 @@ import pathlib
 import sys
 
 import torch
-from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
 
 TARGET = pathlib.Path(__file__).resolve().parent / "logits"
@@ -35,6 +34,32 @@ CONFIGURATIONS = {
     "qwen3-biases": dict(model_type="qwen3", num_attention_heads=3, num_key_value_heads=3, head_dim=8,
                          attention_bias=True, num_hidden_layers=3, use_sliding_window=True, sliding_window=5,
                          max_window_layers=2),
+    "dynamic-rope": dict(num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=24,
+                         rope_scaling={"rope_type": "dynamic", "factor": 4.0}),
+    "yarn-rope": dict(num_attention_heads=2, num_key_value_heads=1, head_dim=16, rope_theta=1000.0,
+                      rope_scaling={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16,
+                                    "beta_fast": 8.0, "beta_slow": 0.5}),
+    "mixtral": dict(model_type="mixtral", num_attention_heads=4, num_key_value_heads=2, sliding_window=9,
+                    num_local_experts=4, num_experts_per_tok=2, intermediate_size=20),
+    "qwen2-moe": dict(model_type="qwen2_moe", num_attention_heads=4, num_key_value_heads=2, num_experts=5,
+                      num_experts_per_tok=3, moe_intermediate_size=12, shared_expert_intermediate_size=16,
+                      decoder_sparse_step=2, num_hidden_layers=4, mlp_only_layers=[3], norm_topk_prob=False,
+                      use_sliding_window=True, sliding_window=8, max_window_layers=3),
+    "qwen3-moe": dict(model_type="qwen3_moe", num_attention_heads=4, num_key_value_heads=2, head_dim=8, num_experts=4,
+                      num_experts_per_tok=2, moe_intermediate_size=12, norm_topk_prob=True, attention_bias=True),
+    "phi3": dict(model_type="phi3", num_attention_heads=4, num_key_value_heads=2, sliding_window=11,
+                 partial_rotary_factor=0.5, hidden_size=32),
+    "phi3-longrope": dict(model_type="phi3", num_attention_heads=4, num_key_value_heads=4,
+                          original_max_position_embeddings=32,
+                          rope_scaling={"type": "longrope", "short_factor": [1.0, 1.1, 1.5],
+                                        "long_factor": [1.0, 2.0, 5.0]}),
+    "gpt2": dict(model_type="gpt2", n_head=3, n_inner=40, n_positions=64, tie_word_embeddings=True),
+    "gpt2-switches": dict(model_type="gpt2", n_head=4, n_positions=48, tie_word_embeddings=False,
+                          activation_function="relu", scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True),
+    "gpt-neox": dict(model_type="gpt_neox", num_attention_heads=3, rotary_pct=0.5),
+    "gpt-neox-serial": dict(model_type="gpt_neox", num_attention_heads=2, rotary_pct=1.0, use_parallel_residual=False,
+                            attention_bias=False, hidden_act="gelu_new", tie_word_embeddings=True,
+                            rotary_emb_base=500),
     "gemma2": dict(model_type="gemma2", num_attention_heads=4, num_key_value_heads=2, head_dim=10, sliding_window=11,
                    query_pre_attn_scalar=17, attn_logit_softcapping=3.0, final_logit_softcapping=5.0,
                    num_hidden_layers=3),
@@ -78,10 +103,11 @@ def write_random(name, changes):
                 parameter.add_(torch.randn_like(parameter) * 0.2)
     tokens = torch.randint(0, 61, (40,)).tolist()
     folder = TARGET / name
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.contiguous() for key, value in model.state_dict().items()
-             if not (key == "lm_head.weight" and config.tie_word_embeddings)}
-    save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    # As published models are written, experts one by one; files beside the weights are ours.
+    model.save_pretrained(folder)
+    for path in folder.iterdir():
+        if path.name != "model.safetensors":
+            path.unlink()
     settings = config.to_dict()
     settings["architectures"] = [type(model).__name__]
     settings["torch_dtype"] = "float32"

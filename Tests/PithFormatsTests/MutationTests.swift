@@ -85,7 +85,7 @@ import Testing
             let configuration = try ModelConfiguration(json: JSONValue(parsing: bytes))
             #expect(
                 configuration.ropeScaling.inverseFrequencies(
-                    headSize: configuration.headSize, theta: configuration.ropeTheta
+                    size: configuration.headSize, theta: configuration.ropeTheta
                 ).count == configuration.headSize / 2)
             #expect(try ModelConfiguration(json: configuration.json) == configuration)
         }

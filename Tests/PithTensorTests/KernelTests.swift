@@ -39,9 +39,14 @@ struct KernelTests {
             }
             #expect(product(kernels) == product(baseline))
             func elementwise(_ kernels: pith_kernels) -> [[Float]] {
-                var results = [[Float]](repeating: [Float](repeating: 0, count: k), count: 3)
-                kernels.swiglu(x, w, Int64(k), &results[0])
+                var results = [[Float]](repeating: [Float](repeating: 0, count: k), count: 5)
+                kernels.layer_norm(x, w, Array(w[2...]), 1e-5, Int64(k), &results[0])
                 kernels.rms_norm(x, w, 1e-5, Int64(k), &results[1])
+                for kind in [PITH_SILU, PITH_GELU, PITH_GELU_TANH, PITH_RELU, PITH_SIGMOID] {
+                    kernels.activate(kind, x, w, Int64(k), &results[3])
+                    kernels.activate(kind, results[3], nil, Int64(k), &results[4])
+                    results.append(results[4])
+                }
                 let sum = kernels.exp_sum(x, kernels.maximum(x, Int64(k)), Int64(k), &results[2])
                 let difference = kernels.weighted_difference(results[2], x, w, Int64(k))
                 return results + [[sum, difference]]

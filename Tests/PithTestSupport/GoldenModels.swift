@@ -13,9 +13,13 @@ public enum GoldenModels {
     /// The names of the models; each is a folder.
     public static let names = [
         "grouped-untied", "multi-query-tied", "head-dim", "llama3-rope", "llama-biases", "mistral-window", "qwen2",
-        "qwen2-windows", "qwen3", "qwen3-biases", "gemma2", "gemma3", "gemma3-pattern",
-        "mamba", "mamba-biases",
+        "qwen2-windows", "qwen3", "qwen3-biases", "gemma2", "gemma3", "gemma3-pattern", "dynamic-rope", "yarn-rope",
+        "mixtral", "qwen2-moe", "qwen3-moe", "phi3", "phi3-longrope", "gpt2", "gpt2-switches", "gpt-neox",
+        "gpt-neox-serial", "mamba", "mamba-biases",
     ]
+
+    /// Those whose angles do not change with the length that is read: their texts are the same however they are cut.
+    public static let steadyNames = names.filter { !["dynamic-rope", "phi3-longrope"].contains($0) }
 
     /// The folder of one model.
     public static func path(_ name: String) -> String { joinPath(folder, name) }
@@ -46,7 +50,7 @@ public enum GoldenModels {
             let values =
                 switch spec.kind {
                 case .table: random.normalTensor(spec.shape)
-                case .matrix: random.normalTensor(spec.shape, scale: 0.3)
+                case .matrix, .router: random.normalTensor(spec.shape, scale: 0.3)
                 case .vector: Tensor(shape: spec.shape, values: [Float](repeating: 1, count: spec.count))
                 }
             tensors.append((spec.name, StoredTensor(values)))

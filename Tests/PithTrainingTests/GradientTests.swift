@@ -82,7 +82,7 @@ struct GradientTests {
         let inputs = [Input(4, 4, &generator), Input(4, 4, &generator)]
         checkGradients(of: inputs) { tape, x in
             let y = tape.linear(x[0], x[1], addedTo: x[0])
-            let z = tape.gated(gate: y, up: y, .silu)
+            let z = tape.activate(y, .silu, times: y)
             return tape.add(tape.rmsNorm(z, tape.input([1, 2, -1, 0.5], rows: 1, columns: 4), epsilon: 1e-5), y)
         }
     }
@@ -105,15 +105,51 @@ struct GradientTests {
         checkGradients(of: inputs) { $0.rmsNorm($1[0], $1[1], epsilon: 0.1, groups: 3) }
     }
 
+    @Test(arguments: [1, 16, 35], [1, 2]) func layerNorm(columns: Int, groups: Int) {
+        var generator = generator
+        let width = columns * groups
+        // One element is its own mean.
+        guard columns > 1 else { return }
+        for weights in [columns, width] {
+            let inputs = [
+                Input(3, width, &generator), Input(1, weights, &generator, around: 1), Input(1, weights, &generator),
+            ]
+            checkGradients(of: inputs) { $0.layerNorm($1[0], $1[1], bias: $1[2], epsilon: 0.1, groups: groups) }
+        }
+    }
+
+    @Test mutating func splitting() {
+        let inputs = [Input(3, 12, &generator)]
+        checkGradients(of: inputs) { tape, x in
+            let parts = tape.split(x[0], widths: [1, 3, 2], groups: 2)
+            return tape.activate(tape.add(parts[2], tape.split(parts[1], widths: [4, 2])[0]), .silu)
+        }
+    }
+
+    @Test mutating func rowsByTheirFactors() {
+        let inputs = [Input(4, 5, &generator), Input(4, 1, &generator)]
+        checkGradients(of: inputs) { $0.scale($1[0], byRow: $0.activate($1[1], .sigmoid)) }
+    }
+
+    @Test mutating func gatheredRows() {
+        let inputs = [Input(4, 5, &generator)]
+        checkGradients(of: inputs) { $0.gather($1[0], [3, 0, 3]) }
+    }
+
     @Test mutating func linearWithBias() {
         let inputs = [Input(3, 4, &generator), Input(5, 4, &generator), Input(1, 5, &generator)]
         checkGradients(of: inputs) { $0.linear($1[0], $1[1], bias: $1[2]) }
     }
 
-    @Test(arguments: [Activation.silu, .geluTanh]) func gates(activation: Activation) {
+    @Test(arguments: [Activation.silu, .geluTanh, .gelu, .sigmoid]) func activations(activation: Activation) {
+        var generator = generator
+        checkGradients(of: [Input(3, 21, &generator)]) { $0.activate($1[0], activation) }
+    }
+
+    @Test(arguments: [Activation.silu, .geluTanh, .gelu, .sigmoid]) func gates(activation: Activation) {
         var generator = generator
         let inputs = [Input(3, 21, &generator), Input(3, 21, &generator)]
-        checkGradients(of: inputs) { $0.gated(gate: $1[0], up: $1[1], activation) }
+        checkGradients(of: inputs) { $0.activate($1[0], activation, times: $1[1]) }
     }
 
     @Test mutating func rotation() {

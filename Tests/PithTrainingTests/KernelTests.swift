@@ -27,7 +27,7 @@ struct KernelTests {
         var logits = a
         let loss = table.cross_entropy(&logits, length, length - 1, 0.25)
         var (gate, up) = (g, g)
-        table.swiglu_backward(a, b, g, length, &gate, &up)
+        table.activate_backward(PITH_SILU, a, b, g, length, &gate, &up)
         var (written, added, weight) = (g, g, b)
         table.rms_norm_backward(a, b, g, 1e-5, length, 0, &written, &weight)
         table.rms_norm_backward(a, b, g, 1e-5, length, 1, &added, &weight)

@@ -163,8 +163,14 @@ static void see_rest(const pith_kernels *k, const float *x) {
     float *y = room(sizeof(float) * COUNT);
     k->multiply(x, INPUTS, COLUMNS, x + 7, 13, COLUMNS, COLUMNS - 5, y, 13);
     see(y, sizeof(float) * INPUTS * 13);
-    k->swiglu(x, x + 5, COUNT, y);
+    k->activate(PITH_SILU, x, x + 5, COUNT, y);
     see(y, sizeof(float) * COUNT);
+    for (int kind = PITH_GELU_TANH; kind <= PITH_SIGMOID; kind++) {
+        k->activate((pith_activation)kind, x, NULL, COUNT - 3, y);
+        see(y, sizeof(float) * (COUNT - 3));
+    }
+    k->layer_norm(x, x + 9, x + 3, 1e-5f, COUNT - 5, y);
+    see(y, sizeof(float) * (COUNT - 5));
     k->rms_norm(x, x + 9, 1e-5f, COUNT, y);
     see(y, sizeof(float) * COUNT);
     float sum = k->exp_sum(x, 3.0f, COUNT, y);

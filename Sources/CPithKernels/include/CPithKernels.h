@@ -198,7 +198,23 @@ typedef struct {
     float softcap;
     /// Positions that a row sees, the last one of its own, if it is not 0.
     int64_t window;
+    /// All rows see what the first one sees, not each one position more.
+    int32_t bidirectional;
 } pith_queries;
+
+/// An element-wise function.
+typedef enum {
+    PITH_SILU,      ///< x * sigmoid(x)
+    PITH_GELU_TANH, ///< GELU approximated with a hyperbolic tangent
+    PITH_GELU,      ///< x * Phi(x)
+    PITH_RELU,      ///< max(x, 0)
+    PITH_SIGMOID,   ///< 1 / (1 + exp(-x))
+    PITH_TANH,      ///< the hyperbolic tangent
+    PITH_SOFTPLUS,  ///< log(1 + exp(x))
+    PITH_SQUARED_RELU,  ///< max(x, 0)^2
+    PITH_DECAY,         ///< exp(-exp(x))
+    PITH_BOUNDED_DECAY, ///< exp(-0.606531 / (1 + exp(-x))), which is at least exp(-exp(-1/2))
+} pith_activation;
 
 /// Floats of a partial result of attention.
 static inline int64_t pith_partial_stride(int64_t size) { return 32 + (size + 15) / 16 * 16; }
@@ -241,10 +257,11 @@ typedef struct {
     void (*dot_sparse)(const float *x, const pith_sparse_row *rows, int64_t count, int64_t k, float *y);
     /// target = source * weight / sqrt(mean(source^2) + epsilon), a row.
     void (*rms_norm)(const float *source, const float *weight, float epsilon, int64_t count, float *target);
-    /// target[i] = gate[i] * sigmoid(gate[i]) * up[i].
-    void (*swiglu)(const float *gate, const float *up, int64_t count, float *target);
-    /// target[i] = gelu(gate[i]) * up[i], GELU approximated with a hyperbolic tangent.
-    void (*geglu)(const float *gate, const float *up, int64_t count, float *target);
+    /// target = (source - mean) * weight / sqrt(mean((source - mean)^2) + epsilon) + bias, a row.
+    void (*layer_norm)(const float *source, const float *weight, const float *bias, float epsilon, int64_t count,
+                       float *target);
+    /// target[i] = f(x[i]), times factors[i] unless `factors` is NULL.
+    void (*activate)(pith_activation kind, const float *x, const float *factors, int64_t count, float *target);
     /// values[i] = cap * tanh(values[i] / cap).
     void (*softcap)(float *values, float cap, int64_t count);
     /// target[i] = exp(source[i] - shift); returns the sum.
@@ -255,8 +272,9 @@ typedef struct {
     float (*maximum)(const float *source, int64_t count);
     /// target[i] += factor * source[i].
     void (*add_scaled)(const float *source, float factor, int64_t count, float *target);
-    /// Rotary position embedding in place over `heads` vectors of 2 * half elements, element i paired with i + half.
-    void (*rotate)(float *vectors, int64_t heads, int64_t half, const float *cosines, const float *sines);
+    /// Rotary position embedding in place over `heads` vectors of `size` elements, of which the first 2 * half turn:
+    /// element i is paired with i + half.
+    void (*rotate)(float *vectors, int64_t heads, int64_t size, int64_t half, const float *cosines, const float *sines);
     /// Attends to one segment, of which row r sees the first `visible` + r positions (none if that is not positive), or
     /// the last `window` of them, counted from there also if they are more than the segment has,
     /// and writes a partial result for each query, [rows][heads][pith_partial_stride]. `widened` is room for
@@ -277,8 +295,6 @@ typedef struct {
     /// entries; of equal ones the first.
     void (*nearest)(const float *x, int64_t rows, int64_t ldx, int64_t dimension, const float *entries,
                     const float *biases, uint8_t *codes, int64_t stride);
-    /// target[i] = function(source[i]).
-    void (*apply)(pith_function function, const float *source, int64_t count, float *target);
     /// Recurrences, for `count` channels or heads from `first` on.
     void (*selective_scan)(const pith_selective_scan *scan, int64_t first, int64_t count);
     void (*matrix_recurrence)(const pith_matrix_recurrence *recurrence, int64_t first, int64_t count);

@@ -4,18 +4,6 @@
 
 #include <stdint.h>
 
-/// Functions of single elements.
-typedef enum {
-    PITH_SILU = 0,          ///< x / (1 + exp(-x))
-    PITH_SIGMOID = 1,       ///< 1 / (1 + exp(-x))
-    PITH_TANH = 2,          ///< the hyperbolic tangent
-    PITH_SOFTPLUS = 3,      ///< log(1 + exp(x))
-    PITH_SQUARED_RELU = 4,  ///< max(x, 0)^2
-    PITH_DECAY = 5,         ///< exp(-exp(x))
-    PITH_BOUNDED_DECAY = 6, ///< exp(-0.606531 / (1 + exp(-x))), which is at least exp(-exp(-1/2))
-    PITH_GELU_TANH = 7,     ///< GELU, approximated with a hyperbolic tangent
-} pith_function;
-
 /// The most elements that a selective scan keeps of a channel.
 #define PITH_SCAN_LIMIT 256
 

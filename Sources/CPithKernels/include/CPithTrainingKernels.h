@@ -29,15 +29,15 @@ typedef struct {
     void (*softmax_backward)(const float *p, float dot, float scale, int64_t count, float *g);
     /// Returns -log softmax(logits)[target]; leaves scale * (softmax(logits) - onehot(target)) where the logits were.
     float (*cross_entropy)(float *logits, int64_t count, int64_t target, float scale);
-    /// Gradients of target = silu(gate) * up.
-    void (*swiglu_backward)(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
-                            float *up_gradient);
-    /// Gradients of target = gelu(gate) * up.
-    void (*geglu_backward)(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
-                           float *up_gradient);
+    /// Gradients of what `activate` computed; without factors `factor_gradient` is not written.
+    void (*activate_backward)(pith_activation kind, const float *x, const float *factors, const float *g, int64_t count,
+                              float *gradient, float *factor_gradient);
     /// Gradients of a normalised row: that of the source is written, or added if `add`; that of the weight is added.
     void (*rms_norm_backward)(const float *source, const float *weight, const float *g, float epsilon, int64_t count,
                               int32_t add, float *source_gradient, float *weight_gradient);
+    /// The same of a row that `layer_norm` made; that of the bias is added too.
+    void (*layer_norm_backward)(const float *source, const float *weight, const float *g, float epsilon, int64_t count,
+                                int32_t add, float *source_gradient, float *weight_gradient, float *bias_gradient);
     /// The dot product of two rows.
     float (*dot)(const float *a, const float *b, int64_t count);
     /// The sum of squares.

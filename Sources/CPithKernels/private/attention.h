@@ -198,7 +198,9 @@ INLINE float weigh_nothing(float *scores) {
 static void attend_segment(const pith_queries *q, const pith_cached_head *head, int64_t visible, float *widened,
                            float *partials) {
     int64_t size = head->size, stride = pith_partial_stride(size), count = q->rows * q->heads;
-    int64_t bytes = element_size(head->type), all = visible + q->rows - 1;
+    // Positions that a row sees more than the row before it.
+    int64_t step = q->bidirectional ? 0 : 1;
+    int64_t bytes = element_size(head->type), all = visible + step * (q->rows - 1);
     if (all > PITH_SEGMENT) all = PITH_SEGMENT;
     for (int64_t i = 0; i < count; i++) {
         memset(partials + i * stride, 0, (size_t)stride * sizeof(float));
@@ -218,18 +220,18 @@ static void attend_segment(const pith_queries *q, const pith_cached_head *head, 
             type = PITH_F32;
         }
         // Earlier rows see nothing of this block.
-        int64_t i = start + 1 > visible ? (start + 1 - visible) * q->heads : 0;
+        int64_t i = step && start + 1 > visible ? (start + 1 - visible) * q->heads : 0;
         while (i < count) {
             int m = query_tile(count - i);
             const float *queries[QUERY_TILE];
             float *sums[QUERY_TILE], factors[QUERY_TILE], scores[QUERY_TILE][KEY_BLOCK];
             int64_t sees[QUERY_TILE], from[QUERY_TILE];
             for (int j = 0; j < m; j++) {
-                int64_t row = (i + j) / q->heads;
-                from[j] = q->window ? visible + row - q->window - start : 0;
+                int64_t row = (i + j) / q->heads, seen = visible + step * row;
+                from[j] = q->window ? seen - q->window - start : 0;
                 queries[j] = q->values + row * q->stride + (i + j) % q->heads * size;
                 sums[j] = partials + (i + j) * stride + PARTIAL_VALUES;
-                sees[j] = visible + row - start < KEY_BLOCK ? visible + row - start : KEY_BLOCK;
+                sees[j] = seen - start < KEY_BLOCK ? seen - start : KEY_BLOCK;
             }
             if (from[0] >= KEY_BLOCK) {
                 // The windows of these rows begin behind the block.

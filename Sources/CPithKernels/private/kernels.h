@@ -50,6 +50,22 @@ static void rms_norm(const float *source, const float *weight, float epsilon, in
     for (int64_t j = 0; j < count; j++) target[j] = source[j] * factor * weight[j];
 }
 
+static void layer_norm(const float *source, const float *weight, const float *bias, float epsilon, int64_t count,
+                       float *target) {
+    f16v sum = {0}, squares = {0};
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) sum += load16(source + i);
+    if (i < count) sum += load_part(source + i, count - i);
+    float mean = sum_lanes(sum) / (float)count;
+    for (i = 0; i + 16 <= count; i += 16) {
+        f16v v = load16(source + i) - mean;
+        squares = FMA(v, v, squares);
+    }
+    for (; i < count; i++) squares[i % 16] += (source[i] - mean) * (source[i] - mean);
+    float factor = 1.0f / sqrtf(sum_lanes(squares) / (float)count + epsilon);
+    for (int64_t j = 0; j < count; j++) target[j] = (source[j] - mean) * factor * weight[j] + bias[j];
+}
+
 /// exp(x) to 2 units in the last place: x = n ln 2 + r, a polynomial of degree 6 for exp(r), n into the exponent.
 INLINE f16v exp16(f16v x) {
     f16v low = (f16v){0} - 87.0f, high = (f16v){0} + 88.0f;
@@ -70,27 +86,10 @@ INLINE f16v exp16(f16v x) {
     return p * power;
 }
 
-/// x * sigmoid(x).
-INLINE f16v silu16(f16v x) { return x / (exp16(-x) + 1.0f); }
-
-/// x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2, for 1 + tanh(u) is twice the sigmoid of 2 u.
-INLINE f16v gelu16(f16v x) { return x / (exp16(-(FMA(x * x, (f16v){0} + 0.0713548163f, (f16v){0} + 1.59576912f) * x)) + 1.0f); }
-
 /// cap * tanh(x / cap), for tanh(u) is 1 - 2 / (exp(2 u) + 1).
 INLINE f16v softcap16(f16v x, float cap) { return cap - 2.0f * cap / (exp16(x * (2.0f / cap)) + 1.0f); }
 
-#define GATED(NAME, ACTIVATION)                                                                                        \
-    static void NAME(const float *gate, const float *up, int64_t count, float *target) {                               \
-        int64_t i = 0;                                                                                                 \
-        for (; i + 16 <= count; i += 16)                                                                               \
-            store16(target + i, ACTIVATION(load16(gate + i)) * load16(up + i));                                        \
-        if (i < count) {                                                                                               \
-            f16v v = ACTIVATION(load_part(gate + i, count - i)) * load_part(up + i, count - i);                        \
-            memcpy(target + i, &v, (size_t)(count - i) * sizeof(float));                                               \
-        }                                                                                                              \
-    }
-GATED(swiglu, silu16)
-GATED(geglu, gelu16)
+#include "activations.h"
 
 static void softcap(float *values, float cap, int64_t count) {
     int64_t i = 0;
@@ -152,9 +151,9 @@ static void add_scaled(const float *source, float factor, int64_t count, float *
     }
 }
 
-static void rotate(float *vectors, int64_t heads, int64_t half, const float *cosines, const float *sines) {
+static void rotate(float *vectors, int64_t heads, int64_t size, int64_t half, const float *cosines, const float *sines) {
     for (int64_t h = 0; h < heads; h++) {
-        float *a = vectors + h * 2 * half, *b = a + half;
+        float *a = vectors + h * size, *b = a + half;
         for (int64_t i = 0; i < half; i++) {
             float x = a[i], y = b[i];
             a[i] = x * cosines[i] - y * sines[i];
@@ -230,13 +229,14 @@ const pith_kernels KERNEL_TABLE = {
     .tile_rows = tile_rows, .widen_dense = widen_dense,
     .widen = widen,       .narrow = narrow,
     .narrow_rows = narrow_rows, .multiply_packed = multiply_packed, .decode_packed = decode_packed, .pack_unit = pack_unit,
-    .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm, .swiglu = swiglu, .geglu = geglu,
+    .multiply_packed_floats = multiply_packed_floats, .rms_norm = rms_norm,
+    .layer_norm = layer_norm,     .activate = activate,
     .softcap = softcap,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend_segment = attend_segment, .merge_partials = merge_partials, .finish_attention = finish_attention,
     .cache_rows = cache_rows, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,
     .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference,
-    .apply = apply, .selective_scan = selective_scan, .matrix_recurrence = matrix_recurrence,
+    .selective_scan = selective_scan, .matrix_recurrence = matrix_recurrence,
     .exponential_average = exponential_average,
 };

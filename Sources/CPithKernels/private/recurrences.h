@@ -1,42 +1,6 @@
 // Recurrences: rows of one sequence, one after the other. A channel or head is computed alike whoever its neighbours
 // are, so threads may share them.
 
-/// log(1 + exp(x)) is max(x, 0) + log(1 + e) with e = exp(-|x|); log(1 + e) = 2 artanh(e / (2 + e)).
-INLINE f16v softplus16(f16v x) {
-    f16v e = exp16(-__builtin_elementwise_abs(x)), s = e / (e + 2.0f), square = s * s;
-    f16v sum = (f16v){0} + 1.0f / 15;
-    sum = FMA(sum, square, (f16v){0} + 1.0f / 13);
-    sum = FMA(sum, square, (f16v){0} + 1.0f / 11);
-    sum = FMA(sum, square, (f16v){0} + 1.0f / 9);
-    sum = FMA(sum, square, (f16v){0} + 1.0f / 7);
-    sum = FMA(sum, square, (f16v){0} + 1.0f / 5);
-    sum = FMA(sum, square, (f16v){0} + 1.0f / 3);
-    sum = FMA(sum, square, (f16v){0} + 1.0f);
-    return __builtin_elementwise_max(x, (f16v){0}) + 2.0f * s * sum;
-}
-
-INLINE f16v function16(f16v x, pith_function function) {
-    switch (function) {
-    case PITH_SILU: return silu16(x);
-    case PITH_GELU_TANH: return gelu16(x);
-    case PITH_SIGMOID: return 1.0f / (exp16(-x) + 1.0f);
-    case PITH_TANH: return softcap16(x, 1);
-    case PITH_SOFTPLUS: return softplus16(x);
-    case PITH_SQUARED_RELU: {
-        f16v positive = __builtin_elementwise_max(x, (f16v){0});
-        return positive * positive;
-    }
-    case PITH_DECAY: return exp16(-exp16(x));
-    case PITH_BOUNDED_DECAY: return exp16(-0.606531f / (exp16(-x) + 1.0f));
-    }
-    return x;
-}
-
-static void apply(pith_function function, const float *source, int64_t count, float *target) {
-    for (int64_t i = 0; i < count; i += 16)
-        store_up_to_16(target + i, function16(load_up_to_16(source + i, count - i), function), count - i);
-}
-
 static void selective_scan(const pith_selective_scan *s, int64_t first, int64_t count) {
     int64_t size = s->size, width = s->width;
     for (int64_t channel = first; channel < first + count; channel++) {

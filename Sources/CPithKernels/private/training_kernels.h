@@ -44,32 +44,26 @@ static float cross_entropy(float *logits, int64_t count, int64_t target, float s
     return logf(total) + (largest - chosen);
 }
 
-static void swiglu_backward(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
-                            float *up_gradient) {
+INLINE void activate_kind_backward(pith_activation kind, const float *x, const float *factors, const float *g,
+                                   int64_t count, float *gradient, float *factor_gradient) {
 #define BACKWARD(LOAD, STORE, n)                                                                                       \
     {                                                                                                                  \
-        f16v x = LOAD(gate + i, n), dy = LOAD(g + i, n);                                                               \
-        f16v s = 1.0f / (exp16(-x) + 1.0f), silu = x * s;                                                              \
-        STORE(up_gradient + i, dy * silu, n);                                                                          \
-        STORE(gate_gradient + i, dy * LOAD(up + i, n) * (s + silu * (1.0f - s)), n);                                   \
+        f16v slope, y = activation16(kind, LOAD(x + i, n), &slope), dy = LOAD(g + i, n);                               \
+        if (factors) {                                                                                                 \
+            STORE(factor_gradient + i, dy * y, n);                                                                     \
+            dy *= LOAD(factors + i, n);                                                                                \
+        }                                                                                                              \
+        STORE(gradient + i, dy * slope, n);                                                                            \
     }
     EACH_VECTOR(count, BACKWARD)
 #undef BACKWARD
 }
 
-static void geglu_backward(const float *gate, const float *up, const float *g, int64_t count, float *gate_gradient,
-                           float *up_gradient) {
-#define BACKWARD(LOAD, STORE, n)                                                                                       \
-    {                                                                                                                  \
-        /* gelu(x) = x s(u) with u = 2 sqrt(2 / pi) (x + 0.044715 x^3). */                                             \
-        f16v x = LOAD(gate + i, n), dy = LOAD(g + i, n), squares = x * x;                                              \
-        f16v s = 1.0f / (exp16(-(FMA(squares, spread(0.0713548163f), spread(1.59576912f)) * x)) + 1.0f);               \
-        f16v slope = FMA(squares, spread(0.2140644488f), spread(1.59576912f));                                         \
-        STORE(up_gradient + i, dy * x * s, n);                                                                         \
-        STORE(gate_gradient + i, dy * LOAD(up + i, n) * (s + x * s * (1.0f - s) * slope), n);                          \
-    }
-    EACH_VECTOR(count, BACKWARD)
-#undef BACKWARD
+static void activate_backward(pith_activation kind, const float *x, const float *factors, const float *g, int64_t count,
+                              float *gradient, float *factor_gradient) {
+#define ACTIVATE(KIND) activate_kind_backward(KIND, x, factors, g, count, gradient, factor_gradient);
+    EACH_ACTIVATION(kind, ACTIVATE)
+#undef ACTIVATE
 }
 
 static float dot_rows(const float *a, const float *b, int64_t count) {
@@ -106,6 +100,43 @@ static void rms_norm_backward(const float *source, const float *weight, const fl
 #undef BACKWARD
 }
 
+static void layer_norm_backward(const float *source, const float *weight, const float *g, float epsilon, int64_t count,
+                                int32_t add, float *source_gradient, float *weight_gradient, float *bias_gradient) {
+    f16v sum = {0}, squares = {0}, gradients = {0}, products = {0};
+#define SUM(LOAD, STORE, n) { sum += LOAD(source + i, n); }
+    EACH_VECTOR(count, SUM)
+#undef SUM
+    float mean = sum_lanes(sum) / (float)count;
+    int64_t whole = count / 16 * 16;
+    for (int64_t i = 0; i < whole; i += 16) {
+        f16v x = load16(source + i) - mean, dy = load16(weight + i) * load16(g + i);
+        squares = FMA(x, x, squares);
+        gradients += dy;
+        products = FMA(x, dy, products);
+    }
+    for (int64_t i = whole; i < count; i++) {
+        float x = source[i] - mean, dy = weight[i] * g[i];
+        squares[i - whole] += x * x;
+        gradients[i - whole] += dy;
+        products[i - whole] += x * dy;
+    }
+    // y = x f w with x from which the mean was taken and f = (mean(x^2) + epsilon)^(-1/2).
+    float factor = 1.0f / sqrtf(sum_lanes(squares) / (float)count + epsilon);
+    float back = -factor * factor * factor * sum_lanes(products) / (float)count;
+    float shift = -factor * sum_lanes(gradients) / (float)count;
+#define BACKWARD(LOAD, STORE, n)                                                                                       \
+    {                                                                                                                  \
+        f16v x = LOAD(source + i, n) - mean, dy = LOAD(g + i, n);                                                      \
+        f16v dx = FMA(x, spread(back), FMA(dy * LOAD(weight + i, n), spread(factor), spread(shift)));                  \
+        if (add) dx += LOAD(source_gradient + i, n);                                                                   \
+        STORE(source_gradient + i, dx, n);                                                                             \
+        STORE(weight_gradient + i, FMA(dy, x * factor, LOAD(weight_gradient + i, n)), n);                              \
+        STORE(bias_gradient + i, dy + LOAD(bias_gradient + i, n), n);                                                  \
+    }
+    EACH_VECTOR(count, BACKWARD)
+#undef BACKWARD
+}
+
 static double squared_sum(const float *values, int64_t count) {
     // Short runs in floats, their sums in doubles.
     double total = 0;
@@ -136,9 +167,9 @@ const pith_training_kernels TRAINING_TABLE = {
     .softmax = softmax,
     .softmax_backward = softmax_backward,
     .cross_entropy = cross_entropy,
-    .swiglu_backward = swiglu_backward,
-    .geglu_backward = geglu_backward,
+    .activate_backward = activate_backward,
     .rms_norm_backward = rms_norm_backward,
+    .layer_norm_backward = layer_norm_backward,
     .dot = dot_rows,
     .squared_sum = squared_sum,
     .adamw = adamw,

@@ -23,6 +23,40 @@ extension JSONReader {
         throw value.failure("is not supported for this family", remedy: "false is")
     }
 
+    /// The function that a key names, by the names that `transformers` has.
+    func activation(_ key: String, default missing: Activation) throws(PithError) -> Activation {
+        guard let value = try optional(key) else { return missing }
+        switch try value.text() {
+        case "silu", "swish": return .silu
+        case "gelu": return .gelu
+        case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": return .geluTanh
+        case "relu": return .relu
+        case "sigmoid": return .sigmoid
+        case let name:
+            throw value.failure(
+                "'\(name.shortened)' is not supported",
+                remedy: "silu, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu and sigmoid are")
+        }
+    }
+
+    /// How many elements of each head are turned: the share that a key names, of any generation of files.
+    func rotatedSize(headSize: Int, default missing: Double) throws(PithError) -> Int {
+        var share = missing
+        for keys in [self, try optional("rope_scaling"), try optional("rope_parameters")] {
+            if let part = try keys?.optional("partial_rotary_factor", "rotary_pct") { share = try part.real(in: 0...1) }
+        }
+        let size = Int(Double(headSize) * share)
+        guard size >= 2, size % 2 == 0 else {
+            throw failure("\(share) of a head of \(headSize) elements cannot be turned")
+        }
+        return size
+    }
+
+    /// A width; nil where it is missing or null.
+    func size(_ key: String) throws(PithError) -> Int? {
+        try optional(key)?.integer(in: 1...ModelConfiguration.sizeLimit)
+    }
+
     /// Refuses rotation of a part of each head.
     func refusePartialRotation() throws(PithError) {
         for keys in [self, try optional("rope_scaling"), try optional("rope_parameters")] {
@@ -79,13 +113,19 @@ struct LayerWindows: Sendable {
         windows = list
     }
 
-    /// Qwen's: a window only where `use_sliding_window` is set, and from layer `max_window_layers` on.
-    init(qwen keys: JSONReader, _ configuration: ModelConfiguration) throws(PithError) {
+    /// Qwen's: a window only where `use_sliding_window` is set, in the layers that `isLocal` names unless the
+    /// configuration does.
+    init(used keys: JSONReader, _ configuration: ModelConfiguration, isLocal: (Int) -> Bool) throws(PithError) {
         guard try keys.optional("use_sliding_window")?.flag() ?? false else {
             self.init(windows: Array(repeating: nil, count: configuration.layerCount))
             return
         }
+        try self.init(keys, configuration, default: 4096, isLocal: isLocal)
+    }
+
+    /// That of the dense ones: from layer `max_window_layers` on.
+    init(qwen keys: JSONReader, _ configuration: ModelConfiguration) throws(PithError) {
         let first = try keys.optional("max_window_layers")?.integer(in: 0...Int.max) ?? 28
-        try self.init(keys, configuration, default: 4096) { $0 >= first }
+        try self.init(used: keys, configuration) { $0 >= first }
     }
 }

@@ -10,6 +10,8 @@ struct GatedDecoder {
     var hasOutputBias = false
     /// Biases of the feed-forward part.
     var hasFeedForwardBias = false
+    /// Queries, keys and values come from one matrix, gates and hidden units from another.
+    var isFused = false
     /// Norms of each head's query and key.
     var hasHeadNorms = false
     /// Norms behind attention and behind the feed-forward part.
@@ -30,6 +32,8 @@ struct GatedDecoder {
     var window: (_ layer: Int) -> Int? = { _ in nil }
     /// The angles of a layer; nil for those of the configuration.
     var rotary: ((_ layer: Int) -> RotaryOptions)?
+    /// The experts of a layer; nil where it has one feed-forward part for all rows.
+    var experts: (_ layer: Int) -> Experts? = { _ in nil }
 
     init(_ configuration: ModelConfiguration) { self.configuration = configuration }
 
@@ -66,7 +70,10 @@ struct GatedDecoder {
         let feedForwardNorm = norm(
             hasOutputNorms ? "pre_feedforward_layernorm" : "post_attention_layernorm", gguf: "ffn_norm", c.hiddenSize,
             &list)
-        let feedForward = feedForward(&list)
+        let feedForward: any FeedForward =
+            if let experts = experts(index) {
+                experts.describe(hiddenSize: c.hiddenSize, activation, &list)
+            } else { feedForward(&list) }
         let feedForwardOutputNorm =
             hasOutputNorms ? norm("post_feedforward_layernorm", gguf: "post_ffw_norm", c.hiddenSize, &list) : nil
         return DecoderLayer(
@@ -76,18 +83,15 @@ struct GatedDecoder {
 
     private func attention(_ index: Int, _ list: inout List) -> SelfAttention {
         let c = configuration
-        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
-        let halves: RowOrder = pairsRows ? .unpairingHeads(of: c.headSize) : .stored
-        let query = linear("self_attn.q_proj", "attn_q", queryWidth, c.hiddenSize, hasInputBias, &list, gguf: halves)
-        let key = linear("self_attn.k_proj", "attn_k", keyWidth, c.hiddenSize, hasInputBias, &list, gguf: halves)
-        let value = linear("self_attn.v_proj", "attn_v", keyWidth, c.hiddenSize, hasInputBias, &list)
+        let input = attentionInput(&list)
         let output = linear(
-            "self_attn.o_proj", "attn_output", c.hiddenSize, queryWidth, hasOutputBias, &list, entersStream: true)
+            "self_attn.o_proj", "attn_output", c.hiddenSize, c.headCount * c.headSize, hasOutputBias, &list,
+            entersStream: true)
         // One that is as long as the context hides nothing.
         let window = window(index).flatMap { $0 < c.contextLength ? $0 : nil }
         let shape = CacheShape(headCount: c.keyValueHeadCount, headSize: c.headSize, window: window)
         return SelfAttention(
-            query: query, key: key, value: value, output: output,
+            input: input, output: output,
             queryNorm: hasHeadNorms ? norm("self_attn.q_norm", gguf: "attn_q_norm", c.headSize, &list) : nil,
             keyNorm: hasHeadNorms ? norm("self_attn.k_norm", gguf: "attn_k_norm", c.headSize, &list) : nil,
             rotary: list.rotary(
@@ -97,11 +101,33 @@ struct GatedDecoder {
                 scale: scoreDivisor.map { 1 / Float($0).squareRoot() }, softcap: softcaps.scores))
     }
 
+    private func attentionInput(_ list: inout List) -> SelfAttention.Input {
+        let c = configuration
+        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
+        if isFused {
+            let fused = linear(
+                "self_attn.qkv_proj", "attn_qkv", queryWidth + 2 * keyWidth, c.hiddenSize, hasInputBias, &list)
+            return .fused(fused, groups: 1)
+        }
+        let halves: RowOrder = pairsRows ? .unpairingHeads(of: c.headSize) : .stored
+        return .separate(
+            query: linear("self_attn.q_proj", "attn_q", queryWidth, c.hiddenSize, hasInputBias, &list, gguf: halves),
+            key: linear("self_attn.k_proj", "attn_k", keyWidth, c.hiddenSize, hasInputBias, &list, gguf: halves),
+            value: linear("self_attn.v_proj", "attn_v", keyWidth, c.hiddenSize, hasInputBias, &list))
+    }
+
     private func feedForward(_ list: inout List) -> GatedFeedForward {
         let (hidden, units) = (configuration.hiddenSize, configuration.intermediateSize)
+        let input: GatedFeedForward.Input =
+            isFused
+            ? .fused(
+                linear("mlp.gate_up_proj", "ffn_up", 2 * units, hidden, hasFeedForwardBias, &list),
+                intermediateSize: units)
+            : .separate(
+                gate: linear("mlp.gate_proj", "ffn_gate", units, hidden, hasFeedForwardBias, &list),
+                up: linear("mlp.up_proj", "ffn_up", units, hidden, hasFeedForwardBias, &list))
         return GatedFeedForward(
-            gate: linear("mlp.gate_proj", "ffn_gate", units, hidden, hasFeedForwardBias, &list),
-            up: linear("mlp.up_proj", "ffn_up", units, hidden, hasFeedForwardBias, &list),
+            input: input,
             down: linear("mlp.down_proj", "ffn_down", hidden, units, hasFeedForwardBias, &list, entersStream: true),
             activation: activation)
     }
@@ -116,12 +142,7 @@ struct GatedDecoder {
         _ name: String, _ ggufName: String, _ outputs: Int, _ inputs: Int, _ hasBias: Bool, _ list: inout List,
         entersStream: Bool = false, gguf: RowOrder = .stored
     ) -> Linear {
-        let weight = list.matrix(
-            "\(name).weight", gguf: "\(ggufName).weight", outputs, inputs, entersStream: entersStream,
-            ggufOrder: gguf)
-        return Linear(
-            weight,
-            bias: hasBias
-                ? list.bias("\(name).bias", gguf: "\(ggufName).bias", outputs, ggufOrder: gguf) : nil)
+        list.linear(
+            name, gguf: ggufName, outputs, inputs, hasBias: hasBias, entersStream: entersStream, ggufOrder: gguf)
     }
 }

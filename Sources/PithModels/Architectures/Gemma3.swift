@@ -21,7 +21,7 @@ struct Gemma3: Architecture {
         var configuration = try ModelConfiguration(keys, headSize: 256, ropeTheta: 1e6, tiesEmbeddings: true)
         if let ofAll {
             configuration.ropeTheta = try ofAll.optional("rope_theta")?.real(in: 1...1e12) ?? 1e6
-            configuration.ropeScaling = try RotaryScaling(ofAll)
+            configuration.ropeScaling = try RotaryScaling(ofAll, contextLength: configuration.contextLength)
         }
         self.configuration = configuration
         try keys.requireGELU()

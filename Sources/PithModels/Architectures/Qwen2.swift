@@ -9,10 +9,11 @@ struct Qwen2: Architecture {
 
     let configuration: ModelConfiguration
     private let windows: LayerWindows
+    private let activation: Activation
 
     init(_ keys: JSONReader) throws(PithError) {
         configuration = try ModelConfiguration(keys)
-        try keys.require("hidden_act", "silu")
+        activation = try keys.activation("hidden_act", default: .silu)
         try keys.refusePartialRotation()
         windows = try LayerWindows(qwen: keys, configuration)
     }
@@ -20,7 +21,7 @@ struct Qwen2: Architecture {
     func describe() -> ModelDescription {
         var decoder = GatedDecoder(configuration)
         decoder.hasInputBias = true
-        decoder.window = windows.window
+        (decoder.window, decoder.activation) = (windows.window, activation)
         return decoder.describe()
     }
 }

@@ -9,12 +9,13 @@ struct Qwen3: Architecture {
 
     let configuration: ModelConfiguration
     private let windows: LayerWindows
+    private let activation: Activation
     private let hasBias: Bool
 
     init(_ keys: JSONReader) throws(PithError) {
         // Where it is left out, the family's own.
         configuration = try ModelConfiguration(keys, headSize: 128)
-        try keys.require("hidden_act", "silu")
+        activation = try keys.activation("hidden_act", default: .silu)
         try keys.refusePartialRotation()
         windows = try LayerWindows(qwen: keys, configuration)
         hasBias = try keys.optional("attention_bias")?.flag() ?? false
@@ -23,7 +24,7 @@ struct Qwen3: Architecture {
     func describe() -> ModelDescription {
         var decoder = GatedDecoder(configuration)
         (decoder.hasInputBias, decoder.hasOutputBias, decoder.hasHeadNorms) = (hasBias, hasBias, true)
-        decoder.window = windows.window
+        (decoder.window, decoder.activation) = (windows.window, activation)
         return decoder.describe()
     }
 }

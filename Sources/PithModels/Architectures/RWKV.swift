@@ -60,7 +60,8 @@ struct RWKV: Architecture {
         let c = configuration
         return ModelDescription(layerCount: c.layerCount) { list in
             TokenInput(
-                table: list.table("emb.weight", gguf: nil, c.vocabularySize, c.hiddenSize), copies: copies)
+                table: list.table("emb.weight", gguf: nil, c.vocabularySize, c.hiddenSize),
+                norm: norm("blocks.0.ln0", c.normEpsilon, &list), copies: copies)
         } layer: { index, list in
             list.prefixed("blocks.\(index).", gguf: "")
             defer { list.prefixed("", gguf: "") }
@@ -70,7 +71,7 @@ struct RWKV: Architecture {
                 norm: norm("ln_out", c.normEpsilon, &list),
                 matrix: c.tiesEmbeddings
                     ? input.table : list.matrix("head.weight", gguf: nil, c.vocabularySize, c.hiddenSize),
-                width: copies == 1 ? nil : c.hiddenSize)
+                parts: copies == 1 ? nil : [c.hiddenSize, c.hiddenSize])
         }
     }
 
@@ -78,7 +79,6 @@ struct RWKV: Architecture {
 
     private func layer(_ index: Int, _ list: inout List) -> RecurrentLayer {
         let width = configuration.hiddenSize
-        let firstNorm = index == 0 ? norm("ln0", configuration.normEpsilon, &list) : nil
         let timeNorm = norm("ln1", configuration.normEpsilon, &list)
         let timeMix: any TimeMix =
             switch version {
@@ -87,7 +87,7 @@ struct RWKV: Architecture {
             case .seven: deltaMix(index, &list)
             }
         return RecurrentLayer(
-            firstNorm: firstNorm, timeNorm: timeNorm, timeMix: timeMix,
+            timeNorm: timeNorm, timeMix: timeMix,
             output: matrix("att.output", width, width, &list, entersStream: true),
             channelNorm: norm("ln2", configuration.normEpsilon, &list), channelMix: channelMix(&list),
             part: copies == 1 ? nil : width)

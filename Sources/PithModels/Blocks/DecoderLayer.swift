@@ -7,27 +7,28 @@ public struct DecoderLayer: Block {
     /// Attention.
     public let attention: SelfAttention
     /// Behind attention; nil for none.
-    public let attentionOutputNorm: Norm?
+    public var attentionOutputNorm: Norm?
     /// In front of the feed-forward part.
     public let feedForwardNorm: Norm
     /// The feed-forward part.
-    public let feedForward: GatedFeedForward
+    public let feedForward: any FeedForward
     /// Behind the feed-forward part; nil for none.
-    public let feedForwardOutputNorm: Norm?
+    public var feedForwardOutputNorm: Norm?
+    /// Whether both parts read the same stream, and not the second what the first made of it.
+    public var isParallel = false
 
-    /// Both parts, one after the other.
+    /// Both parts.
     public func run<E: Engine>(_ x: E.Value, _ engine: inout E) -> E.Value {
+        let ahead = isParallel ? engine.normalize(x, feedForwardNorm) : nil
         let gathered = attention.gather(engine.normalize(x, attentionNorm), &engine)
-        let y = add(gathered, attention.output, attentionOutputNorm, to: x, &engine)
-        let hidden = feedForward.hiddenUnits(engine.normalize(y, feedForwardNorm), &engine)
-        return add(hidden, feedForward.down, feedForwardOutputNorm, to: y, &engine)
-    }
-
-    /// stream + norm(W x).
-    private func add<E: Engine>(
-        _ x: E.Value, _ map: Linear, _ norm: Norm?, to stream: E.Value, _ engine: inout E
-    ) -> E.Value {
-        guard let norm else { return engine.linear(x, map, addedTo: stream) }
-        return engine.add(engine.normalize(engine.linear(x, map), norm), to: stream)
+        var y = x
+        if let norm = attentionOutputNorm {
+            y = engine.add(engine.normalize(engine.linear(gathered, attention.output), norm), to: x)
+        } else {
+            y = engine.linear(gathered, attention.output, addedTo: x)
+        }
+        let input = ahead ?? engine.normalize(y, feedForwardNorm)
+        guard let norm = feedForwardOutputNorm else { return feedForward.run(input, addedTo: y, &engine) }
+        return engine.add(engine.normalize(feedForward.run(input, addedTo: nil, &engine), norm), to: y)
     }
 }

@@ -3,8 +3,6 @@
 /// From version 7 on (Peng et al. 2025) the stream has a second part of the same width: the values of the first layer,
 /// which later ones take in.
 struct RecurrentLayer: Block {
-    /// In front of all else, in the first layer.
-    let firstNorm: Norm?
     /// In front of what mixes rows.
     let timeNorm: Norm
     /// What mixes rows.
@@ -19,9 +17,8 @@ struct RecurrentLayer: Block {
     let part: Int?
 
     func run<E: Engine>(_ x: E.Value, _ engine: inout E) -> E.Value {
-        let parts = part.map { engine.split(x, [$0, $0]) }
+        let parts = part.map { engine.split(x, widths: [$0, $0], groups: 1) }
         var y = parts?[0] ?? x
-        if let firstNorm { y = engine.normalize(y, firstNorm) }
         let mixed = timeMix.mix(engine.normalize(y, timeNorm), parts?[1], &engine)
         y = engine.linear(mixed.output, output, addedTo: y)
         y = channelMix.run(engine.normalize(y, channelNorm), addedTo: y, &engine)
@@ -79,6 +76,6 @@ struct ChannelMix: Sendable {
             return engine.linear(units, value, addedTo: stream)
         }
         let gate = engine.linear(shift.mix(x, before, share, &engine), receptance)
-        return engine.add(engine.activate(gate: gate, times: engine.linear(units, value), .sigmoid), to: stream)
+        return engine.add(engine.activate(gate, .sigmoid, times: engine.linear(units, value)), to: stream)
     }
 }

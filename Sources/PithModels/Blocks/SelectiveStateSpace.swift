@@ -28,13 +28,14 @@ public struct SelectiveStateSpace: Block {
     /// The layer.
     public func run<E: Engine>(_ x: E.Value, _ engine: inout E) -> E.Value {
         let projected = engine.linear(engine.normalize(x, norm), input)
-        let parts = engine.split(projected, [widths.inner, widths.inner])
+        let parts = engine.split(projected, widths: [widths.inner, widths.inner], groups: 1)
         var u = engine.convolve(parts[0], convolution, bias: convolutionBias, window)
         u = engine.activate(u, .silu)
-        let selected = engine.split(engine.linear(u, selection), [widths.rank, widths.size, widths.size])
+        let selected = engine.split(
+            engine.linear(u, selection), widths: [widths.rank, widths.size, widths.size], groups: 1)
         let moves = engine.activate(engine.linear(selected[0], steps), .softplus)
         let y = engine.scan(
             ScanInputs(x: u, steps: moves, writes: selected[1], reads: selected[2], rates: rates, skips: skips), state)
-        return engine.linear(engine.activate(gate: parts[1], times: y, .silu), output, addedTo: x)
+        return engine.linear(engine.activate(parts[1], .silu, times: y), output, addedTo: x)
     }
 }

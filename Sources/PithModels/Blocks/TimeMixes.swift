@@ -18,7 +18,7 @@ struct AveragingTimeMix: TimeMix {
         let values = engine.linear(shift.mix(x, before, shares.value, &engine), value)
         let gate = engine.linear(shift.mix(x, before, shares.receptance, &engine), receptance)
         let average = engine.average(keys: keys, values: values, decays: decays, bonuses: bonuses, state)
-        return (engine.activate(gate: gate, times: average, .sigmoid), values)
+        return (engine.activate(gate, .sigmoid, times: average), values)
     }
 }
 
@@ -76,7 +76,7 @@ struct MatrixTimeMix: TimeMix {
             heads.state)
         y = engine.add(heads.own(receptances, keys, values, &engine), to: y)
         y = engine.normalize(y, heads.norm, groups: heads.count)
-        if let gates { y = engine.activate(gate: gates, times: y, .silu) }
+        if let gates { y = engine.activate(gates, .silu, times: y) }
         return (y, values)
     }
 
@@ -88,12 +88,12 @@ struct MatrixTimeMix: TimeMix {
         switch shares {
         case .fixed(let key, let value, let receptance, let gate):
             return Inputs(
-                key: shift.mix(x, before, key, &engine), value: shift.mix(x, before, value, &engine),
+                decay: nil, key: shift.mix(x, before, key, &engine), value: shift.mix(x, before, value, &engine),
                 receptance: shift.mix(x, before, receptance, &engine),
                 gate: gate.map { shift.mix(x, before, $0, &engine) })
         case .learned(let share, let down, let up, let rank):
             let low = engine.activate(engine.linear(shift.mix(x, before, share, &engine), down), .tanh)
-            let parts = engine.split(low, up.map { _ in rank })
+            let parts = engine.split(low, widths: up.map { _ in rank }, groups: 1)
             let mixed = zip(parts, up).map { part, up in shift.mix(x, before, engine.linear(part, up), &engine) }
             return Inputs(decay: mixed[0], key: mixed[1], value: mixed[2], receptance: mixed[3], gate: mixed[4])
         }

@@ -26,7 +26,8 @@ public protocol Architecture: Sendable {
 public enum Architectures {
     /// One line for each.
     public static let all: [any Architecture.Type] = [
-        Llama.self, Qwen2.self, Qwen3.self, Gemma2.self, Gemma3.self, Mamba.self, RWKV.self,
+        Llama.self, Qwen2.self, Qwen2Mixture.self, Qwen3.self, Qwen3Mixture.self, Gemma2.self, Gemma3.self, Phi3.self,
+        GPT2.self, GPTNeoX.self, Mamba.self, RWKV.self,
     ]
 
     /// Reads `config.json` in `folder`.

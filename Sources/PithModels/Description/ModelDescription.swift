@@ -20,6 +20,8 @@ public struct ModelDescription: Sendable {
     public private(set) var caches: [CacheShape] = []
     /// The shape of what each recurrence keeps of the positions read; `StateID` is the place among them.
     public private(set) var states: [[Int]] = []
+    /// What stands in front of names in some folders and not in others.
+    public var optionalPrefix: String?
     /// From tokens to the residual stream.
     public let input: TokenInput
     /// The layers, first to last.
@@ -41,10 +43,23 @@ public struct ModelDescription: Sendable {
         }
         self.output = output(self.input, &list)
         (parameters, rotaries, caches, states) = (list.specs, list.rotaries, list.caches, list.states)
+        // Where embedding and head are tied, some writers keep the one and some the other.
+        if self.output.matrix == self.input.table {
+            parameters[self.input.table.index].otherNames.append("lm_head.weight")
+        }
     }
 
     /// The specification of a parameter.
     public subscript(_ id: ParameterID) -> ParameterSpec { parameters[id.index] }
+
+    /// The name that a parameter has in a folder, given which names are there; the usual one if none is.
+    public func name(of id: ParameterID, isThere: (String) -> Bool) -> String {
+        let names = [self[id].name] + self[id].otherNames
+        let short = optionalPrefix.map { prefix in
+            names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+        }
+        return (names + (short ?? [])).first(where: isThere) ?? names[0]
+    }
 
     /// The number of weights.
     public var weightCount: Int { parameters.reduce(0) { $0 + $1.count } }
@@ -82,13 +97,13 @@ extension ModelDescription {
 
         private mutating func add(
             _ name: String, _ gguf: String?, _ shape: [Int], _ kind: ParameterSpec.Kind,
-            _ initial: ParameterSpec.Initial, _ arrangement: ParameterSpec.Arrangement,
-            _ order: RowOrder
+            _ initial: ParameterSpec.Initial, _ arrangement: ParameterSpec.Arrangement = .plain,
+            _ order: RowOrder = .stored, slice: Int? = nil
         ) -> ParameterID {
             var spec = ParameterSpec(
                 name: prefix + name, ggufName: gguf.map { ggufPrefix + $0 }, shape: shape, kind: kind,
                 initial: initial)
-            (spec.arrangement, spec.ggufOrder) = (arrangement, order)
+            (spec.arrangement, spec.ggufOrder, spec.ggufSlice) = (arrangement, order, slice)
             specs.append(spec)
             return ParameterID(specs.count - 1)
         }
@@ -96,22 +111,51 @@ extension ModelDescription {
         /// Adds a matrix, [outputs, inputs]. `entersStream` says that its products are added to the residual stream.
         public mutating func matrix(
             _ name: String, gguf: String?, _ outputs: Int, _ inputs: Int, entersStream: Bool = false,
-            ggufOrder: RowOrder = .stored
+            arrangement: ParameterSpec.Arrangement = .plain, ggufOrder: RowOrder = .stored, ggufSlice: Int? = nil,
+            otherNames: [String] = []
         ) -> ParameterID {
-            add(
-                name, gguf, [outputs, inputs], .matrix, entersStream ? .normalByDepth : .normal, .plain, ggufOrder)
+            let id = add(
+                name, gguf, [outputs, inputs], .matrix, entersStream ? .normalByDepth : .normal, arrangement,
+                ggufOrder, slice: ggufSlice)
+            specs[id.index].otherNames = otherNames
+            return id
+        }
+
+        /// Adds a matrix that decides where rows go, [outputs, inputs].
+        public mutating func router(_ name: String, gguf: String?, _ outputs: Int, _ inputs: Int) -> ParameterID {
+            add(name, gguf, [outputs, inputs], .router, .normal)
+        }
+
+        /// Adds a matrix `name.weight` and, if it has one, its bias `name.bias`.
+        public mutating func linear(
+            _ name: String, gguf: String, _ outputs: Int, _ inputs: Int, hasBias: Bool, entersStream: Bool = false,
+            arrangement: ParameterSpec.Arrangement = .plain, ggufOrder: RowOrder = .stored
+        ) -> Linear {
+            let weight = matrix(
+                "\(name).weight", gguf: "\(gguf).weight", outputs, inputs, entersStream: entersStream,
+                arrangement: arrangement, ggufOrder: ggufOrder)
+            return Linear(
+                weight,
+                bias: hasBias ? bias("\(name).bias", gguf: "\(gguf).bias", outputs, ggufOrder: ggufOrder) : nil)
+        }
+
+        /// Adds the weights `name.weight` and biases `name.bias` of a LayerNorm, [count] each.
+        public mutating func layerNorm(_ name: String, gguf: String, _ count: Int, epsilon: Double) -> Norm {
+            .layer(
+                normWeight("\(name).weight", gguf: "\(gguf).weight", count),
+                bias: bias("\(name).bias", gguf: "\(gguf).bias", count), epsilon: epsilon)
         }
 
         /// Adds a table, [rows, columns].
         public mutating func table(_ name: String, gguf: String?, _ rows: Int, _ columns: Int) -> ParameterID {
-            add(name, gguf, [rows, columns], .table, .normal, .plain, .stored)
+            add(name, gguf, [rows, columns], .table, .normal)
         }
 
         /// Adds the weights of a norm, [count].
         public mutating func normWeight(
             _ name: String, gguf: String?, _ count: Int, arrangement: ParameterSpec.Arrangement = .plain
         ) -> ParameterID {
-            add(name, gguf, [count], .vector, .ones, arrangement, .stored)
+            add(name, gguf, [count], .vector, .ones, arrangement)
         }
 
         /// Adds a bias, [count].
@@ -125,7 +169,7 @@ extension ModelDescription {
         public mutating func elements(
             _ name: String, gguf: String?, _ shape: [Int], initial: ParameterSpec.Initial
         ) -> ParameterID {
-            add(name, gguf, shape, .vector, initial, .plain, .stored)
+            add(name, gguf, shape, .vector, initial)
         }
 
         /// The angles that follow from some options; equal ones are made once.

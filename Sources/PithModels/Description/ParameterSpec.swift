@@ -1,4 +1,5 @@
 import PithFormats
+import PithTensor
 
 /// The place of a parameter in the list of its model's parameters.
 public struct ParameterID: Hashable, Sendable {
@@ -17,6 +18,8 @@ public struct ParameterSpec: Equatable, Sendable {
         case matrix
         /// Vectors that are looked up by row, [rows, columns]; a tied head multiplies by it as well.
         case table
+        /// A small matrix whose products decide where rows go, [outputs, inputs]. Methods leave it alone.
+        case router
         /// Numbers that enter element by element: the weights of a norm, a bias, and the like.
         case vector
     }
@@ -43,10 +46,14 @@ public struct ParameterSpec: Equatable, Sendable {
         case plain
         /// The file has x where the parameter is x + 1.
         case lessOne
+        /// The file has the matrix transposed, [inputs, outputs].
+        case transposed
     }
 
     /// The identifier: the name of the tensor in a Hugging Face folder.
     public let name: String
+    /// What some writers of folders call it instead.
+    public var otherNames: [String] = []
     /// The name of the tensor in a GGUF file; nil where that format has none.
     public let ggufName: String?
     /// [outputs, inputs] of a matrix, [rows, columns] of a table, any extents of a vector.
@@ -59,7 +66,32 @@ public struct ParameterSpec: Equatable, Sendable {
     public var arrangement = Arrangement.plain
     /// Which rows of a GGUF file are its rows.
     public var ggufOrder = RowOrder.stored
+    /// Which matrix of several of one shape in a GGUF file it is; nil where it has a tensor of its own.
+    public var ggufSlice: Int?
 
     /// The number of elements.
     public var count: Int { shape.reduce(1, *) }
+
+    /// The shape that the tensor in a Hugging Face folder has.
+    public var folderShape: [Int] { arrangement == .transposed ? shape.reversed() : shape }
+}
+
+extension ParameterSpec.Arrangement {
+    /// The elements of a parameter, from those of a tensor in a Hugging Face folder.
+    package func taken(from tensor: Tensor) -> Tensor {
+        switch self {
+        case .plain: tensor
+        case .lessOne: Tensor(shape: tensor.shape, values: tensor.values.map { $0 + 1 })
+        case .transposed: tensor.transposed
+        }
+    }
+
+    /// The elements of a tensor in a Hugging Face folder, from those of the parameter.
+    package func given(_ parameter: Tensor) -> Tensor {
+        switch self {
+        case .plain: parameter
+        case .lessOne: Tensor(shape: parameter.shape, values: parameter.values.map { $0 - 1 })
+        case .transposed: parameter.transposed
+        }
+    }
 }

@@ -12,7 +12,9 @@ public final class ForwardWorkspace {
     private(set) var counts: [Int] = []
     /// Rows of all sequences.
     private(set) var rows = 0
-    // For each kind of angles, cosines and sines of all rows, [rows, headSize / 2] each.
+    /// The position of each row in its sequence.
+    private(set) var positions: [Int] = []
+    // For each kind of angles, cosines and sines of all rows, [rows, rotatedSize / 2] each.
     private var angles: [(cosines: UnsafeMutablePointer<Float>, sines: UnsafeMutablePointer<Float>)] = []
     private let angleMemory = ScratchMemory()
     private let values = ScratchMemory()
@@ -66,6 +68,7 @@ public final class ForwardWorkspace {
     public func prepare(_ model: LanguageModel, _ counts: [Int], _ states: [SequenceState]) {
         self.counts = counts
         rows = counts.reduce(0, +)
+        positions = zip(counts, states).flatMap { count, state in state.position..<state.position + count }
         hasNonFinite.store(false, ordering: .relaxed)
         _ = block(model.precision)
         releaseValues()
@@ -86,7 +89,7 @@ public final class ForwardWorkspace {
         }
     }
 
-    /// Cosines and sines of all rows, [rows, headSize / 2] each.
+    /// Cosines and sines of all rows, [rows, rotatedSize / 2] each.
     func angles(
         _ rotary: RotaryID
     ) -> (cosines: UnsafeMutablePointer<Float>, sines: UnsafeMutablePointer<Float>) {

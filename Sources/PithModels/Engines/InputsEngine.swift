@@ -5,7 +5,7 @@ private struct InputsEngine: Engine {
 
     init(_ description: ModelDescription) { self.description = description }
 
-    func embed(_ table: ParameterID) -> Int { description[table].shape[1] }
+    func embed(_ table: ParameterID, _ selector: RowSelector) -> Int { description[table].shape[1] }
 
     mutating func linear(_ x: Int, _ maps: [Linear]) -> [Int] {
         inputs.append(maps.map(\.weight))
@@ -14,17 +14,26 @@ private struct InputsEngine: Engine {
 
     mutating func linear(_ x: Int, _ map: Linear, addedTo stream: Int) -> Int { linear(x, map) }
 
+    func split(_ x: Int, widths: [Int], groups: Int) -> [Int] { widths.map { $0 * groups } }
     func normalize(_ x: Int, _ norm: Norm, groups: Int) -> Int { x }
     func add(_ x: Int, to stream: Int) -> Int { stream }
     func scale(_ x: Int, by factor: Float) -> Int { x }
+    func scale(_ x: Int, byRow factors: Int) -> Int { x }
     func rotate(_ x: Int, _ rotary: RotaryID) -> Int { x }
     func attend(queries: Int, keys: Int, values: Int, _ options: AttentionOptions) -> Int { options.queryWidth }
-    func activate(gate: Int, times x: Int, _ activation: Activation) -> Int { gate }
-    func activate(_ x: Int, _ activation: Activation) -> Int { x }
+    func activate(_ x: Int, _ activation: Activation, times factors: Int?) -> Int { x }
+
+    mutating func mixture(
+        _ x: Int, scores: Int, _ options: RoutingOptions, addedTo stream: Int?,
+        expert: (_ index: Int, _ x: Int, _ engine: inout InputsEngine) -> Int
+    ) -> Int {
+        for index in 0..<options.expertCount { _ = expert(index, x, &self) }
+        return x
+    }
+
     func multiply(_ x: Int, by y: Int) -> Int { x }
     func interpolate(_ x: Int, toward y: Int, by share: Int) -> Int { x }
     func rows(of vector: ParameterID) -> Int { description[vector].count }
-    func split(_ x: Int, _ widths: [Int]) -> [Int] { widths }
     func join(_ parts: [Int]) -> Int { parts.reduce(0, +) }
     func unit(_ x: Int, groups: Int) -> Int { x }
     func sums(_ x: Int, groups: Int) -> Int { x }

@@ -15,7 +15,7 @@ extension RunningEngine {
     }
 
     mutating func previous(_ x: Value, _ state: StateID) -> Value {
-        let (result, width) = (makeValue(x.width), x.width)
+        let (result, width) = (makeValue(rows: rows, x.width), x.width)
         forEachState(state) { row, count, state in
             let (source, target) = (x.pointer + row * width, result.pointer + row * width)
             target.update(from: state, count: width)
@@ -28,7 +28,7 @@ extension RunningEngine {
     mutating func convolve(_ x: Value, _ weights: ParameterID, bias: ParameterID?, _ state: StateID) -> Value {
         let convolution = Convolution(
             width: x.width, weights: model[vector: weights], bias: bias.map { model[vector: $0] })
-        let (result, width, pool) = (makeValue(x.width), x.width, pool)
+        let (result, width, pool) = (makeValue(rows: rows, x.width), x.width, pool)
         forEachState(state) { row, count, state in
             let (source, target) = (x.pointer + row * width, result.pointer + row * width)
             pool.forEachBlock(of: count, grain: Self.rowsTogether) { block in
@@ -41,7 +41,7 @@ extension RunningEngine {
 
     mutating func scan(_ inputs: ScanInputs<Value>, _ state: StateID) -> Value {
         for x in [inputs.x, inputs.steps, inputs.writes, inputs.reads] { lookAtOperand(x) }
-        let (result, width, size) = (makeValue(inputs.x.width), inputs.x.width, inputs.writes.width)
+        let (result, width, size) = (makeValue(rows: rows, inputs.x.width), inputs.x.width, inputs.writes.width)
         let (rates, skips) = (model[vector: inputs.rates], model[vector: inputs.skips])
         let (kernels, pool) = (kernels, pool)
         rates.withUnsafeBufferPointer { rates in
@@ -67,7 +67,7 @@ extension RunningEngine {
 
     mutating func recur(_ inputs: RecurrenceInputs<Value>, heads: Int, _ state: StateID) -> Value {
         lookAtOperand(inputs.decays)
-        let (result, width) = (makeValue(inputs.values.width), inputs.values.width)
+        let (result, width) = (makeValue(rows: rows, inputs.values.width), inputs.values.width)
         let (kernels, pool, size) = (kernels, pool, width / heads)
         forEachState(state) { row, count, state in
             let at = row * width
@@ -91,7 +91,7 @@ extension RunningEngine {
         keys: Value, values: Value, decays: ParameterID, bonuses: ParameterID, _ state: StateID
     ) -> Value {
         lookAtOperand(keys)
-        let (result, width) = (makeValue(keys.width), keys.width)
+        let (result, width) = (makeValue(rows: rows, keys.width), keys.width)
         let (decays, bonuses) = (model[vector: decays], model[vector: bonuses])
         let (kernels, pool) = (kernels, pool)
         decays.withUnsafeBufferPointer { decays in

@@ -8,6 +8,7 @@ struct RunningEngine: Engine {
     /// A matrix in the workspace, [rows, width].
     struct Value {
         let pointer: UnsafeMutablePointer<Float>
+        let rows: Int
         let width: Int
     }
 
@@ -44,7 +45,7 @@ struct RunningEngine: Engine {
     mutating func run(_ block: any Block, layer: Int, _ stream: UnsafeMutablePointer<Float>, width: Int) {
         self.layer = layer
         workspace.releaseValues()
-        let x = Value(pointer: stream, width: width)
+        let x = Value(pointer: stream, rows: rows, width: width)
         observe(.residual, x)
         let y = block.run(x, &self)
         if y.pointer != stream { stream.update(from: y.pointer, count: rows * width) }
@@ -64,48 +65,57 @@ struct RunningEngine: Engine {
     ) {
         self.layer = layer
         workspace.releaseValues()
-        let x = output.normalize(Value(pointer: stream, width: width), &self)
+        let x = output.normalize(Value(pointer: stream, rows: rows, width: width), &self)
         target.update(from: x.pointer, count: rows * x.width)
     }
 
     func observe(_ site: ActivationSite, _ x: Value) {
-        observer?.observe(site, layer: layer, x.pointer, rows: rows, width: x.width)
+        observer?.observe(site, layer: layer, x.pointer, rows: x.rows, width: x.width)
     }
 
-    func makeValue(_ width: Int) -> Value {
-        Value(pointer: workspace.takeValue(rows * width), width: width)
+    /// Room for a value.
+    func makeValue(rows: Int, _ width: Int) -> Value {
+        Value(pointer: workspace.takeValue(rows * width), rows: rows, width: width)
     }
 
-    /// Calls `body` for blocks of rows, on all threads where there is work for them.
-    func forEachRows(grain: Int = Self.rowsTogether, _ body: (Range<Int>) -> Void) {
-        pool.forEachBlock(of: rows, grain: grain, body)
+    /// Calls `body` for blocks of the rows of x, on all threads where there is work for them.
+    func forEachRows(of x: Value, grain: Int = Self.rowsTogether, _ body: (Range<Int>) -> Void) {
+        pool.forEachBlock(of: x.rows, grain: grain, body)
     }
 
     /// Looks for values that are no finite numbers.
     func look(at x: Value) {
-        forEachRows(grain: max(1, Self.valuesTogether / max(1, x.width))) { block in
+        forEachRows(of: x, grain: max(1, Self.valuesTogether / max(1, x.width))) { block in
             workspace.see(x.pointer + block.lowerBound * x.width, count: block.count * x.width)
         }
     }
 
     // MARK: Operations
 
-    mutating func embed(_ table: ParameterID) -> Value {
-        let rows = model.table(table)
-        let result = makeValue(rows.inputCount)
-        for (row, token) in tokens.enumerated() { rows.decodeRow(token, into: result.pointer + row * result.width) }
+    mutating func embed(_ table: ParameterID, _ selector: RowSelector) -> Value {
+        let entries = model.table(table)
+        let result = makeValue(rows: rows, entries.inputCount)
+        for row in 0..<rows {
+            let entry =
+                switch selector {
+                case .token: tokens[row]
+                case .position(let offset): workspace.positions[row] + offset
+                case .row(let entry): entry
+                }
+            entries.decodeRow(entry, into: result.pointer + row * result.width)
+        }
         return result
     }
 
     mutating func linear(_ x: Value, _ maps: [Linear]) -> [Value] {
         look(at: x)
         if observer != nil { observe(.input(of: maps.map(\.weight)), x) }
-        workspace.input.load(x.pointer, rows: rows, width: x.width)
+        workspace.input.load(x.pointer, rows: x.rows, width: x.width)
         var products: [LinearProduct] = []
         var results: [Value] = []
         for map in maps {
             let matrix = model[matrix: map.weight]
-            let result = makeValue(matrix.outputCount)
+            let result = makeValue(rows: x.rows, matrix.outputCount)
             products.append(LinearProduct(matrix, into: result.pointer))
             results.append(result)
         }
@@ -122,18 +132,46 @@ struct RunningEngine: Engine {
 
     private func add(_ bias: ParameterID, to x: Value) {
         let (kernels, values) = (kernels, model[vector: bias])
-        forEachRows { block in
+        forEachRows(of: x) { block in
             for row in block { kernels.add_scaled(values, 1, Int64(x.width), x.pointer + row * x.width) }
         }
     }
 
+    mutating func split(_ x: Value, widths: [Int], groups: Int) -> [Value] {
+        let results = widths.map { makeValue(rows: x.rows, $0 * groups) }
+        forEachRows(of: x) { block in
+            for row in block {
+                var source = x.pointer + row * x.width
+                for group in 0..<groups {
+                    for (result, width) in zip(results, widths) {
+                        (result.pointer + row * result.width + group * width).update(from: source, count: width)
+                        source += width
+                    }
+                }
+            }
+        }
+        return results
+    }
+
     mutating func normalize(_ x: Value, _ norm: Norm, groups: Int) -> Value {
-        let (kernels, weight) = (kernels, model[vector: norm.weight])
-        let (result, width) = (makeValue(x.width), x.width / groups)
-        forEachRows { block in
-            for part in block.lowerBound * groups..<block.upperBound * groups {
-                kernels.rms_norm(
-                    x.pointer + part * width, weight, norm.epsilon, Int64(width), result.pointer + part * width)
+        let (kernels, weights, bias) = (kernels, model[vector: norm.weight], norm.bias.map { model[vector: $0] })
+        let (result, width) = (makeValue(rows: x.rows, x.width), x.width / groups)
+        weights.withUnsafeBufferPointer { weights in
+            forEachRows(of: x) { block in
+                for part in block.lowerBound * groups..<block.upperBound * groups {
+                    let (start, ofPart) = (part * width, part % groups * width % weights.count)
+                    guard let weight = weights.baseAddress.map({ $0 + ofPart }) else { return }
+                    guard let bias else {
+                        kernels.rms_norm(
+                            x.pointer + start, weight, norm.epsilon, Int64(width), result.pointer + start)
+                        continue
+                    }
+                    bias.withUnsafeBufferPointer { bias in
+                        kernels.layer_norm(
+                            x.pointer + start, weight, bias.baseAddress.map { $0 + ofPart }, norm.epsilon,
+                            Int64(width), result.pointer + start)
+                    }
+                }
             }
         }
         observe(.normalized(by: norm.weight), result)
@@ -142,7 +180,7 @@ struct RunningEngine: Engine {
 
     mutating func add(_ x: Value, to stream: Value) -> Value {
         let (kernels, width) = (kernels, x.width)
-        forEachRows { block in
+        forEachRows(of: x) { block in
             let start = block.lowerBound * width
             kernels.add_scaled(x.pointer + start, 1, Int64(block.count * width), stream.pointer + start)
         }
@@ -150,17 +188,27 @@ struct RunningEngine: Engine {
     }
 
     mutating func scale(_ x: Value, by factor: Float) -> Value {
-        for i in 0..<rows * x.width { x.pointer[i] *= factor }
+        for i in 0..<x.rows * x.width { x.pointer[i] *= factor }
+        return x
+    }
+
+    mutating func scale(_ x: Value, byRow factors: Value) -> Value {
+        forEachRows(of: x) { block in
+            for row in block {
+                for i in 0..<x.width { x.pointer[row * x.width + i] *= factors.pointer[row] }
+            }
+        }
         return x
     }
 
     mutating func rotate(_ x: Value, _ rotary: RotaryID) -> Value {
-        let (kernels, half) = (kernels, model.rotaries[rotary.index].half)
+        let (kernels, table) = (kernels, model.rotaries[rotary.index])
+        let (half, size) = (table.half, table.headSize)
         let (cosines, sines) = workspace.angles(rotary)
-        forEachRows { block in
+        forEachRows(of: x) { block in
             for row in block {
                 kernels.rotate(
-                    x.pointer + row * x.width, Int64(x.width / (2 * half)), Int64(half), cosines + row * half,
+                    x.pointer + row * x.width, Int64(x.width / size), Int64(size), Int64(half), cosines + row * half,
                     sines + row * half)
             }
         }
@@ -173,7 +221,7 @@ struct RunningEngine: Engine {
         observe(.queries, queries)
         observe(.keys, keys)
         observe(.values, values)
-        let result = makeValue(options.queryWidth)
+        let result = makeValue(rows: rows, options.queryWidth)
         let (counts, pool, cache) = (workspace.counts, pool, options.cache.index)
         let starts = counts.reduce(into: [0]) { $0.append($0.last! + $1) }
         states.withUnsafeMutableBufferPointer { states in
@@ -197,20 +245,33 @@ struct RunningEngine: Engine {
         return result
     }
 
-    mutating func activate(gate: Value, times x: Value, _ activation: Activation) -> Value {
-        let width = gate.width
-        let kernel: @convention(c) (
-            UnsafePointer<Float>?, UnsafePointer<Float>?, Int64, UnsafeMutablePointer<Float>?
-        ) -> Void
-        switch activation {
-        case .silu: kernel = kernels.swiglu
-        case .geluTanh: kernel = kernels.geglu
-        default: return multiply(activate(gate, activation), by: x)
+    mutating func activate(_ x: Value, _ activation: Activation, times factors: Value?) -> Value {
+        if activation.hidesNonFinite { lookAtOperand(x) }
+        let (kernels, width) = (kernels, x.width)
+        forEachRows(of: x, grain: max(1, Self.elementsTogether / max(1, width))) { block in
+            let (start, count) = (block.lowerBound * width, block.count * width)
+            kernels.activate(
+                activation.kernel, x.pointer + start, factors.map { $0.pointer + start }, Int64(count),
+                x.pointer + start)
         }
-        forEachRows(grain: max(1, Self.elementsTogether / max(1, width))) { block in
-            let start = block.lowerBound * width
-            kernel(gate.pointer + start, x.pointer + start, Int64(block.count * width), gate.pointer + start)
+        return x
+    }
+}
+
+extension Activation {
+    /// As the kernels call it.
+    package var kernel: pith_activation {
+        switch self {
+        case .silu: PITH_SILU
+        case .gelu: PITH_GELU
+        case .geluTanh: PITH_GELU_TANH
+        case .relu: PITH_RELU
+        case .sigmoid: PITH_SIGMOID
+        case .tanh: PITH_TANH
+        case .softplus: PITH_SOFTPLUS
+        case .squaredReLU: PITH_SQUARED_RELU
+        case .decay: PITH_DECAY
+        case .boundedDecay: PITH_BOUNDED_DECAY
         }
-        return gate
     }
 }

@@ -11,6 +11,10 @@ extension Architectures {
         ("attention.head_count", "num_attention_heads"), ("attention.head_count_kv", "num_key_value_heads"),
         ("attention.key_length", "head_dim"), ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
         ("rope.freq_base", "rope_theta"), ("attention.sliding_window", "sliding_window"),
+        ("attention.layer_norm_epsilon", "rms_norm_eps"), ("use_parallel_residual", "use_parallel_residual"),
+        ("expert_count", "num_local_experts"), ("expert_used_count", "num_experts_per_tok"),
+        ("expert_feed_forward_length", "moe_intermediate_size"),
+        ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
         ("attn_logit_softcapping", "attn_logit_softcapping"), ("final_logit_softcapping", "final_logit_softcapping"),
     ]
 
@@ -44,6 +48,8 @@ extension Architectures {
                 object[name] = .integer(integer)
             } else if let number = value.number {
                 object[name] = .real(number)
+            } else if case .flag(let flag) = value {
+                object[name] = .bool(flag)
             } else {
                 throw .data("is no number", at: "key \(file.architecture ?? "").\(key)")
             }
@@ -51,10 +57,8 @@ extension Architectures {
         object["vocab_size"] = file[tensor: "token_embd.weight"]?.shape.first.map { .integer($0) }
         object["tie_word_embeddings"] = .bool(file[tensor: "output.weight"] == nil)
         object["rope_scaling"] = try rotation(of: file)
-        if let part = file[hyperparameter: "rope.dimension_count"]?.integer, part != headSize(object) {
-            throw .data(
-                "rotation of a part of each head is not supported",
-                at: "key \(file.architecture ?? "").rope.dimension_count")
+        if let part = file[hyperparameter: "rope.dimension_count"]?.integer, let size = headSize(object), part != size {
+            object["partial_rotary_factor"] = .real(Double(part) / Double(size))
         }
         family.complete(&object, from: file)
         return .object(object)
@@ -76,11 +80,27 @@ extension Architectures {
             let divisors = try file.values(name).values
             return ["rope_type": "divisors", "divisors": .array(divisors.map { .real(Double($0)) })]
         }
+        var object = JSONObject()
+        for (key, name) in [
+            ("factor", "factor"), ("attn_factor", "attention_factor"),
+            ("original_context_length", "original_max_position_embeddings"),
+        ] {
+            guard let value = file[hyperparameter: "rope.scaling.\(key)"] else { continue }
+            object[name] = value.integer.map { .integer($0) } ?? value.number.map { .real($0) }
+        }
+        if file[tensor: "rope_factors_long.weight"] != nil {
+            for length in ["long", "short"] {
+                let divisors = try file.values("rope_factors_\(length).weight").values
+                object["\(length)_factor"] = .array(divisors.map { .real(Double($0)) })
+            }
+            object["rope_type"] = "longrope"
+            return .object(object)
+        }
         switch file[hyperparameter: "rope.scaling.type"]?.string ?? "none" {
         case "none": return nil
         case let kind:
-            let factor = file[hyperparameter: "rope.scaling.factor"]?.number ?? 1
-            return ["rope_type": .string(kind), "factor": .real(factor)]
+            object["rope_type"] = .string(kind)
+            return .object(object)
         }
     }
 }

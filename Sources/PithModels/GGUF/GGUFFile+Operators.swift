@@ -7,34 +7,52 @@ extension GGUFFile {
     ///
     /// Quantised blocks are laid out anew with all threads, and the memory of the file that they came from is given
     /// back. Floats (F32, F16, BF16) are multiplied as they are mapped, unless `order` has them copied.
+    ///
+    /// `slice` is the place of the matrix among several that one tensor holds, [matrices, outputs, inputs].
     public func linear(
-        _ name: String, order: RowOrder = .stored, pool: ThreadPool
+        _ name: String, order: RowOrder = .stored, slice: Int? = nil, pool: ThreadPool
     ) throws(PithError) -> any RowDecodable {
         let (tensor, type) = try tensor(name)
         do throws(PithError) {
-            guard tensor.shape.count == 2 else {
-                throw .data("a matrix was expected, the shape is \(tensor.shape)")
-            }
-            let (rows, columns, region) = (tensor.shape[0], tensor.shape[1], region(of: tensor))
+            let (shape, region) = try matrix(of: tensor, slice: slice)
+            let (rows, columns) = (shape[0], shape[1])
             if let element = type.element {
                 guard order.fits(rows) else { throw .data("\(rows) rows are not whole heads") }
                 return try DenseOperator(
-                    StoredTensor(type: element, shape: tensor.shape, region: order.ordered(region, rows: rows)))
+                    StoredTensor(type: element, shape: shape, region: order.ordered(region, rows: rows)))
             }
             defer { region.releaseMemory() }
             return try BlockMatrix(type, region, rows: rows, columns: columns, order: order, pool: pool)
         } catch { throw error.within("\(path): tensor \(name)") }
     }
 
+    /// The shape and the bytes of a matrix, or of one of those that a tensor holds. A vector is a matrix of one row.
+    private func matrix(
+        of tensor: GGUFTensor, slice: Int?
+    ) throws(PithError) -> (shape: [Int], region: ByteRegion) {
+        let region = region(of: tensor)
+        guard let slice else {
+            let shape = tensor.shape.count == 1 ? [1] + tensor.shape : tensor.shape
+            guard shape.count == 2 else { throw .data("a matrix was expected, the shape is \(tensor.shape)") }
+            return (shape, region)
+        }
+        guard tensor.shape.count == 3, slice < tensor.shape[0] else {
+            throw .data("\(slice + 1) matrices or more were expected, the shape is \(tensor.shape)")
+        }
+        let size = region.count / tensor.shape[0]
+        return (Array(tensor.shape[1...]), region[slice * size..<(slice + 1) * size])
+    }
+
     /// The matrix or table that a parameter is. Throws unless it has the parameter's shape.
     func matrix(_ spec: ParameterSpec, pool: ThreadPool) throws(PithError) -> any RowDecodable {
         let name = try name(of: spec)
-        let (tensor, _) = try tensor(name)
-        guard tensor.shape == spec.shape else {
+        let matrix = try linear(name, order: spec.ggufOrder, slice: spec.ggufSlice, pool: pool)
+        guard [matrix.outputCount, matrix.inputCount] == spec.shape else {
             throw .data(
-                "has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "the keys say \(spec.shape)")
+                "has the shape \([matrix.outputCount, matrix.inputCount])", at: "\(path): tensor \(name)",
+                remedy: "the keys say \(spec.shape)")
         }
-        return try linear(name, order: spec.ggufOrder, pool: pool)
+        return matrix
     }
 
     /// The vector that a parameter is.

@@ -1,0 +1,44 @@
+import PithCore
+import PithFormats
+
+/// Phi 3 and 4 (Abdin et al. 2024): as Llama, with one matrix for queries, keys and values and one for gates and hidden
+/// units, and angles for a part of each head in the smaller ones of the fourth generation.
+struct Phi3: Architecture {
+    static let modelTypes = ["phi3"]
+    static let classNames = ["Phi3ForCausalLM"]
+    static let ggufNames = ["phi3"]
+
+    let configuration: ModelConfiguration
+    private let window: Int?
+    private let rotatedSize: Int
+    private let activation: Activation
+
+    init(_ keys: JSONReader) throws(PithError) {
+        var configuration = try ModelConfiguration(keys)
+        // Older files call the scaling by other names and mean this one.
+        if let scaling = try keys.optional("rope_scaling"),
+            ["yarn", "su"].contains(try scaling.optional("rope_type", "type")?.text())
+        {
+            var object = try scaling.object()
+            (object["rope_type"], object["type"]) = ("longrope", nil)
+            configuration.ropeScaling = try RotaryScaling(
+                JSONReader(.object(object)), contextLength: configuration.contextLength,
+                original: keys.positive("original_max_position_embeddings"))
+        }
+        self.configuration = configuration
+        activation = try keys.activation("hidden_act", default: .silu)
+        rotatedSize = try keys.rotatedSize(headSize: configuration.headSize, default: 1)
+        window = try keys.positive("sliding_window")
+    }
+
+    func describe() -> ModelDescription {
+        let (c, window, rotatedSize) = (configuration, window, rotatedSize)
+        var decoder = GatedDecoder(c)
+        (decoder.isFused, decoder.activation) = (true, activation)
+        decoder.window = { _ in window }
+        decoder.rotary = { _ in
+            RotaryOptions(headSize: c.headSize, rotatedSize: rotatedSize, theta: c.ropeTheta, scaling: c.ropeScaling)
+        }
+        return decoder.describe()
+    }
+}
