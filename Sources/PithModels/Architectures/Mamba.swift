@@ -18,10 +18,8 @@ struct Mamba: Architecture {
     init(_ keys: JSONReader) throws(PithError) {
         let sizes = 1...ModelConfiguration.sizeLimit
         let width = try keys.member("hidden_size", or: "d_model").integer(in: sizes)
-        // Where both are there, the reference implementation takes the product.
-        let expansion = try keys.optional("expand")?.real(in: 1e-3...1e3) ?? 2
-        let inner = Int(expansion * Double(width))
-        guard sizes.contains(inner) else { throw keys.failure("\(expansion) times the width is \(inner)") }
+        let expansion = try keys.optional("expand")?.integer(in: 1...1 << 12) ?? 2
+        let inner = try keys.optional("intermediate_size")?.integer(in: sizes) ?? expansion * width
         configuration = try ModelConfiguration(
             withoutAttention: keys, intermediateSize: inner, normEpsilon: 1e-5, tiesEmbeddings: true, endToken: 0)
         try keys.require("hidden_act", "silu")
