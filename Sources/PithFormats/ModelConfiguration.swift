@@ -63,7 +63,7 @@ public struct ModelConfiguration: Equatable, Sendable {
     }
 
     /// Bounds that keep all later arithmetic on sizes far from overflow.
-    package static let sizeLimit = 1 << 24
+    public static let sizeLimit = 1 << 24
     static let layerLimit = 4096
     private static let weightLimit = 1e15
 

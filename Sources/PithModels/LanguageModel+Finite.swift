@@ -54,6 +54,7 @@ extension LanguageModel {
             case .queries: "queries"
             case .keys: "keys"
             case .values: "values"
+            case .elements(let parameter): "the elements of \(description[parameter].name)"
             case .operand: "what enters an element-wise function or a recurrence"
             case .logits: "logits"
             }
@@ -107,7 +108,10 @@ private final class NonFiniteFinder: ActivationObserver {
             let values = UnsafeBufferPointer(start: activations, count: rows * width)
             guard let (index, value) = values.firstNonFinite else { return }
             var parameters = matrices
-            if case .normalized(let weight) = site { parameters.insert(weight, at: 0) }
+            switch site {
+            case .normalized(let parameter), .elements(let parameter): parameters.insert(parameter, at: 0)
+            default: break
+            }
             found = Finding(site: site, layer: layer, row: index / width, value: value, parameters: parameters)
         } else if case .input(let matrices) = site {
             self.matrices = matrices

@@ -24,9 +24,12 @@ extension LanguageModel {
         let row =
             4 * (4 * c.hiddenSize + 2 * queryWidth + 2 * keyWidth + 2 * c.intermediateSize + c.headSize)
             + 5 * max(c.hiddenSize, queryWidth, c.intermediateSize)
+        // States are kept twice while a pass runs, so that an error finds back.
+        let states = description.states.reduce(0.0) { $0 + $1.reduce(8) { $0 * Double($1) } }
         // In floating point, since no product of such numbers may trap.
         let bytes =
-            Double(layers ?? description.layers.count) * Double(kept)
+            Double(counts.count) * states + Double(counts.reduce(0, +)) * Double(4 * description.recurrentRowWidth)
+            + Double(layers ?? description.layers.count) * Double(kept)
             * Double(2 * keyWidth * cacheType.elementType.byteCount)
             + Double(counts.reduce(0, +)) * Double(row) + Double(logits) * Double(4 * c.vocabularySize)
         return Int(min(bytes, 0x1p62))

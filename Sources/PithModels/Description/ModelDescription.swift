@@ -20,6 +20,8 @@ public struct ModelDescription: Sendable {
     public private(set) var caches: [CacheShape] = []
     /// The shape of what each recurrence keeps of the positions read; `StateID` is the place among them.
     public private(set) var states: [[Int]] = []
+    /// Where there are recurrences, the most floats that a layer makes of a row.
+    private(set) var recurrentRowWidth = 0
     /// What stands in front of names in some folders and not in others.
     public var optionalPrefix: String?
     /// From tokens to the residual stream.
@@ -47,6 +49,7 @@ public struct ModelDescription: Sendable {
         if self.output.matrix == self.input.table {
             parameters[self.input.table.index].otherNames.append("lm_head.weight")
         }
+        if !states.isEmpty { recurrentRowWidth = layers.indices.map { valueWidth(ofLayer: $0) }.max() ?? 0 }
     }
 
     /// The specification of a parameter.

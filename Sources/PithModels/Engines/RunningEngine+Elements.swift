@@ -15,6 +15,13 @@ extension RunningEngine {
         observe(.operand, x)
     }
 
+    /// The same of a parameter that a recurrence takes exponentials of.
+    func lookAtElements(of parameter: ParameterID) {
+        let values = model[vector: parameter]
+        workspace.see(values, count: values.count)
+        observer?.observe(.elements(of: parameter), layer: layer, values, rows: 1, width: values.count)
+    }
+
     mutating func multiply(_ x: Value, by y: Value) -> Value {
         let result = makeValue(rows: x.rows, x.width)
         forEachElements(of: x) { block in

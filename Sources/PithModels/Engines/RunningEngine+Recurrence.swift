@@ -41,6 +41,7 @@ extension RunningEngine {
 
     mutating func scan(_ inputs: ScanInputs<Value>, _ state: StateID) -> Value {
         for x in [inputs.x, inputs.steps, inputs.writes, inputs.reads] { lookAtOperand(x) }
+        lookAtElements(of: inputs.rates)
         let (result, width, size) = (makeValue(rows: rows, inputs.x.width), inputs.x.width, inputs.writes.width)
         let (rates, skips) = (model[vector: inputs.rates], model[vector: inputs.skips])
         let (kernels, pool) = (kernels, pool)
@@ -91,6 +92,7 @@ extension RunningEngine {
         keys: Value, values: Value, decays: ParameterID, bonuses: ParameterID, _ state: StateID
     ) -> Value {
         lookAtOperand(keys)
+        for parameter in [decays, bonuses] { lookAtElements(of: parameter) }
         let (result, width) = (makeValue(rows: rows, keys.width), keys.width)
         let (decays, bonuses) = (model[vector: decays], model[vector: bonuses])
         let (kernels, pool) = (kernels, pool)

@@ -14,12 +14,12 @@ struct RunningEngine: Engine {
 
     let model: LanguageModel
     let workspace: ForwardWorkspace
-    private let observer: (any ActivationObserver)?
+    let observer: (any ActivationObserver)?
     let kernels: pith_kernels
     private let tokens: [Int]
     var states: [SequenceState]
     /// The layer that is running.
-    private var layer = 0
+    private(set) var layer = 0
 
     var pool: ThreadPool { model.pool }
     var rows: Int { workspace.rows }
