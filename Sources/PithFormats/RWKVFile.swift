@@ -94,7 +94,8 @@ public struct RWKVFile: Sendable {
         // Three extents below 2²⁴ could overflow; in floating point they cannot.
         let size = shape.reduce(Double(type.blockBytes)) { $0 * Double($1) } / Double(type.blockLength)
         guard size <= Double(numbers.left) else {
-            throw .data("claims \(shape) elements of \(type.name), of which the file has no more than a part", at: place)
+            throw .data(
+                "claims \(shape) elements of \(type.name), of which the file has no more than a part", at: place)
         }
         return (name, Entry(type: type, shape: shape, region: numbers.take(Int(size))))
     }

@@ -58,6 +58,13 @@ private struct RWKVConversion {
     }
 
     private mutating func convert() throws(PithError) {
+        // All other sizes are bounded by what the file holds.
+        let table = try file.entry("emb.weight").shape
+        guard table == [file.vocabularySize, file.width] else {
+            throw .data(
+                "has the shape \(table)", at: "tensor emb.weight",
+                remedy: "the header says \([file.vocabularySize, file.width])")
+        }
         let units = try file.entry("blocks.0.ffn.key.weight").shape[0]
         for (key, value) in [
             ("model_type", "rwkv"), ("rwkv_version", .string(version)), ("torch_dtype", "float32"),
@@ -78,7 +85,9 @@ private struct RWKVConversion {
     private mutating func addSizes() throws(PithError) {
         func extent(_ name: String, _ place: Int, layer: Int = 0) throws(PithError) -> Int {
             let shape = try file.entry("blocks.\(layer).att.\(name)").shape
-            guard shape.count > place else { throw .data("has the shape \(shape)", at: "tensor blocks.\(layer).att.\(name)") }
+            guard shape.count > place else {
+                throw .data("has the shape \(shape)", at: "tensor blocks.\(layer).att.\(name)")
+            }
             return shape[place]
         }
         func headSize(_ count: Int) throws(PithError) -> JSONValue {
@@ -130,9 +139,12 @@ private struct RWKVConversion {
         }
         // Files of these versions have exp(-exp(x)), in version 4 -exp(x), in the place of x.
         let isFour = version == "4"
-        try addVector("\(prefix)att.time_decay") { isFour ? logarithmOfSpeed(-Double($0)) : logarithmOfSpeed(ofDecay: $0) }
+        let isByHead = version == "5.1"
+        try addVector("\(prefix)att.time_decay", isByHead: isByHead) {
+            isFour ? logarithmOfSpeed(-Double($0)) : logarithmOfSpeed(ofDecay: $0)
+        }
         switch version {
-        case "5.1": try addVector("\(prefix)att.time_first", as: "\(prefix)att.time_faaaa")
+        case "5.1": try addVector("\(prefix)att.time_first", as: "\(prefix)att.time_faaaa", isByHead: isByHead)
         case "5.2": try addVector("\(prefix)att.time_faaaa")
         default: try addVector("\(prefix)att.time_first")
         }
@@ -148,7 +160,9 @@ private struct RWKVConversion {
         }
         let name = "\(prefix)att.time_maa_w2"
         let all = try values(name)
-        guard all.shape.count == 3, all.shape[0] == 5 else { throw .data("has the shape \(all.shape)", at: "tensor \(name)") }
+        guard all.shape.count == 3, all.shape[0] == 5 else {
+            throw .data("has the shape \(all.shape)", at: "tensor \(name)")
+        }
         let size = all.count / 5
         for part in 0..<5 {
             let values = Array(all.values[part * size..<(part + 1) * size])
@@ -194,12 +208,14 @@ private struct RWKVConversion {
         }
     }
 
-    /// A number for each channel; where the file has one for each head, all its channels get that.
+    /// A number for each channel; where the file has one for each head, all channels of the head get that.
     private mutating func addVector(
-        _ name: String, as other: String? = nil, _ change: (Float) -> Float = { $0 }
+        _ name: String, as other: String? = nil, isByHead: Bool = false, _ change: (Float) -> Float = { $0 }
     ) throws(PithError) {
         let all = try values(name)
-        guard file.width % all.count == 0 else { throw .data("has the shape \(all.shape)", at: "tensor \(name)") }
+        guard all.count == file.width || isByHead && file.width % all.count == 0 else {
+            throw .data("has the shape \(all.shape)", at: "tensor \(name)")
+        }
         let repeats = file.width / all.count
         let values = all.values.flatMap { [Float](repeating: change($0), count: repeats) }
         tensors.append((other ?? name, StoredTensor(Tensor(shape: [file.width], values: values))))

@@ -31,7 +31,8 @@ public struct RecurrentState: Equatable, Sendable {
     /// Takes up what `stored` gave.
     public mutating func restore(_ tensor: StoredTensor) throws(PithError) {
         guard tensor.type == .float32, tensor.shape == shape else {
-            throw .data("a saved state is \(tensor.type.rawValue) \(tensor.shape)", remedy: "the model has F32 \(shape)")
+            throw .data(
+                "a saved state is \(tensor.type.rawValue) \(tensor.shape)", remedy: "the model has F32 \(shape)")
         }
         elements = try tensor.decoded().values
     }

@@ -119,10 +119,11 @@ struct DeltaTimeMix: TimeMix {
 
     let shift: TokenShift
     /// Shares of the row before, [hidden] each.
-    let shares: (
-        receptance: ParameterID, decay: ParameterID, key: ParameterID, value: ParameterID, rate: ParameterID,
-        gate: ParameterID
-    )
+    let shares:
+        (
+            receptance: ParameterID, decay: ParameterID, key: ParameterID, value: ParameterID, rate: ParameterID,
+            gate: ParameterID
+        )
     /// [hidden, hidden] each.
     let receptance: Linear, key: Linear, value: Linear
     /// To decays, rates and gates; and how much of the first layer's values is taken, nil in the first layer.

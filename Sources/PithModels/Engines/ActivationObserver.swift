@@ -14,7 +14,7 @@ public enum ActivationSite: Hashable, Sendable {
     case values
     /// What enters an element-wise function or a recurrence, [rows, width].
     case operand
-    /// A parameter that a recurrence reads element by element, [1, count].
+    /// A parameter that is read element by element, [1, count].
     case elements(of: ParameterID)
     /// The logits, [rows, vocabulary].
     case logits

@@ -15,7 +15,7 @@ extension RunningEngine {
         observe(.operand, x)
     }
 
-    /// The same of a parameter that a recurrence takes exponentials of.
+    /// The same of a parameter that is no matrix: what is wrong with its products is not traced to it.
     func lookAtElements(of parameter: ParameterID) {
         let values = model[vector: parameter]
         workspace.see(values, count: values.count)
@@ -39,6 +39,7 @@ extension RunningEngine {
     }
 
     mutating func rows(of vector: ParameterID) -> Value {
+        lookAtElements(of: vector)
         let values = model[vector: vector]
         let result = makeValue(rows: rows, values.count)
         for row in 0..<rows { (result.pointer + row * values.count).update(from: values, count: values.count) }

@@ -26,6 +26,7 @@ extension RunningEngine {
     }
 
     mutating func convolve(_ x: Value, _ weights: ParameterID, bias: ParameterID?, _ state: StateID) -> Value {
+        for parameter in [weights, bias] { parameter.map(lookAtElements) }
         let convolution = Convolution(
             width: x.width, weights: model[vector: weights], bias: bias.map { model[vector: $0] })
         let (result, width, pool) = (makeValue(rows: rows, x.width), x.width, pool)
