@@ -40,6 +40,12 @@ public struct JSONReader: Sendable {
         return reader(of: member, at: key)
     }
 
+    /// The member `key` of an object, or the one of another name; one of them must be there.
+    public func member(_ key: String, or other: String) throws(PithError) -> JSONReader {
+        if let member = try optional(key, other) { return member }
+        return try member(key)
+    }
+
     /// The member `key` of an object, or the one of a later name; nil if all are missing or null.
     public func optional(_ key: String, _ otherKeys: String...) throws(PithError) -> JSONReader? {
         let object = try object()

@@ -17,10 +17,7 @@ extension ModelConfiguration {
         _ keys: JSONReader, headSize missingHeadSize: Int? = nil, ropeTheta missingTheta: Double = 10000,
         tiesEmbeddings missingTie: Bool = false
     ) throws(PithError) {
-        if let quantization = try keys.optional("quantization_config") {
-            throw quantization.failure(
-                "weights that another program has quantized are not supported", remedy: "F32, F16 and BF16 are")
-        }
+        try Self.refuseQuantization(keys)
         let sizes = 1...Self.sizeLimit
         let headCount = try keys.member("num_attention_heads").integer(in: sizes)
         let hiddenSize = try keys.member("hidden_size").integer(in: sizes)
@@ -46,6 +43,32 @@ extension ModelConfiguration {
             bosToken: try keys.optional("bos_token_id")?.integer(),
             eosTokens: try keys.optional("eos_token_id")?.tokens() ?? [],
             elementType: try Self.elementType(keys))
+    }
+
+    /// Reads the sizes of a model without attention, which calls some of them by other names or none.
+    public init(
+        withoutAttention keys: JSONReader, intermediateSize: Int, normEpsilon missingEpsilon: Double,
+        tiesEmbeddings missingTie: Bool, endToken missingEnd: Int? = nil
+    ) throws(PithError) {
+        try Self.refuseQuantization(keys)
+        let sizes = 1...Self.sizeLimit
+        let eosTokens = try keys.optional("eos_token_id")?.tokens() ?? missingEnd.map { [$0] } ?? []
+        try self.init(
+            hiddenSize: try keys.member("hidden_size", or: "d_model").integer(in: sizes),
+            layerCount: try keys.member("num_hidden_layers", or: "n_layer").integer(in: sizes),
+            headCount: 0, intermediateSize: intermediateSize,
+            vocabularySize: try keys.member("vocab_size").integer(in: sizes),
+            contextLength: try keys.optional("max_position_embeddings")?.integer(in: sizes) ?? Self.sizeLimit,
+            normEpsilon: try keys.optional("layer_norm_epsilon")?.real() ?? missingEpsilon,
+            tiesEmbeddings: try keys.optional("tie_word_embeddings")?.flag() ?? missingTie,
+            bosToken: try keys.optional("bos_token_id")?.integer(), eosTokens: eosTokens,
+            elementType: try Self.elementType(keys))
+    }
+
+    private static func refuseQuantization(_ keys: JSONReader) throws(PithError) {
+        guard let quantization = try keys.optional("quantization_config") else { return }
+        throw quantization.failure(
+            "weights that another program has quantized are not supported", remedy: "F32, F16 and BF16 are")
     }
 
     /// All about rotation: version 4 of the writer has it in one key and version 5 in another. Where both say

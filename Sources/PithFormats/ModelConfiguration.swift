@@ -7,7 +7,7 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var hiddenSize: Int
     /// The number of decoder layers.
     public var layerCount: Int
-    /// The number of query heads.
+    /// The number of query heads; 0 of a model without attention, which has no key heads and no head size either.
     public var headCount: Int
     /// The number of key and value heads, which divides `headCount`.
     public var keyValueHeadCount: Int
@@ -17,7 +17,7 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var intermediateSize: Int
     /// The number of rows of the embedding.
     public var vocabularySize: Int
-    /// The longest sequence that the model was made for.
+    /// The longest sequence that the model was made for; `sizeLimit` where nothing limits it.
     public var contextLength: Int
     /// What is added to the mean square in RMSNorm.
     public var normEpsilon: Double
@@ -63,7 +63,7 @@ public struct ModelConfiguration: Equatable, Sendable {
     }
 
     /// Bounds that keep all later arithmetic on sizes far from overflow.
-    package static let sizeLimit = 1 << 24
+    public static let sizeLimit = 1 << 24
     static let layerLimit = 4096
     private static let weightLimit = 1e15
 
@@ -77,18 +77,19 @@ public struct ModelConfiguration: Equatable, Sendable {
         let sizes = 1...Self.sizeLimit
         try require("hidden_size", hiddenSize, sizes)
         try require("num_hidden_layers", layerCount, 1...Self.layerLimit)
-        try require("num_attention_heads", headCount, 1...1 << 16)
-        try require("num_key_value_heads", keyValueHeadCount, 1...headCount)
-        try require("head_dim", headSize, 2...1 << 16)
+        try require("num_attention_heads", headCount, 0...1 << 16)
+        let hasAttention = headCount > 0
+        try require("num_key_value_heads", keyValueHeadCount, hasAttention ? 1...headCount : 0...0)
+        try require("head_dim", headSize, hasAttention ? 2...1 << 16 : 0...0)
         try require("intermediate_size", intermediateSize, sizes)
         try require("vocab_size", vocabularySize, sizes)
         try require("max_position_embeddings", contextLength, 1...Self.sizeLimit)
-        guard headCount % keyValueHeadCount == 0 else {
+        guard !hasAttention || headCount % keyValueHeadCount == 0 else {
             throw .data(
                 "\(keyValueHeadCount) does not divide the \(headCount) heads", at: "key num_key_value_heads")
         }
         guard headSize % 2 == 0 else { throw .data("\(headSize) is odd", at: "key head_dim") }
-        try require("num_attention_heads · head_dim", headCount * headSize, sizes)
+        try require("num_attention_heads · head_dim", headCount * headSize, 0...Self.sizeLimit)
         guard normEpsilon.isFinite, (0...1).contains(normEpsilon) else {
             throw .data("is \(normEpsilon)", at: "key rms_norm_eps", remedy: "it should be in 0…1")
         }

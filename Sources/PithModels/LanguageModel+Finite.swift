@@ -23,13 +23,15 @@ extension LanguageModel {
     }
 
     /// What to say when a pass over `tokens` has met values that are not finite: the token, the layer and the weight
-    /// where they began. `states` hold the tokens.
-    func originOfNonFinite(_ tokens: [[Int]], _ states: [SequenceState], _ name: RowName) -> PithError {
+    /// where they began. `states` hold the tokens; `recurrent` are those of their recurrences before them.
+    func originOfNonFinite(
+        _ tokens: [[Int]], _ states: [SequenceState], before recurrent: [[RecurrentState]], _ name: RowName
+    ) -> PithError {
         var firstRow = 0
-        for (sequence, state) in zip(tokens, states) {
+        for (index, sequence) in tokens.enumerated() {
             // The row of a token does not depend on its company: alone it goes wrong as it did in the block.
-            var before = [state]
-            before[0].truncate(to: state.position - sequence.count)
+            var before = [states[index]]
+            before[0].goBack(to: states[index].position - sequence.count, recurrent[index])
             let finder = NonFiniteFinder()
             _ = pass([sequence], &before, ForwardWorkspace(), finder)
             if let found = finder.found {
@@ -54,6 +56,8 @@ extension LanguageModel {
             case .queries: "queries"
             case .keys: "keys"
             case .values: "values"
+            case .elements(let parameter): "the elements of \(description[parameter].name)"
+            case .operand: "what enters an element-wise function or a recurrence"
             case .logits: "logits"
             }
         return found.layer < description.layers.count ? "layer \(found.layer), \(site)" : site
@@ -106,7 +110,10 @@ private final class NonFiniteFinder: ActivationObserver {
             let values = UnsafeBufferPointer(start: activations, count: rows * width)
             guard let (index, value) = values.firstNonFinite else { return }
             var parameters = matrices
-            if case .normalized(let weight) = site { parameters.insert(weight, at: 0) }
+            switch site {
+            case .normalized(let parameter), .elements(let parameter): parameters.insert(parameter, at: 0)
+            default: break
+            }
             found = Finding(site: site, layer: layer, row: index / width, value: value, parameters: parameters)
         } else if case .input(let matrices) = site {
             self.matrices = matrices

@@ -13,9 +13,11 @@ extension LanguageModel {
         observer: (any ActivationObserver)? = nil, name: RowName? = nil
     ) throws(PithError) -> Tensor {
         try check(tokens, states)
+        // Recurrences do not find back by themselves.
+        let recurrent = states.map(\.recurrent)
         let hidden = pass(tokens, &states, workspace, observer)
         guard workspace.isFinite else {
-            throw originOfNonFinite(tokens, states, name ?? Self.names(of: tokens, states))
+            throw originOfNonFinite(tokens, states, before: recurrent, name ?? Self.names(of: tokens, states))
         }
         return hidden
     }
@@ -123,7 +125,8 @@ extension LanguageModel {
         }
     }
 
-    /// What the first layer reads at the beginning of some sequences, [rows, hidden].
+    /// What the first layer reads at the beginning of some sequences, [rows, width of the
+    /// stream].
     public func embed(_ sequences: [[Int]]) -> Tensor {
         let workspace = ForwardWorkspace()
         workspace.prepare(self, sequences.map(\.count), sequences.map { _ in makeState() })
@@ -131,7 +134,7 @@ extension LanguageModel {
     }
 
     private func embed(_ tokens: [Int], _ workspace: ForwardWorkspace) -> Tensor {
-        var hidden = Tensor(rows: tokens.count, columns: configuration.hiddenSize)
+        var hidden = Tensor(rows: tokens.count, columns: description.streamWidth)
         var engine = RunningEngine(self, workspace, tokens: tokens, states: [], observer: nil)
         hidden.values.withUnsafeMutableBufferPointer { buffer in
             if let base = buffer.baseAddress { engine.run(description.input, into: base) }
@@ -143,17 +146,17 @@ extension LanguageModel {
     private func normalizeForHead(
         _ hidden: inout Tensor, _ workspace: ForwardWorkspace, _ observer: (any ActivationObserver)?
     ) -> Tensor {
-        guard let norm = description.output?.norm else {
+        guard let output = description.output else {
             workspace.see(hidden.values, count: hidden.count)
             return hidden
         }
-        var result = Tensor(shape: hidden.shape)
+        var result = Tensor(rows: hidden.rows, columns: configuration.hiddenSize)
         var engine = RunningEngine(self, workspace, states: [], observer: observer)
         hidden.values.withUnsafeMutableBufferPointer { source in
             result.values.withUnsafeMutableBufferPointer { target in
                 guard let source = source.baseAddress, let target = target.baseAddress else { return }
                 engine.run(
-                    norm, layer: description.layers.count, source, width: configuration.hiddenSize,
+                    output, layer: description.layers.count, source, width: description.streamWidth,
                     into: target)
                 workspace.see(target, count: workspace.rows * configuration.hiddenSize)
             }
@@ -161,7 +164,7 @@ extension LanguageModel {
         return result
     }
 
-    /// Runs one layer over the residual stream `hidden`, [rows, hidden], in place. The positions of `states` stay as they
+    /// Runs one layer over the residual stream `hidden`, [rows, width of the stream], in place. The positions of `states` stay as they
     /// are, for the layers behind.
     ///
     /// `workspace` was prepared for these rows. Calibration calls this layer by layer, so that compressed layers feed
@@ -183,7 +186,7 @@ extension LanguageModel {
             guard let stream = buffer.baseAddress else { return }
             for layer in layers {
                 engine.run(
-                    description.layers[layer].block, layer: layer, stream, width: configuration.hiddenSize)
+                    description.layers[layer].block, layer: layer, stream, width: description.streamWidth)
             }
         }
         states = engine.states

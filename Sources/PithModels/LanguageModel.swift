@@ -94,7 +94,9 @@ public struct LanguageModel: Sendable {
 
     /// The state of a sequence of which nothing was read yet.
     public func makeState() -> SequenceState {
-        SequenceState(caches: description.caches.map { cache.makeCache($0) })
+        SequenceState(
+            caches: description.caches.map { cache.makeCache($0) },
+            recurrent: description.states.map { RecurrentState(shape: $0) })
     }
 
     /// The number of weights: what bits per weight are counted over.

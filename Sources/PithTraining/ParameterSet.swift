@@ -18,8 +18,10 @@ package struct ParameterSet: Sendable {
         package var isMatrix: Bool { spec.kind != .vector }
         /// The first extent; 1 for vectors.
         package var rows: Int { isMatrix ? spec.shape[0] : 1 }
-        /// The second extent.
-        package var columns: Int { spec.shape[spec.shape.count - 1] }
+        /// The second extent; all elements of vectors.
+        package var columns: Int { isMatrix ? spec.shape[1] : count }
+        /// The last extent, whatever it is.
+        var lastExtent: Int { spec.shape[spec.shape.count - 1] }
         /// The number of elements.
         package var count: Int { spec.count }
         /// The floats.
@@ -58,6 +60,8 @@ package struct ParameterSet: Sendable {
                     case .normalByDepth: residual * generator.normal()
                     case .ones: 1
                     case .zeros: 0
+                    case .constant(let value): value
+                    case .logarithms: Float(logarithm(Double((i - entry.offset) % entry.lastExtent + 1)))
                     }
             }
         }

@@ -59,6 +59,47 @@ struct TapeEngine: Engine {
     mutating func activate(_ x: Variable, _ activation: Activation, times factors: Variable?) -> Variable {
         tape.activate(x, activation, times: factors)
     }
+
+    mutating func multiply(_ x: Variable, by y: Variable) -> Variable { tape.multiply(x, y) }
+
+    mutating func interpolate(_ x: Variable, toward y: Variable, by share: Variable) -> Variable {
+        tape.interpolate(x, toward: y, by: share)
+    }
+
+    mutating func rows(of vector: ParameterID) -> Variable { tape.rows(of: variable(vector), count: tokens.count) }
+
+    mutating func join(_ parts: [Variable]) -> Variable { tape.join(parts) }
+
+    mutating func unit(_ x: Variable, groups: Int) -> Variable { tape.unit(x, groups: groups) }
+
+    mutating func sums(_ x: Variable, groups: Int) -> Variable { tape.sums(x, groups: groups) }
+
+    // Whole sequences begin without a state.
+
+    mutating func previous(_ x: Variable, _ state: StateID) -> Variable { tape.previous(x, length: angles.length) }
+
+    mutating func convolve(
+        _ x: Variable, _ weights: ParameterID, bias: ParameterID?, _ state: StateID
+    ) -> Variable {
+        tape.convolve(x, variable(weights), bias: bias.map(variable), length: angles.length)
+    }
+
+    mutating func scan(_ inputs: ScanInputs<Variable>, _ state: StateID) -> Variable {
+        tape.scan(
+            x: inputs.x, steps: inputs.steps, writes: inputs.writes, reads: inputs.reads,
+            rates: variable(inputs.rates), skips: variable(inputs.skips), length: angles.length)
+    }
+
+    mutating func recur(_ inputs: RecurrenceInputs<Variable>, heads: Int, _ state: StateID) -> Variable {
+        tape.recur(inputs, heads: heads, length: angles.length)
+    }
+
+    mutating func average(
+        keys: Variable, values: Variable, decays: ParameterID, bonuses: ParameterID, _ state: StateID
+    ) -> Variable {
+        tape.average(
+            keys: keys, values: values, decays: variable(decays), bonuses: variable(bonuses), length: angles.length)
+    }
 }
 
 /// A model over blocks of weights and, where it learns, of gradients.
@@ -102,7 +143,7 @@ struct TapeModel {
         // x [tokens, hidden]
         var x = description.input.run(&engine)
         for layer in description.layers { x = layer.block.run(x, &engine) }
-        return description.output.map { engine.normalize(x, $0.norm) } ?? x
+        return description.output?.normalize(x, &engine) ?? x
     }
 }
 

@@ -261,7 +261,7 @@ private struct CalibrationStream {
         self.batches = batches
         let rows = sequences.reduce(0) { $0 + $1.count }
         try Memory.require(
-            4 * rows * model.configuration.hiddenSize, for: "the hidden states of \(rows) tokens of calibration")
+            4 * rows * model.description.streamWidth, for: "the hidden states of \(rows) tokens of calibration")
         hidden = batches.map { model.embed(Array(sequences[$0])) }
         record = .init(
             name: calibration.name,

@@ -89,8 +89,11 @@ struct InspectCommand: ParsableCommand {
         object["configuration"] = c.json
         var lines = [
             "\(model.weightCount) weights, \(bytes) on disk, \(rate) bits per weight",
-            "\(c.layerCount) layers, width \(c.hiddenSize), \(c.headCount) heads (\(c.keyValueHeadCount) for keys and "
-                + "values), feed-forward \(c.intermediateSize), vocabulary \(c.vocabularySize), context \(c.contextLength)",
+            "\(c.layerCount) layers, width \(c.hiddenSize), \(mixing(folder.description, c)), "
+                + "\(c.headCount > 0 ? "feed-forward" : "inner width") \(c.intermediateSize), "
+                + "vocabulary \(c.vocabularySize), "
+                + (c.contextLength == ModelConfiguration.sizeLimit
+                    ? "a context of any length" : "context \(c.contextLength)"),
         ]
         if let manifest = folder.manifest {
             object["manifest"] = manifest.json
@@ -104,6 +107,13 @@ struct InspectCommand: ParsableCommand {
             }
         }
         return (object, lines)
+    }
+
+    /// How the rows of a text come to know of each other.
+    private func mixing(_ description: ModelDescription, _ c: ModelConfiguration) -> String {
+        guard c.headCount == 0 else { return "\(c.headCount) heads (\(c.keyValueHeadCount) for keys and values)" }
+        let bytes = description.states.reduce(0) { $0 + $1.reduce(4, *) }
+        return "no attention, a state of \(ByteCount(bytes)) for a text"
     }
 
     private func present(_ summaries: [TensorSummary], about: JSONObject, lines: [String]) {

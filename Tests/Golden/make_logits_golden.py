@@ -70,6 +70,10 @@ CONFIGURATIONS = {
                    layer_types=["sliding_attention", "full_attention", "sliding_attention", "sliding_attention"]),
     "gemma3-pattern": dict(model_type="gemma3_text", num_attention_heads=2, num_key_value_heads=1, head_dim=12,
                            sliding_window=6, num_hidden_layers=7, final_logit_softcapping=4.0),
+    "mamba": dict(model_type="mamba", state_size=5, conv_kernel=3, time_step_rank=3),
+    "mamba-biases": dict(model_type="mamba", hidden_size=20, intermediate_size=None, state_size=18, expand=3, use_bias=True,
+                         use_conv_bias=False, tie_word_embeddings=False, residual_in_fp32=False,
+                         layer_norm_epsilon=1e-3),
 }
 
 
@@ -100,12 +104,13 @@ def make_random(name, changes, of):
     changes = {**dict(model_type="llama", vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
                       max_position_embeddings=64, initializer_range=0.4, bos_token_id=1, eos_token_id=2,
                       pad_token_id=0), **changes}
+    changes = {key: value for key, value in changes.items() if value is not None}
     config = AutoConfig.for_model(changes.pop("model_type"), **changes)
     config._attn_implementation = "eager"
     model = of.from_config(config).float().eval()
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
+        for key, parameter in model.named_parameters():
+            if parameter.dim() == 1 or key.endswith("A_log"):
                 parameter.add_(torch.randn_like(parameter) * 0.2)
     return model
 

@@ -148,7 +148,7 @@ struct InvarianceTests {
         _ = try model.nextLogits(Array(tokens[..<10]), state: &state)
         let saved = state.stored
         let expected = try model.nextLogits([tokens[10]], state: &state)
-        state.truncate(to: 10)
+        try state.truncate(to: 10)
         #expect(state.position == 10)
         #expect(try model.nextLogits([tokens[10]], state: &state) == expected)
         var other = model.makeState()

@@ -15,7 +15,8 @@ public enum GoldenModels {
         "grouped-untied", "multi-query-tied", "head-dim", "llama3-rope", "llama-biases", "mistral-window", "qwen2",
         "qwen2-windows", "qwen3", "qwen3-biases", "gemma2", "gemma3", "gemma3-pattern", "dynamic-rope", "yarn-rope",
         "mixtral", "qwen2-moe", "qwen3-moe", "phi3", "phi3-longrope", "gpt2", "gpt2-switches", "gpt-neox",
-        "gpt-neox-serial",
+        "gpt-neox-serial", "mamba", "mamba-biases",
+        "rwkv4", "rwkv5.1", "rwkv5.2", "rwkv6", "rwkv7",
     ]
 
     /// The names of those that make no logits.
@@ -23,6 +24,9 @@ public enum GoldenModels {
 
     /// Those whose angles do not change with the length that is read: their texts are the same however they are cut.
     public static let steadyNames = names.filter { !["dynamic-rope", "phi3-longrope"].contains($0) }
+
+    /// Those with a state in the place of a cache.
+    public static let recurrentNames = names.filter { $0.hasPrefix("mamba") || $0.hasPrefix("rwkv") }
 
     /// The folder of one model.
     public static func path(_ name: String) -> String { joinPath(folder, name) }

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "CPithRecurrences.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -209,6 +211,11 @@ typedef enum {
     PITH_GELU,      ///< x * Phi(x)
     PITH_RELU,      ///< max(x, 0)
     PITH_SIGMOID,   ///< 1 / (1 + exp(-x))
+    PITH_TANH,      ///< the hyperbolic tangent
+    PITH_SOFTPLUS,  ///< log(1 + exp(x))
+    PITH_SQUARED_RELU,  ///< max(x, 0)^2
+    PITH_DECAY,         ///< exp(-exp(x))
+    PITH_BOUNDED_DECAY, ///< exp(-0.606531 / (1 + exp(-x))), which is at least exp(-exp(-1/2))
 } pith_activation;
 
 /// Floats of a partial result of attention.
@@ -293,6 +300,10 @@ typedef struct {
     /// entries; of equal ones the first.
     void (*nearest)(const float *x, int64_t rows, int64_t ldx, int64_t dimension, const float *entries,
                     const float *biases, uint8_t *codes, int64_t stride);
+    /// Recurrences, for `count` channels or heads from `first` on.
+    void (*selective_scan)(const pith_selective_scan *scan, int64_t first, int64_t count);
+    void (*matrix_recurrence)(const pith_matrix_recurrence *recurrence, int64_t first, int64_t count);
+    void (*exponential_average)(const pith_exponential_average *average, int64_t first, int64_t count);
 } pith_kernels;
 
 /// The best path of this machine.

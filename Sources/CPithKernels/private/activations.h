@@ -15,6 +15,20 @@ INLINE f16v normal16(f16v x, f16v *density) {
     return as_floats(choose((u16v)(x < 0.0f), as_bits(tail), as_bits(1.0f - tail)));
 }
 
+/// log(1 + exp(x)) is max(x, 0) + log(1 + e) with e = exp(-|x|); log(1 + e) = 2 artanh(e / (2 + e)).
+INLINE f16v softplus16(f16v x) {
+    f16v e = exp16(-__builtin_elementwise_abs(x)), s = e / (e + 2.0f), square = s * s;
+    f16v sum = (f16v){0} + 1.0f / 15;
+    sum = FMA(sum, square, (f16v){0} + 1.0f / 13);
+    sum = FMA(sum, square, (f16v){0} + 1.0f / 11);
+    sum = FMA(sum, square, (f16v){0} + 1.0f / 9);
+    sum = FMA(sum, square, (f16v){0} + 1.0f / 7);
+    sum = FMA(sum, square, (f16v){0} + 1.0f / 5);
+    sum = FMA(sum, square, (f16v){0} + 1.0f / 3);
+    sum = FMA(sum, square, (f16v){0} + 1.0f);
+    return __builtin_elementwise_max(x, (f16v){0}) + 2.0f * s * sum;
+}
+
 /// f(x); its slope f'(x) goes to `slope`.
 INLINE f16v activation16(pith_activation kind, f16v x, f16v *slope) {
     switch (kind) {
@@ -45,6 +59,29 @@ INLINE f16v activation16(pith_activation kind, f16v x, f16v *slope) {
         *slope = s * (1.0f - s);
         return s;
     }
+    case PITH_TANH: {
+        f16v value = 1.0f - 2.0f / (exp16(x * 2.0f) + 1.0f);
+        *slope = 1.0f - value * value;
+        return value;
+    }
+    case PITH_SOFTPLUS:
+        *slope = 1.0f / (exp16(-x) + 1.0f);
+        return softplus16(x);
+    case PITH_SQUARED_RELU: {
+        f16v positive = __builtin_elementwise_max(x, (f16v){0});
+        *slope = positive * 2.0f;
+        return positive * positive;
+    }
+    case PITH_DECAY: {
+        f16v speed = exp16(x), value = exp16(-speed);
+        *slope = -speed * value;
+        return value;
+    }
+    case PITH_BOUNDED_DECAY: {
+        f16v s = 1.0f / (exp16(-x) + 1.0f), value = exp16(s * -0.606531f);
+        *slope = s * (1.0f - s) * -0.606531f * value;
+        return value;
+    }
     }
 }
 
@@ -56,6 +93,11 @@ INLINE f16v activation16(pith_activation kind, f16v x, f16v *slope) {
     case PITH_GELU: CALL(PITH_GELU) break;                                                                             \
     case PITH_RELU: CALL(PITH_RELU) break;                                                                             \
     case PITH_SIGMOID: CALL(PITH_SIGMOID) break;                                                                       \
+    case PITH_TANH: CALL(PITH_TANH) break;                                                                             \
+    case PITH_SOFTPLUS: CALL(PITH_SOFTPLUS) break;                                                                     \
+    case PITH_SQUARED_RELU: CALL(PITH_SQUARED_RELU) break;                                                             \
+    case PITH_DECAY: CALL(PITH_DECAY) break;                                                                           \
+    case PITH_BOUNDED_DECAY: CALL(PITH_BOUNDED_DECAY) break;                                                           \
     }
 
 INLINE void activate_kind(pith_activation kind, const float *x, const float *factors, int64_t count, float *target) {

@@ -163,6 +163,7 @@ static void rotate(float *vectors, int64_t heads, int64_t size, int64_t half, co
 }
 
 #include "attention.h"
+#include "recurrences.h"
 
 // MARK: Calibration
 
@@ -236,4 +237,6 @@ const pith_kernels KERNEL_TABLE = {
     .cache_keys = cache_keys,     .cache_values = cache_values, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,
     .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference,
+    .selective_scan = selective_scan, .matrix_recurrence = matrix_recurrence,
+    .exponential_average = exponential_average,
 };

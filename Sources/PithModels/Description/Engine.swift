@@ -35,6 +35,38 @@ public protocol Engine {
         _ x: Value, scores: Value, _ options: RoutingOptions, addedTo stream: Value?,
         expert: (_ index: Int, _ x: Value, _ engine: inout Self) -> Value
     ) -> Value
+
+    // Single elements, and columns.
+
+    /// x · y, element by element.
+    mutating func multiply(_ x: Value, by y: Value) -> Value
+    /// x + (y - x) · share, element by element.
+    mutating func interpolate(_ x: Value, toward y: Value, by share: Value) -> Value
+    /// A vector in each row, [rows, count].
+    mutating func rows(of vector: ParameterID) -> Value
+    /// Columns side by side.
+    mutating func join(_ parts: [Value]) -> Value
+    /// Each of `groups` equal parts of each row, divided by its length, or by 10⁻¹² if that is more.
+    mutating func unit(_ x: Value, groups: Int) -> Value
+    /// In the place of each element the sum of its part of the row, of `groups` equal parts.
+    mutating func sums(_ x: Value, groups: Int) -> Value
+
+    // From row to row of a sequence; a state is what is kept of the rows before.
+
+    /// The row before each row, zeros before the first. The state is one row, [width].
+    mutating func previous(_ x: Value, _ state: StateID) -> Value
+    /// Each channel's last elements, times its weights, [width, length] with the row's own last, plus its bias. The state
+    /// is the rows before, [length - 1, width].
+    mutating func convolve(_ x: Value, _ weights: ParameterID, bias: ParameterID?, _ state: StateID) -> Value
+    /// A selective state space; the state is [width, size].
+    mutating func scan(_ inputs: ScanInputs<Value>, _ state: StateID) -> Value
+    /// A recurrence of matrices; the state is [heads, size, size].
+    mutating func recur(_ inputs: RecurrenceInputs<Value>, heads: Int, _ state: StateID) -> Value
+    /// The average of values weighted by exp(key), where what lies back loses exp(-exp(decay)) of its weight with each
+    /// row, and a row's own is exp(bonus) times as large (RWKV 4, Peng et al. 2023). The state is [3, width].
+    mutating func average(
+        keys: Value, values: Value, decays: ParameterID, bonuses: ParameterID, _ state: StateID
+    ) -> Value
 }
 
 extension Engine {
@@ -68,21 +100,24 @@ public struct TokenInput: Sendable {
     public let others: [(table: ParameterID, selector: RowSelector)]
     /// Behind the sum; nil for none.
     public let norm: Norm?
+    /// How often the result stands in the stream, side by side: 2 gives layers room to hand a value on to later ones.
+    public let copies: Int
 
     /// A look-up.
     public init(
         table: ParameterID, scale: Float = 1, others: [(table: ParameterID, selector: RowSelector)] = [],
-        norm: Norm? = nil
+        norm: Norm? = nil, copies: Int = 1
     ) {
-        (self.table, self.scale, self.others, self.norm) = (table, scale, others, norm)
+        (self.table, self.scale, self.others, self.norm, self.copies) = (table, scale, others, norm, copies)
     }
 
-    /// [rows, hidden].
+    /// [rows, copies · hidden].
     public func run<E: Engine>(_ engine: inout E) -> E.Value {
         var x = engine.embed(table, .token)
         if scale != 1 { x = engine.scale(x, by: scale) }
         for (table, selector) in others { x = engine.add(engine.embed(table, selector), to: x) }
-        return norm.map { engine.normalize(x, $0) } ?? x
+        if let norm { x = engine.normalize(x, norm) }
+        return copies == 1 ? x : engine.join(Array(repeating: x, count: copies))
     }
 }
 
@@ -94,9 +129,16 @@ public struct TokenOutput: Sendable {
     public let matrix: ParameterID
     /// Logits l become cap · tanh(l / cap); nil leaves them.
     public let softcap: Float?
+    /// The widths of the stream's parts, of which the first is read; nil where it has one.
+    public let parts: [Int]?
 
     /// An output.
-    public init(norm: Norm, matrix: ParameterID, softcap: Float? = nil) {
-        (self.norm, self.matrix, self.softcap) = (norm, matrix, softcap)
+    public init(norm: Norm, matrix: ParameterID, softcap: Float? = nil, parts: [Int]? = nil) {
+        (self.norm, self.matrix, self.softcap, self.parts) = (norm, matrix, softcap, parts)
+    }
+
+    /// The normalised hidden states of a residual stream, [rows, hidden].
+    public func normalize<E: Engine>(_ x: E.Value, _ engine: inout E) -> E.Value {
+        engine.normalize(parts.map { engine.split(x, widths: $0, groups: 1)[0] } ?? x, norm)
     }
 }

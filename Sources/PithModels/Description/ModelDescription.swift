@@ -18,6 +18,10 @@ public struct ModelDescription: Sendable {
     public private(set) var rotaries: [RotaryOptions] = []
     /// What attention keeps of the positions read; `CacheID` is the place among them.
     public private(set) var caches: [CacheShape] = []
+    /// The shape of what each recurrence keeps of the positions read; `StateID` is the place among them.
+    public private(set) var states: [[Int]] = []
+    /// Where there are recurrences, the most floats that a layer makes of a row.
+    private(set) var recurrentRowWidth = 0
     /// What stands in front of names in some folders and not in others.
     public var optionalPrefix: String?
     /// From tokens to the residual stream.
@@ -40,11 +44,12 @@ public struct ModelDescription: Sendable {
             layers.append(Layer(block: block, parameters: (first..<list.specs.count).map { ParameterID($0) }))
         }
         self.output = output(self.input, &list)
-        (parameters, rotaries, caches) = (list.specs, list.rotaries, list.caches)
+        (parameters, rotaries, caches, states) = (list.specs, list.rotaries, list.caches, list.states)
         // Where embedding and head are tied, some writers keep the one and some the other.
         if self.output?.matrix == self.input.table {
             parameters[self.input.table.index].otherNames.append("lm_head.weight")
         }
+        if !states.isEmpty { recurrentRowWidth = layers.indices.map { valueWidth(ofLayer: $0) }.max() ?? 0 }
     }
 
     /// The specification of a parameter.
@@ -61,6 +66,9 @@ public struct ModelDescription: Sendable {
 
     /// The number of weights.
     public var weightCount: Int { parameters.reduce(0) { $0 + $1.count } }
+
+    /// Columns of the residual stream.
+    public var streamWidth: Int { input.copies * self[input.table].shape[1] }
 
     /// The matrices of a layer: what methods compress.
     public func matrices(ofLayer layer: Int) -> [ParameterID] {
@@ -81,6 +89,7 @@ extension ModelDescription {
         fileprivate var specs: [ParameterSpec] = []
         fileprivate var rotaries: [RotaryOptions] = []
         fileprivate var caches: [CacheShape] = []
+        fileprivate var states: [[Int]] = []
         private var prefix = ""
         private var ggufPrefix = ""
 
@@ -162,6 +171,13 @@ extension ModelDescription {
             add(name, gguf, [count], .vector, .zeros, .plain, ggufOrder)
         }
 
+        /// Adds numbers that enter element by element.
+        public mutating func elements(
+            _ name: String, gguf: String?, _ shape: [Int], initial: ParameterSpec.Initial
+        ) -> ParameterID {
+            add(name, gguf, shape, .vector, initial)
+        }
+
         /// The angles that follow from some options; equal ones are made once.
         public mutating func rotary(_ options: RotaryOptions) -> RotaryID {
             if let index = rotaries.firstIndex(of: options) { return RotaryID(index: index) }
@@ -173,6 +189,12 @@ extension ModelDescription {
         public mutating func cache(_ shape: CacheShape) -> CacheID {
             caches.append(shape)
             return CacheID(index: caches.count - 1)
+        }
+
+        /// Room for what one recurrence keeps, zeros at first.
+        public mutating func state(_ shape: [Int]) -> StateID {
+            states.append(shape)
+            return StateID(index: states.count - 1)
         }
     }
 }

@@ -46,6 +46,24 @@ public enum Activation: Sendable {
     case relu
     /// 1 / (1 + exp(−x)).
     case sigmoid
+    /// The hyperbolic tangent.
+    case tanh
+    /// log(1 + exp(x)), which is positive.
+    case softplus
+    /// max(x, 0)².
+    case squaredReLU
+    /// exp(−exp(x)): what is left of a state, between 0 and 1.
+    case decay
+    /// exp(−0.606531 · sigmoid(x)), between 0.545 and 1.
+    case boundedDecay
+
+    /// Whether values that are no finite numbers may go in and look well when they come out.
+    var hidesNonFinite: Bool {
+        switch self {
+        case .silu, .gelu, .geluTanh: false
+        case .relu, .sigmoid, .tanh, .softplus, .squaredReLU, .decay, .boundedDecay: true
+        }
+    }
 }
 
 /// Which row of a table each row of a value is looked up in.

@@ -20,7 +20,7 @@ public struct ParameterSpec: Equatable, Sendable {
         case table
         /// A small matrix whose products decide where rows go, [outputs, inputs]. Methods leave it alone.
         case router
-        /// A vector: the weights of a norm, or a bias.
+        /// Numbers that enter element by element: the weights of a norm, a bias, and the like.
         case vector
     }
 
@@ -34,6 +34,10 @@ public struct ParameterSpec: Equatable, Sendable {
         case ones
         /// Zeros, of biases.
         case zeros
+        /// The same number everywhere.
+        case constant(Float)
+        /// The logarithms of 1, 2, 3, … along the last extent.
+        case logarithms
     }
 
     /// How the elements in a Hugging Face folder become those of the parameter.
@@ -52,7 +56,7 @@ public struct ParameterSpec: Equatable, Sendable {
     public var otherNames: [String] = []
     /// The name of the tensor in a GGUF file; nil where that format has none.
     public let ggufName: String?
-    /// [outputs, inputs] of a matrix, [rows, columns] of a table, [count] of a vector.
+    /// [outputs, inputs] of a matrix, [rows, columns] of a table, any extents of a vector.
     public let shape: [Int]
     /// What it is used as.
     public let kind: Kind

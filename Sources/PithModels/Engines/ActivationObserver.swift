@@ -12,6 +12,10 @@ public enum ActivationSite: Hashable, Sendable {
     case keys
     /// Values, [rows, keyValueHeads · headSize].
     case values
+    /// What enters an element-wise function or a recurrence, [rows, width].
+    case operand
+    /// A parameter that is read element by element, [1, count].
+    case elements(of: ParameterID)
     /// The logits, [rows, vocabulary].
     case logits
 }

@@ -14,20 +14,22 @@ struct RunningEngine: Engine {
 
     let model: LanguageModel
     let workspace: ForwardWorkspace
-    private let observer: (any ActivationObserver)?
+    let observer: (any ActivationObserver)?
     let kernels: pith_kernels
     private let tokens: [Int]
     var states: [SequenceState]
     /// The layer that is running.
-    private var layer = 0
+    private(set) var layer = 0
 
     var pool: ThreadPool { model.pool }
-    private var rows: Int { workspace.rows }
+    var rows: Int { workspace.rows }
 
     /// Rows that one thread takes at a time where each row is little work.
-    private static let rowsTogether = 16
+    static let rowsTogether = 16
     /// Values that one thread looks at sooner than it would be called.
     private static let valuesTogether = 1 << 15
+    /// Elements that one thread takes at a time of a function of each.
+    static let elementsTogether = 8192
 
     /// An engine for rows that the workspace was prepared for; `tokens` are theirs, if they are to be looked up.
     init(
@@ -58,13 +60,13 @@ struct RunningEngine: Engine {
 
     /// What the last norm makes of the residual stream, [rows, hidden], into `target`.
     mutating func run(
-        _ norm: Norm, layer: Int, _ stream: UnsafeMutablePointer<Float>, width: Int,
+        _ output: TokenOutput, layer: Int, _ stream: UnsafeMutablePointer<Float>, width: Int,
         into target: UnsafeMutablePointer<Float>
     ) {
         self.layer = layer
         workspace.releaseValues()
-        let x = normalize(Value(pointer: stream, rows: rows, width: width), norm)
-        target.update(from: x.pointer, count: rows * width)
+        let x = output.normalize(Value(pointer: stream, rows: rows, width: width), &self)
+        target.update(from: x.pointer, count: rows * x.width)
     }
 
     func observe(_ site: ActivationSite, _ x: Value) {
@@ -200,8 +202,9 @@ struct RunningEngine: Engine {
     }
 
     mutating func activate(_ x: Value, _ activation: Activation, times factors: Value?) -> Value {
+        if activation.hidesNonFinite { lookAtOperand(x) }
         let (kernels, width) = (kernels, x.width)
-        forEachRows(of: x, grain: max(1, 8192 / max(1, width))) { block in
+        forEachRows(of: x, grain: max(1, Self.elementsTogether / max(1, width))) { block in
             let (start, count) = (block.lowerBound * width, block.count * width)
             kernels.activate(
                 activation.kernel, x.pointer + start, factors.map { $0.pointer + start }, Int64(count),
@@ -220,6 +223,11 @@ extension Activation {
         case .geluTanh: PITH_GELU_TANH
         case .relu: PITH_RELU
         case .sigmoid: PITH_SIGMOID
+        case .tanh: PITH_TANH
+        case .softplus: PITH_SOFTPLUS
+        case .squaredReLU: PITH_SQUARED_RELU
+        case .decay: PITH_DECAY
+        case .boundedDecay: PITH_BOUNDED_DECAY
         }
     }
 }
