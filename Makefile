@@ -4,7 +4,7 @@ BUILD = $(SWIFT) build -c release
 PITH = .build/release/pith
 # make never runs two of these at once: they share one build folder.
 .NOTPARALLEL:
-.PHONY: deps build demo test lint portability nano bench bench-peer clean
+.PHONY: deps build demo test lint tables portability nano bench bench-peer clean
 
 ## Installs what is missing: the compiler itself must be there.
 deps:
@@ -29,6 +29,10 @@ test: deps lint
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Models \
 	    Benchmarks/Package.swift Benchmarks/Sources
+
+## Makes the tables of methods in README and Docs anew.
+tables: build
+	$(PITH) methods --update README.md --update Docs/Methods.md --update Docs/Compression.md
 
 ## Compares what the kernels of this machine and those of arm64, under an emulator, compute.
 portability:

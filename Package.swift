@@ -85,7 +85,7 @@ var targets: [Target] = [
     tests(of: "PithEvaluation", ["PithCoding", "PithData", "PithTraining", "Pith"]),
     // The program itself, as a person runs it.
     .testTarget(
-        name: "PithCommandTests", dependencies: ["pith-cli", "PithCore", "PithTestSupport"],
+        name: "PithCommandTests", dependencies: ["pith-cli", "Pith", "PithCore", "PithTestSupport"],
         swiftSettings: swiftSettings),
 ]
 

@@ -24,8 +24,10 @@ extension ModelSource {
         return try ModelSource(pathOrName)
     }
 
-    /// The model with all layouts that Pith knows.
-    public func loadModel(pool: ThreadPool = ThreadPool()) throws(PithError) -> LanguageModel {
-        try loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+    /// The model with all layouts that Pith knows. An encoder, which has no logits, is refused unless it is asked for.
+    public func loadModel(
+        pool: ThreadPool = ThreadPool(), allowingEncoders: Bool = false
+    ) throws(PithError) -> LanguageModel {
+        try loadModel(layouts: WeightLayouts.catalogue, pool: pool, allowingEncoders: allowingEncoders)
     }
 }

@@ -19,12 +19,10 @@ public enum DataCatalogue {
 
     /// The method of a spec of one stage.
     public static func method(for spec: Spec) throws(PithError) -> any DataMethod {
-        guard let stage = spec.stages.first, spec.stages.count == 1 else {
-            throw .usage("'\(spec)' is not one method", remedy: "for example \(all[0].identifier)")
-        }
-        guard let type = all.first(where: { $0.identifier == stage.name }) else {
-            throw .unknownMethod(stage.name, among: all.map { $0.identifier })
-        }
-        return try type.init(OptionValues(stage, for: type.entry))
+        let (index, options) = try spec.onlyStage(example: all[0].identifier).resolve(among: all.map { $0.entry })
+        return try all[index].init(options)
     }
+
+    /// The plane.
+    public static let plane = Plane(name: "data", use: "pith zip --method", methods: all)
 }

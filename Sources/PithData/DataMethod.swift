@@ -3,13 +3,7 @@ import PithCore
 /// A lossless method for runs of bytes. One method is one file in `Methods/` and one line in `DataCatalogue`.
 ///
 /// What `encode` made, `decode` must turn into the same bytes on every machine, instruction set and number of threads.
-public protocol DataMethod: Sendable {
-    /// What the catalogue, the option parser and the law tests know of the method.
-    static var entry: MethodEntry { get }
-
-    /// Takes the options, already checked against the entry; throws for combinations that make no sense.
-    init(_ options: OptionValues) throws(PithError)
-
+public protocol DataMethod: RegisteredMethod {
     /// The language model that is needed to open what was coded, by its name or folder; nil if none is.
     ///
     /// The archive keeps its fingerprint and refuses to decode with another.
@@ -45,8 +39,6 @@ public protocol DataMethod: Sendable {
 }
 
 extension DataMethod {
-    /// The identifier in specs.
-    public static var identifier: String { entry.identifier }
     /// That of methods which nothing else is weighed against.
     public var costPerByte: Int { 20_000 }
     /// Most methods go through the bytes alone.

@@ -8,7 +8,7 @@ public struct CodingModel: Sendable {
     public var model: LanguageModel
     /// Its tokens.
     public var tokenizer: Tokenizer
-    /// The first eight bytes of a SHA-256 over the configuration, tokenizer and weight files; `LanguageModelFingerprint`
+    /// The first eight bytes of a SHA-256 over the configuration, tokenizer and weight files; `ModelFingerprint`
     /// says how.
     public var fingerprint: UInt64
     /// The bytes of those files: what must be there beside an archive.
@@ -54,4 +54,14 @@ public struct ModelLibrary: Sendable {
 
     /// The file of a network's first weights of a number, which never changes.
     public func networkWeights(_ number: Int) throws(PithError) -> [UInt8] { try readingNetwork(number) }
+}
+
+extension CodingModel {
+    /// The model of a folder, with its fingerprint.
+    public init(_ folder: ModelSource, layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) {
+        let fingerprint = try ModelFingerprint(folder, pool: pool)
+        self.init(
+            model: try folder.loadModel(layouts: layouts, pool: pool), tokenizer: folder.tokenizer,
+            fingerprint: fingerprint.value, size: fingerprint.size)
+    }
 }

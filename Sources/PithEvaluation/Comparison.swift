@@ -5,8 +5,8 @@ import PithWeights
 
 /// One line of a comparison: a spec, what it saved and what it cost.
 public struct ComparisonRow: Sendable {
-    /// What was done; `none` for the model as it came.
-    public var spec: String
+    /// What was done; the usual for the model as it came.
+    public var plan: RunPlan
     /// Bits on disk for each weight, side information included.
     public var bitsPerWeight: BitsPerWeight
     /// All bytes of the model's folder.
@@ -20,10 +20,10 @@ public struct ComparisonRow: Sendable {
 
     /// Creates a row from its figures.
     public init(
-        spec: String, bitsPerWeight: BitsPerWeight, bytes: ByteCount, measurement: Measurement,
+        plan: RunPlan, bitsPerWeight: BitsPerWeight, bytes: ByteCount, measurement: Measurement,
         speed: SpeedMeasurement, compressionSeconds: Double
     ) {
-        self.spec = spec
+        self.plan = plan
         self.bitsPerWeight = bitsPerWeight
         self.bytes = bytes
         self.measurement = measurement
@@ -32,111 +32,130 @@ public struct ComparisonRow: Sendable {
     }
 }
 
-/// Compares specs on one model: compresses each to disk, opens what was written, and measures it.
+/// Compares plans on one model: compresses to disk what they say of weights, opens what was written, runs it as they
+/// say, and measures it.
 public struct Comparison: Sendable {
     /// The model.
     public let folder: ModelSource
     /// What to compare.
-    public let specs: [Spec]
+    public let plans: [RunPlan]
+    /// What holds where a plan says nothing, for the model that all are measured against too.
+    public let base: RunPlan
     /// What to measure on.
     public let text: EvaluationText
     /// What to calibrate on.
     public let calibration: CalibrationText
-    /// How finely the inputs of matrices are kept when models are measured.
-    public var precision = ActivationPrecision.narrow
     /// The seed of all random choices.
     public var seed: UInt64 = 0
-    /// What to do to the embeddings in every row; nil leaves them alone.
-    public var embeddings: Spec?
     /// Windows that are read together.
     public var batchSize = 4
     /// At most so many tokens are calibrated on.
     public var calibrationTokenCount = 32768
-    /// How all models, the one that they are measured against too, keep keys and values.
-    public var cacheType = CacheType.float16
     /// Rounds in which speeds are measured.
     public static let speedRounds = 5
-    /// Measures the speed of the model in a folder once, best in a process of its own.
-    public var measureSpeed: @Sendable (_ folder: String) throws(PithError) -> SpeedSample
+    /// Measures the speed of the model in a folder, run by a plan, once; best in a process of its own.
+    public var measureSpeed: @Sendable (_ folder: String, _ plan: RunPlan) throws(PithError) -> SpeedSample
     private let pool: ThreadPool
 
-    /// Prepares a comparison; specs are checked before anything is done.
+    /// Prepares a comparison; plans are checked before anything is done.
     public init(
-        _ folder: ModelSource, specs: [Spec], text: EvaluationText, calibration: CalibrationText, pool: ThreadPool,
-        measureSpeed: @escaping @Sendable (_ folder: String) throws(PithError) -> SpeedSample
+        _ folder: ModelSource, plans: [RunPlan], base: RunPlan = RunPlan(), text: EvaluationText,
+        calibration: CalibrationText, pool: ThreadPool,
+        measureSpeed: @escaping @Sendable (_ folder: String, _ plan: RunPlan) throws(PithError) -> SpeedSample
     ) throws(PithError) {
-        for spec in specs { _ = try WeightPipeline(spec) }
         self.folder = folder
-        self.specs = specs.filter { !$0.stages.isEmpty }
+        self.base = base
+        self.plans = plans.map { $0.over(base) }.filter { $0 != base }
+        for plan in self.plans {
+            if !plan.weights.stages.isEmpty { _ = try WeightPipeline(plan.weights) }
+            _ = try CacheCatalogue.method(for: plan.cache)
+            _ = try InputCatalogue.method(for: plan.activations)
+        }
         self.text = text
         self.calibration = calibration
         self.pool = pool
         self.measureSpeed = measureSpeed
     }
 
-    /// Does it; compressed folders are written below `workFolder`, one for each spec.
+    /// Does it; compressed folders are written below `workFolder`, one for each plan that compresses.
     public func run(in workFolder: String, quiet: Bool) throws(PithError) -> [ComparisonRow] {
-        var (folders, seconds) = ([folder], [0.0])
-        for (index, spec) in specs.enumerated() {
-            let target = joinPath(workFolder, "\(index + 1)")
-            seconds.append(try compress(spec, into: target, quiet: quiet))
-            folders.append(try ModelSource(target))
+        var reference = base
+        (reference.weights, reference.embeddings) = (Spec(stages: []), Spec(stages: []))
+        var (candidates, seconds) = ([Candidate(source: folder, plan: reference)], [0.0])
+        for (index, plan) in plans.enumerated() {
+            var source = folder
+            var time = 0.0
+            if plan.compresses {
+                let target = joinPath(workFolder, "\(index + 1)")
+                time = try compress(plan, into: target, quiet: quiet)
+                source = try ModelSource(target)
+            }
+            seconds.append(time)
+            candidates.append(Candidate(source: source, plan: plan))
         }
-        let measurements = try measure(folders, quiet: quiet)
-        let speeds = try measureSpeeds(folders, quiet: quiet)
+        let measurements = try measure(candidates, quiet: quiet)
+        let speeds = try measureSpeeds(candidates, quiet: quiet)
         var rows: [ComparisonRow] = []
-        for (index, folder) in folders.enumerated() {
+        for (index, candidate) in candidates.enumerated() {
+            let source = candidate.source
             rows.append(
                 ComparisonRow(
-                    spec: index == 0 ? "none" : specs[index - 1].description,
+                    plan: index == 0 ? RunPlan() : candidate.plan.beside(base),
                     bitsPerWeight: BitsPerWeight(
-                        bytes: try folder.weightByteCount(), weights: folder.description.weightCount),
-                    bytes: try folder.byteCount(), measurement: measurements[index], speed: speeds[index],
+                        bytes: try source.weightByteCount(), weights: source.description.weightCount),
+                    bytes: try source.byteCount(), measurement: measurements[index], speed: speeds[index],
                     compressionSeconds: seconds[index]))
         }
         return rows
     }
 
+    /// A model and how it is run.
+    private struct Candidate {
+        let source: ModelSource
+        let plan: RunPlan
+    }
+
     /// Writes a compressed copy; the seconds that it takes.
-    private func compress(_ spec: Spec, into target: String, quiet: Bool) throws(PithError) -> Double {
+    private func compress(_ plan: RunPlan, into target: String, quiet: Bool) throws(PithError) -> Double {
         let clock = ContinuousClock()
         let start = clock.now
         do {
             try ModelCompressor(
-                folder, spec: spec, embeddings: embeddings, seed: seed, calibration: calibration,
+                folder, plan: plan, seed: seed, calibration: calibration,
                 calibrationTokenCount: calibrationTokenCount, pool: pool
             ).run(into: target, quiet: quiet)
-        } catch { throw error.within("spec '\(spec)'") }
+        } catch { throw error.within("spec '\(plan)'") }
         return (clock.now - start).seconds
     }
 
-    /// What was lost against the first of some models, which are run alike.
-    private func measure(_ folders: [ModelSource], quiet: Bool) throws(PithError) -> [Measurement] {
+    /// What was lost against the first of some models.
+    private func measure(_ candidates: [Candidate], quiet: Bool) throws(PithError) -> [Measurement] {
         var models: [LanguageModel] = []
-        for folder in folders {
-            var model = try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
-            model.precision = precision
-            model.cacheType = cacheType
+        for candidate in candidates {
+            var model = try candidate.source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+            try model.apply(candidate.plan)
             models.append(model)
         }
         return try Ruler(batchSize: batchSize).measure(
             models[0], against: Array(models[1...]), on: text, quiet: quiet)
     }
 
-    /// The speeds of some models. Those stored in the same layouts do the same work: they are measured as one.
-    private func measureSpeeds(_ folders: [ModelSource], quiet: Bool) throws(PithError) -> [SpeedMeasurement] {
-        var (kinds, firstOfKind, kindOfFolder) = ([String: Int](), [ModelSource](), [Int]())
-        for folder in folders {
-            let storage = try folder.storageDescription()
-            if kinds[storage] == nil { firstOfKind.append(folder) }
-            let kind = kinds[storage] ?? firstOfKind.count - 1
-            kinds[storage] = kind
-            kindOfFolder.append(kind)
+    /// The speeds of some models. Those stored in the same layouts and run alike do the same work: they are measured as
+    /// one.
+    private func measureSpeeds(_ candidates: [Candidate], quiet: Bool) throws(PithError) -> [SpeedMeasurement] {
+        var (kinds, firstOfKind, kindOfCandidate) = ([String: Int](), [Candidate](), [Int]())
+        for candidate in candidates {
+            let work =
+                "\(candidate.plan.cache) \(candidate.plan.activations)\n\(try candidate.source.storageDescription())"
+            if kinds[work] == nil { firstOfKind.append(candidate) }
+            let kind = kinds[work] ?? firstOfKind.count - 1
+            kinds[work] = kind
+            kindOfCandidate.append(kind)
         }
         let speeds = try SpeedMeasurement.inTurns(firstOfKind, rounds: Self.speedRounds, quiet: quiet) {
-            (folder) throws(PithError) in try measureSpeed(folder.path)
+            (candidate) throws(PithError) in try measureSpeed(candidate.source.path, candidate.plan)
         }
-        return kindOfFolder.map { speeds[$0] }
+        return kindOfCandidate.map { speeds[$0] }
     }
 }
 
@@ -159,7 +178,8 @@ extension ComparisonRow {
     public var json: JSONValue {
         func figure(_ value: Double) -> JSONValue { value.isFinite ? .real(value) : .null }
         return [
-            "spec": .string(spec), "bitsPerWeight": figure(bitsPerWeight.value), "bytes": .integer(bytes.value),
+            "spec": .string(plan.description), "bitsPerWeight": figure(bitsPerWeight.value),
+            "bytes": .integer(bytes.value),
             "klDivergence": figure(measurement.klDivergence.value),
             "klDivergenceError": figure(measurement.klDivergence.standardError),
             "bitsPerByte": figure(measurement.bitsPerByte.value),
@@ -194,7 +214,7 @@ extension ComparisonRow {
         let kl = measurement.klDivergence
         let divergence = "\(kl.value.compact(significant: 3)) ±\(kl.standardError.compact(significant: 1))"
         return [
-            spec, bitsPerWeight.description, bytes.description, divergence,
+            plan.description, bitsPerWeight.description, bytes.description, divergence,
             withError(measurement.bitsPerByte, 4), withError(measurement.perplexity, 2),
             withError(measurement.top1Agreement, 1, scale: 100) + " %",
             rate(speed.prefill), rate(speed.decode), speed.peakMemoryBytes.description,

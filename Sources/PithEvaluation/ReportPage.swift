@@ -26,12 +26,12 @@ public struct ReportPage: Sendable {
     }
 
     private var plot: RateDistortionPlot {
-        let points = rows.filter { $0.spec != "none" }.map {
+        let points = rows.filter { $0.plan != RunPlan() }.map {
             RateDistortionPlot.Point(
-                label: $0.spec, rate: $0.bitsPerWeight.value, distortion: $0.measurement.klDivergence.value,
+                label: $0.plan.description, rate: $0.bitsPerWeight.value, distortion: $0.measurement.klDivergence.value,
                 error: $0.measurement.klDivergence.standardError)
         }
-        return RateDistortionPlot(points, originalRate: rows.first { $0.spec == "none" }?.bitsPerWeight.value ?? 16)
+        return RateDistortionPlot(points, originalRate: rows.first { $0.plan == RunPlan() }?.bitsPerWeight.value ?? 16)
     }
 
     /// The page.
@@ -55,7 +55,7 @@ public struct ReportPage: Sendable {
     }
 
     private var lead: String {
-        guard let original = rows.first(where: { $0.spec == "none" }) else { return "" }
+        guard let original = rows.first(where: { $0.plan == RunPlan() }) else { return "" }
         return """
             The model as it came takes \(original.bytes) and needs \
             \(original.measurement.bitsPerByte.value.formatted(decimals: 3)) bits for each byte of the text. \

@@ -54,6 +54,10 @@ public struct BatchedGeneration {
     private let promptChunk: Int
     private var sequences: [Running] = []
     private var added = 0
+    /// Whether sequences that ended are kept, to be saved.
+    public var keepsEnded = false
+    /// Those that ended since `keepsEnded` was set.
+    public private(set) var ended: [SequenceID: ReadSequence] = [:]
     private let workspace = ForwardWorkspace()
 
     /// An empty batch; a step reads at most `promptChunk` prompt tokens, of all new sequences together.
@@ -71,18 +75,21 @@ public struct BatchedGeneration {
 
     /// Adds a sequence that is to write at most `maximumCount` tokens after `prompt`.
     ///
-    /// A prompt that is empty, longer than the context, or has tokens outside the vocabulary is refused.
+    /// `beginning` was read before, and the prompt goes on from it. A prompt that leaves nothing to read, is longer than
+    /// the context, or has tokens outside the vocabulary is refused.
     public mutating func add(
-        _ prompt: [Int], options: SamplingOptions, maximumCount: Int = .max
+        _ prompt: [Int], after beginning: ReadSequence? = nil, options: SamplingOptions, maximumCount: Int = .max
     ) throws(PithError) -> SequenceID {
-        let state = model.makeState()
-        try model.check([prompt], [state])
+        var state = beginning?.state ?? model.makeState()
+        let history = (beginning?.tokens ?? []) + prompt
+        state.promptEnd = history.count
+        try model.check([Array(history[state.position...])], [state])
         defer { added += 1 }
         let id = SequenceID(number: added)
         if maximumCount > 0 {
             sequences.append(
                 Running(
-                    id: id, state: state, sampler: Sampler(options), history: prompt, remaining: maximumCount))
+                    id: id, state: state, sampler: Sampler(options), history: history, remaining: maximumCount))
         }
         return id
     }
@@ -111,6 +118,11 @@ public struct BatchedGeneration {
         let chosen = choose(complete, logits)
         let outputs = zip(complete, chosen).map { write($1, to: $0) }
         let ended = Set(outputs.filter { $0.end != nil }.map(\.sequence))
+        if keepsEnded {
+            for sequence in sequences where ended.contains(sequence.id) {
+                self.ended[sequence.id] = ReadSequence(tokens: sequence.history, state: sequence.state)
+            }
+        }
         if !ended.isEmpty { sequences.removeAll { ended.contains($0.id) } }
         return outputs
     }
@@ -141,7 +153,7 @@ public struct BatchedGeneration {
         var states: [SequenceState] = []
         for index in reading {
             states.append(sequences[index].state)
-            sequences[index].state = SequenceState(stores: [])  // so that the stores are not copied
+            sequences[index].state = SequenceState(caches: [])  // so that the caches are not copied
         }
         defer { for (index, state) in zip(reading, states) { sequences[index].state = state } }
         return try withoutActuallyEscaping(name) { (name) throws(PithError) in

@@ -15,12 +15,15 @@ public struct GeneratedTokens {
     /// The most that keys and values took.
     public private(set) var cacheSize = ByteCount(0)
 
-    /// Reads the prompt, so that the first token can follow; writes at most `maximumCount` tokens.
+    /// Reads the prompt, which may go on from what was read before, so that the first token can follow; writes at most
+    /// `maximumCount` tokens.
     public init(
-        _ model: LanguageModel, after prompt: [Int], options: SamplingOptions, maximumCount: Int = .max
+        _ model: LanguageModel, after prompt: [Int], beginning: ReadSequence? = nil, options: SamplingOptions,
+        maximumCount: Int = .max
     ) throws(PithError) {
         batch = BatchedGeneration(model, promptChunk: 512)
-        _ = try batch.add(prompt, options: options, maximumCount: maximumCount)
+        batch.keepsEnded = true
+        _ = try batch.add(prompt, after: beginning, options: options, maximumCount: maximumCount)
         while first == nil, !batch.isEmpty { first = try step() }
     }
 
@@ -29,6 +32,9 @@ public struct GeneratedTokens {
         cacheSize = max(cacheSize, ByteCount((batch.storedBits + 7) / 8))
         return token
     }
+
+    /// All that was read and written, once the text has ended.
+    public var sequence: ReadSequence? { batch.ended.first?.value }
 
     /// The next token, or nil at the end of the text.
     public mutating func next() throws(PithError) -> Int? {

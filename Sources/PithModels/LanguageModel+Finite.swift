@@ -14,7 +14,9 @@ extension LanguageModel {
             let (token, value) = logits.rows(row..<row + 1).values.firstNonFinite
         else { return }
         var message = "the logit of token \(token) is \(value)"
-        if let found = firstNonFinite(in: description.output.matrix, rows: token..<token + 1) {
+        if let output = description.output,
+            let found = firstNonFinite(in: output.matrix, rows: token..<token + 1)
+        {
             message += "; \(found)"
         }
         throw .data(message, at: name(row), remedy: Self.remedy)

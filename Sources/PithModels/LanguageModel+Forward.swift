@@ -6,8 +6,8 @@ import PithTensor
 /// The forward pass. Rows of several sequences go through the linear operators together; a row's result does not
 /// depend on its company.
 extension LanguageModel {
-    /// Reads `tokens[s]` into `states[s]` and returns the normalised hidden states of all rows, [rows, hidden],
-    /// sequence after sequence. Values that are no finite numbers are an error, which calls their row by `name`.
+    /// Reads `tokens[s]` into `states[s]` and returns the last hidden states of all rows, normalised as the output reads
+    /// them if there is one, [rows, hidden], sequence after sequence. Values that are no finite numbers are an error, which calls their row by `name`.
     public func hiddenStates(
         _ tokens: [[Int]], states: inout [SequenceState], workspace: ForwardWorkspace = ForwardWorkspace(),
         observer: (any ActivationObserver)? = nil, name: RowName? = nil
@@ -22,7 +22,7 @@ extension LanguageModel {
         return hidden
     }
 
-    /// All layers and the last normalisation.
+    /// All layers and the last normalisation, if there is one.
     func pass(
         _ tokens: [[Int]], _ states: inout [SequenceState], _ workspace: ForwardWorkspace,
         _ observer: (any ActivationObserver)?
@@ -51,23 +51,24 @@ extension LanguageModel {
         of hidden: Tensor, rows: Range<Int>, workspace: ForwardWorkspace = ForwardWorkspace(),
         observer: (any ActivationObserver)? = nil, name: RowName? = nil
     ) throws(PithError) -> Tensor {
+        guard let output = description.output else { throw .usage("an encoder has no logits") }
         let width = configuration.vocabularySize
         let values = [Float](unsafeUninitializedCapacity: rows.count * width) { buffer, count in
             hidden.values.withUnsafeBufferPointer { input in
-                guard let input = input.baseAddress, let output = buffer.baseAddress, !rows.isEmpty else { return }
+                guard let input = input.baseAddress, let target = buffer.baseAddress, !rows.isEmpty else { return }
                 let block = workspace.block(precision)
                 block.load(input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
                 observer?.observe(
-                    .input(of: [description.output.matrix]), layer: description.layers.count,
+                    .input(of: [output.matrix]), layer: description.layers.count,
                     input + rows.lowerBound * hidden.columns, rows: rows.count, width: hidden.columns)
-                block.multiply(by: [LinearProduct(self[matrix: description.output.matrix], into: output)], pool: pool)
+                block.multiply(by: [LinearProduct(self[matrix: output.matrix], into: target)], pool: pool)
             }
             count = rows.count * width
         }
         var logits = Tensor(shape: [rows.count, width], values: values)
         // Caps would hide what is not finite.
         try requireFinite(logits) { row in name?(rows.lowerBound + row) ?? "row \(rows.lowerBound + row)" }
-        if let cap = description.output.softcap { self.cap(&logits, at: cap) }
+        if let cap = output.softcap { self.cap(&logits, at: cap) }
         observer?.observe(
             .logits, layer: description.layers.count, logits.values, rows: rows.count, width: width)
         return logits
@@ -99,7 +100,7 @@ extension LanguageModel {
         _ tokens: [Int], state: inout SequenceState, workspace: ForwardWorkspace = ForwardWorkspace()
     ) throws(PithError) -> [Float] {
         var states = [state]
-        state = SequenceState(stores: [])  // so that the stores are not copied
+        state = SequenceState(caches: [])  // so that the caches are not copied
         defer { state = states[0] }
         let hidden = try hiddenStates([tokens], states: &states, workspace: workspace)
         let last = states[0].position
@@ -124,11 +125,11 @@ extension LanguageModel {
         }
     }
 
-    /// What the first layer reads, [tokens, width of the stream].
-    public func embed(_ tokens: [Int]) -> Tensor {
+    /// What the first layer reads at the beginning of some sequences, [rows, width of the stream].
+    public func embed(_ sequences: [[Int]]) -> Tensor {
         let workspace = ForwardWorkspace()
-        workspace.prepare(self, [tokens.count], [makeState()])
-        return embed(tokens, workspace)
+        workspace.prepare(self, sequences.map(\.count), sequences.map { _ in makeState() })
+        return embed(sequences.flatMap { $0 }, workspace)
     }
 
     private func embed(_ tokens: [Int], _ workspace: ForwardWorkspace) -> Tensor {
@@ -140,18 +141,21 @@ extension LanguageModel {
         return hidden
     }
 
-    /// The last normalisation, [rows, hidden].
+    /// The last normalisation, [rows, hidden], if there is one.
     private func normalizeForHead(
         _ hidden: inout Tensor, _ workspace: ForwardWorkspace, _ observer: (any ActivationObserver)?
     ) -> Tensor {
+        guard let output = description.output else {
+            workspace.see(hidden.values, count: hidden.count)
+            return hidden
+        }
         var result = Tensor(rows: hidden.rows, columns: configuration.hiddenSize)
         var engine = RunningEngine(self, workspace, states: [], observer: observer)
         hidden.values.withUnsafeMutableBufferPointer { source in
             result.values.withUnsafeMutableBufferPointer { target in
                 guard let source = source.baseAddress, let target = target.baseAddress else { return }
                 engine.run(
-                    description.output, layer: description.layers.count, source, width: description.streamWidth,
-                    into: target)
+                    output, layer: description.layers.count, source, width: description.streamWidth, into: target)
                 workspace.see(target, count: workspace.rows * configuration.hiddenSize)
             }
         }
@@ -175,7 +179,7 @@ extension LanguageModel {
         _ observer: (any ActivationObserver)?
     ) {
         var engine = RunningEngine(self, workspace, states: states, observer: observer)
-        states = []  // so that the stores are not copied
+        states = []  // so that the caches are not copied
         hidden.values.withUnsafeMutableBufferPointer { buffer in
             guard let stream = buffer.baseAddress else { return }
             for layer in layers {

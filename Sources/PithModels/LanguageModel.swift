@@ -24,7 +24,7 @@ public struct LanguageModel: Sendable {
     /// The tokens that end a text that the model writes.
     public var endTokens: [Int]
     /// How keys and values are kept.
-    public var cacheType = CacheType.float16
+    public var cache: any CacheMethod = PlainCache(.float16)
     var parameters: [ParameterValue]
     let rotaries: [RotaryTable]
 
@@ -95,7 +95,7 @@ public struct LanguageModel: Sendable {
     /// The state of a sequence of which nothing was read yet.
     public func makeState() -> SequenceState {
         SequenceState(
-            stores: description.caches.map { PlainKeyValueStore(shape: $0, type: cacheType) },
+            caches: description.caches.map { cache.makeCache($0) },
             recurrent: description.states.map { RecurrentState(shape: $0) })
     }
 

@@ -26,9 +26,14 @@ extension ModelSource {
         guard case .archive(let archive) = weights else { return companions }
         let own = Set(archive.files.map { $0.split(separator: "/").last.map(String.init) ?? $0 })
             .union([TensorArchive.indexName, CompressionManifest.fileName])
+        // What sentence-transformers does behind the model has folders, and weights of its own.
+        let modules = SentenceModules.folders(of: path)
         for name in try Files.names(in: path) where !own.contains(name) {
-            if Self.foldersOfCompanions.contains(name), Files.isFolder(joinPath(path, name)) {
-                for inner in try Files.names(in: joinPath(path, name)) { add("\(name)/\(inner)", to: &companions) }
+            let isModule = modules.contains(name)
+            if isModule || Self.foldersOfCompanions.contains(name), Files.isFolder(joinPath(path, name)) {
+                for inner in try Files.names(in: joinPath(path, name)) {
+                    add("\(name)/\(inner)", to: &companions, canBeWeights: isModule)
+                }
             } else {
                 add(name, to: &companions)
             }
@@ -36,8 +41,8 @@ extension ModelSource {
         return companions
     }
 
-    private func add(_ name: String, to companions: inout Companions) {
-        if let reason = reasonToLeave(name) {
+    private func add(_ name: String, to companions: inout Companions, canBeWeights: Bool = false) {
+        if let reason = reasonToLeave(name, canBeWeights: canBeWeights) {
             companions.leftOut.append((name, reason))
         } else {
             companions.files.append(name)
@@ -53,14 +58,14 @@ extension ModelSource {
     ]
 
     /// Why a file is no part of the model that is compressed; nil if it is one.
-    private func reasonToLeave(_ name: String) -> String? {
+    private func reasonToLeave(_ name: String, canBeWeights: Bool) -> String? {
         let last = name.split(separator: "/").last.map(String.init) ?? name
         var information = stat()
         guard stat(joinPath(path, name), &information) == 0 else { return "cannot be read" }
         if information.st_mode & S_IFMT == S_IFDIR { return "a folder of its own" }
         guard information.st_mode & S_IFMT == S_IFREG else { return "not a file" }
         if last.hasPrefix(".") { return "a hidden file" }
-        return Self.endingsOfWeights.contains(where: last.lowercased().hasSuffix)
+        return !canBeWeights && Self.endingsOfWeights.contains(where: last.lowercased().hasSuffix)
             ? "weights, or a list of them, that this model is not read from" : nil
     }
 }

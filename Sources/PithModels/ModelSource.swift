@@ -136,9 +136,21 @@ public struct ModelSource: Sendable {
 
     /// The model, its weights mapped from the files in the form in which they are stored.
     ///
-    /// A compressed folder's weights are read once, by all threads, and compared with their checksums.
-    public func loadModel(layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) -> LanguageModel {
+    /// A compressed folder's weights are read once, by all threads, and compared with their checksums. An encoder, which
+    /// has no logits, is refused unless it is asked for.
+    public func loadModel(
+        layouts: LayoutCatalogue, pool: ThreadPool, allowingEncoders: Bool = false
+    ) throws(PithError) -> LanguageModel {
+        if !allowingEncoders { try requireOutput() }
         do { return try load(layouts, pool) } catch { throw error.within(path) }
+    }
+
+    /// Refuses a model that has no logits.
+    public func requireOutput() throws(PithError) {
+        guard description.output == nil else { return }
+        throw .usage(
+            "is an encoder: it makes vectors of texts, and expects no tokens", at: path,
+            remedy: "'pith embed' makes them, 'pith eval --task' measures them")
     }
 
     private func load(_ layouts: LayoutCatalogue, _ pool: ThreadPool) throws(PithError) -> LanguageModel {
@@ -173,13 +185,15 @@ public struct ModelSource: Sendable {
     }
 
     /// The names of tensors that lie in the weight files of a folder and are not read: other names of tensors that are,
-    /// angles and masks that follow from the configuration.
+    /// angles and masks that follow from the configuration, and what the family names besides.
     public func unusedNames() throws(PithError) -> [String] {
         let archive = try archive()
         let used = Set(description.parameters.indices.map { storedName(of: ParameterID($0), in: archive) })
         let others = Set(description.parameters.flatMap(\.otherNames))
         return archive.names.filter { name in
-            !used.contains(name) && (others.contains(name) || Self.derivedNames.contains(where: name.hasSuffix))
+            !used.contains(name)
+                && (others.contains(name) || Self.derivedNames.contains(where: name.hasSuffix)
+                    || type(of: architecture).isUnused(name))
         }
     }
 

@@ -27,11 +27,13 @@ extension LanguageModel {
         // States are kept twice while a pass runs, so that an error finds back.
         let states = description.states.reduce(0.0) { $0 + $1.reduce(8) { $0 * Double($1) } }
         // In floating point, since no product of such numbers may trap.
+        let caches = description.caches
+        let perPosition = caches.reduce(0) { $0 + cache.bitsPerPosition($1) / 8 }
+        let share = Double(layers ?? description.layers.count) / Double(max(1, description.layers.count))
         let bytes =
             Double(counts.count) * states + Double(counts.reduce(0, +)) * Double(4 * description.recurrentRowWidth)
-            + Double(layers ?? description.layers.count) * Double(kept)
-            * Double(2 * keyWidth * cacheType.elementType.byteCount)
-            + Double(counts.reduce(0, +)) * Double(row) + Double(logits) * Double(4 * c.vocabularySize)
+            + share * Double(kept) * Double(perPosition) + Double(counts.reduce(0, +)) * Double(row) + Double(logits)
+            * Double(4 * c.vocabularySize)
         return Int(min(bytes, 0x1p62))
     }
 

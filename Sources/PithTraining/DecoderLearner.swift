@@ -27,11 +27,20 @@ package final class DecoderLearner {
         self.init(Llama(shape), seed: seed, pool: pool)
     }
 
+    /// A model of a folder's family and shape, with weights drawn from the seed.
+    package convenience init(_ folder: ModelSource, seed: UInt64, pool: ThreadPool) {
+        self.init(folder.configuration, folder.description, seed: seed, pool: pool)
+    }
+
     /// A model with weights drawn from the seed.
-    package init(_ architecture: any Architecture, seed: UInt64, pool: ThreadPool) {
-        shape = architecture.configuration
+    package convenience init(_ architecture: any Architecture, seed: UInt64, pool: ThreadPool) {
+        self.init(architecture.configuration, architecture.describe(), seed: seed, pool: pool)
+    }
+
+    private init(_ shape: ModelConfiguration, _ description: ModelDescription, seed: UInt64, pool: ThreadPool) {
+        self.shape = shape
         self.pool = pool
-        let set = ParameterSet(architecture.describe())
+        let set = ParameterSet(description)
         parameterSet = set
         buffer = FloatBuffer(count: set.count)
         laneGradients = (0..<Self.laneCount).map { _ in FloatBuffer(count: set.count) }

@@ -6,18 +6,18 @@ extension Tape {
     /// Queries that are attended together. Their probabilities against all keys before stay in the second cache.
     private static let blockSize = 128
 
-    /// Attention within sequences of `length` rows: queries [rows, heads · headSize], keys and values [rows,
-    /// keyValueHeads · headSize].
+    /// Attention within sequences of `length` rows: queries [rows, heads · keySize], keys [rows,
+    /// keyValueHeads · keySize], values [rows, keyValueHeads · valueSize].
     ///
     /// The probabilities are kept for the way back: reading them again is cheaper than a product and exponentials.
     public func attention(
         _ q: Variable, _ k: Variable, _ v: Variable, length: Int, _ options: AttentionOptions
     ) -> Variable {
         let shape = AttentionShape(length: length, options)
-        precondition(q.columns == shape.heads * shape.headSize && q.rows % length == 0, "queries do not fit")
-        precondition(k.columns == shape.keyValueHeads * shape.headSize && k.rows == q.rows, "keys do not fit")
-        precondition(v.columns == k.columns && v.rows == k.rows, "values do not fit")
-        let y = makeVariable(rows: q.rows, columns: q.columns)
+        precondition(q.columns == shape.heads * shape.keySize && q.rows % length == 0, "queries do not fit")
+        precondition(k.columns == shape.keyValueHeads * shape.keySize && k.rows == q.rows, "keys do not fit")
+        precondition(v.columns == shape.keyValueHeads * shape.valueSize && v.rows == k.rows, "values do not fit")
+        let y = makeVariable(rows: q.rows, columns: shape.heads * shape.valueSize)
         let blocks = AttentionBlock.all(rows: q.rows, shape, blockSize: Self.blockSize)
         let probabilities = blocks.map { buffers.take($0.count * $0.keyCount) }
         for (block, p) in zip(blocks, probabilities) {
@@ -45,10 +45,7 @@ extension Tape {
         _ block: AttentionBlock, _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>,
         into y: UnsafeMutablePointer<Float>, probabilities p: UnsafeMutablePointer<Float>, _ shape: AttentionShape
     ) {
-        let (width, keyWidth, size) = (
-            shape.heads * shape.headSize, shape.keyValueHeads * shape.headSize, shape.headSize
-        )
-        let (count, keys) = (block.count, block.keyCount)
+        let (count, keys, size) = (block.count, block.keyCount, shape.valueSize)
         score(block, q, k, into: p, shape)
         for row in 0..<count {
             let seen = shape.visible(block.first + row)
@@ -57,8 +54,8 @@ extension Tape {
                 p + row * keys + seen.lowerBound, Int64(seen.count), Int64(keys - seen.lowerBound))
         }
         LinearAlgebra.multiply(
-            p, .plain, lda: keys, v + block.keyStart, .plain, ldb: keyWidth,
-            into: y + block.queryStart, ldc: width, m: count, n: size, k: keys)
+            p, .plain, lda: keys, v + block.keyHead * size, .plain, ldb: shape.keyValueHeads * size,
+            into: y + block.queryHead * size, ldc: shape.heads * size, m: count, n: size, k: keys)
     }
 
     /// p [count, keys] = cap(scale · q · kᵀ).
@@ -67,9 +64,9 @@ extension Tape {
         into p: UnsafeMutablePointer<Float>, _ shape: AttentionShape
     ) {
         LinearAlgebra.multiply(
-            q + block.queryStart, .plain, lda: shape.heads * shape.headSize, k + block.keyStart, .transposed,
-            ldb: shape.keyValueHeads * shape.headSize, into: p, ldc: block.keyCount, m: block.count,
-            n: block.keyCount, k: shape.headSize, alpha: shape.scale)
+            q + block.queryHead * shape.keySize, .plain, lda: shape.heads * shape.keySize,
+            k + block.keyHead * shape.keySize, .transposed, ldb: shape.keyValueHeads * shape.keySize, into: p,
+            ldc: block.keyCount, m: block.count, n: block.keyCount, k: shape.keySize, alpha: shape.scale)
         if let cap = shape.softcap { kernels.softcap(p, cap, Int64(block.count * block.keyCount)) }
     }
 
@@ -92,31 +89,30 @@ extension Tape {
         dq: UnsafeMutablePointer<Float>, dqBeta: Float, dk: UnsafeMutablePointer<Float>,
         dv: UnsafeMutablePointer<Float>, dp: UnsafeMutablePointer<Float>, _ shape: AttentionShape
     ) {
-        let (width, keyWidth, size) = (q.columns, k.columns, shape.headSize)
-        let (count, keys, start, keyStart) = (block.count, block.keyCount, block.queryStart, block.keyStart)
+        let (count, keys, size, valueSize) = (block.count, block.keyCount, shape.keySize, shape.valueSize)
+        let (start, valueStart) = (block.queryHead * valueSize, block.keyHead * valueSize)
+        let (width, valueWidth) = (shape.heads * valueSize, shape.keyValueHeads * valueSize)
         // dv += pᵀ · dy
         LinearAlgebra.multiply(
             p, .transposed, lda: keys, dy + start, .plain, ldb: width,
-            into: dv + keyStart, ldc: keyWidth, m: keys, n: size, k: count, beta: 1)
+            into: dv + valueStart, ldc: valueWidth, m: keys, n: valueSize, k: count, beta: 1)
         // dp [count, keys] = dy · vᵀ, and through the softmax
         LinearAlgebra.multiply(
-            dy + start, .plain, lda: width, v.values + keyStart, .transposed, ldb: keyWidth,
-            into: dp, ldc: keys, m: count, n: keys, k: size)
+            dy + start, .plain, lda: width, v.values + valueStart, .transposed, ldb: valueWidth,
+            into: dp, ldc: keys, m: count, n: keys, k: valueSize)
         for row in 0..<count {
             // The sum over keys of p · dp is dy · y.
-            let dot = training.dot(dy + start + row * width, output + start + row * width, Int64(size))
+            let dot = training.dot(dy + start + row * width, output + start + row * width, Int64(valueSize))
             training.softmax_backward(p + row * keys, dot, shape.scale, Int64(keys), dp + row * keys)
         }
         sendBackThroughCap(block, q, k, dp: dp, shape)
         LinearAlgebra.multiply(
-            dp, .plain, lda: keys, k.values + keyStart, .plain, ldb: keyWidth,
-            into: dq + start, ldc: width, m: count, n: size, k: keys, beta: dqBeta)
+            dp, .plain, lda: keys, k.values + block.keyHead * size, .plain, ldb: k.columns,
+            into: dq + block.queryHead * size, ldc: q.columns, m: count, n: size, k: keys, beta: dqBeta)
         LinearAlgebra.multiply(
-            dp, .transposed, lda: keys, q.values + start, .plain, ldb: width,
-            into: dk + keyStart, ldc: keyWidth, m: keys, n: size, k: count, beta: 1)
+            dp, .transposed, lda: keys, q.values + block.queryHead * size, .plain, ldb: q.columns,
+            into: dk + block.keyHead * size, ldc: k.columns, m: keys, n: size, k: count, beta: 1)
     }
-
-    /// The gradient of a variable, ready to be added to.
 }
 
 /// How rows are divided into sequences and columns into heads.
@@ -124,7 +120,8 @@ private struct AttentionShape {
     let length: Int
     let heads: Int
     let keyValueHeads: Int
-    let headSize: Int
+    let keySize: Int
+    let valueSize: Int
     let scale: Float
     let softcap: Float?
     let isCausal: Bool
@@ -132,7 +129,8 @@ private struct AttentionShape {
 
     init(length: Int, _ options: AttentionOptions) {
         let cache = options.cacheShape
-        (self.length, heads, keyValueHeads, headSize) = (length, options.headCount, cache.headCount, cache.headSize)
+        (self.length, heads, keyValueHeads) = (length, options.headCount, cache.headCount)
+        (keySize, valueSize) = (cache.keySize, cache.valueSize)
         (scale, softcap, window) = (options.scale, options.softcap, cache.window ?? length)
         isCausal = options.isCausal
     }
@@ -151,24 +149,23 @@ private struct AttentionBlock {
     let keyCount: Int
     /// The position of the first query.
     let first: Int
-    /// Where the queries begin.
-    let queryStart: Int
-    /// Where the sequence's keys and values begin.
-    let keyStart: Int
+    /// The first query among the heads of all rows.
+    let queryHead: Int
+    /// The sequence's first key among those of all rows.
+    let keyHead: Int
 
     static func all(rows: Int, _ shape: AttentionShape, blockSize: Int) -> [AttentionBlock] {
         let group = shape.heads / shape.keyValueHeads
         var blocks: [AttentionBlock] = []
         for sequence in stride(from: 0, to: rows, by: shape.length) {
             for head in 0..<shape.heads {
-                let keyStart = (sequence * shape.keyValueHeads + head / group) * shape.headSize
                 for first in stride(from: 0, to: shape.length, by: blockSize) {
                     let end = min(first + blockSize, shape.length)
-                    let queryStart = ((sequence + first) * shape.heads + head) * shape.headSize
                     blocks.append(
                         AttentionBlock(
                             count: end - first, keyCount: shape.isCausal ? end : shape.length, first: first,
-                            queryStart: queryStart, keyStart: keyStart))
+                            queryHead: (sequence + first) * shape.heads + head,
+                            keyHead: sequence * shape.keyValueHeads + head / group))
                 }
             }
         }

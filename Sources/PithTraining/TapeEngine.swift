@@ -49,15 +49,11 @@ struct TapeEngine: Engine {
 
     mutating func scale(_ x: Variable, byRow factors: Variable) -> Variable { tape.scale(x, byRow: factors) }
 
-    mutating func rotate(_ x: Variable, _ rotary: RotaryID) -> Variable {
-        tape.rotate(x, angles[rotary])
-        return x
-    }
-
     mutating func attend(
         queries: Variable, keys: Variable, values: Variable, _ options: AttentionOptions
     ) -> Variable {
-        tape.attention(queries, keys, values, length: angles.length, options)
+        if let rotary = options.rotary { for x in [queries, keys] { tape.rotate(x, angles[rotary]) } }
+        return tape.attention(queries, keys, values, length: angles.length, options)
     }
 
     mutating func activate(_ x: Variable, _ activation: Activation, times factors: Variable?) -> Variable {
@@ -120,6 +116,10 @@ struct TapeModel {
         }
     }
 
+    /// From the last hidden states to logits. An encoder has no such matrix: its token vectors stand for it, as in its
+    /// pre-training.
+    private var head: Variable { parameters[(description.output?.matrix ?? description.input.table).index] }
+
     /// The summed loss, in nats, of predicting `targets` from `tokens`, both whole sequences in a row; that of each
     /// token goes to `rowLosses`.
     func loss(
@@ -127,14 +127,14 @@ struct TapeModel {
         scale: Float, rowLosses: UnsafeMutablePointer<Double>? = nil, on tape: Tape
     ) -> Double {
         tape.crossEntropy(
-            states(tokens, angles, tape), head: parameters[description.output.matrix.index],
-            softcap: description.output.softcap, targets: targets, scale: scale, rowLosses: rowLosses)
+            states(tokens, angles, tape), head: head, softcap: description.output?.softcap, targets: targets,
+            scale: scale, rowLosses: rowLosses)
     }
 
     /// What is expected behind each of `tokens`, whole sequences in a row: [tokens, vocabulary].
     func logits(_ tokens: UnsafeBufferPointer<Int32>, angles: SequenceAngles, on tape: Tape) -> Variable {
-        let logits = tape.linear(states(tokens, angles, tape), parameters[description.output.matrix.index])
-        if let cap = description.output.softcap { tape.kernels.softcap(logits.values, cap, Int64(logits.count)) }
+        let logits = tape.linear(states(tokens, angles, tape), head)
+        if let cap = description.output?.softcap { tape.kernels.softcap(logits.values, cap, Int64(logits.count)) }
         return logits
     }
 
@@ -143,7 +143,7 @@ struct TapeModel {
         // x [tokens, hidden]
         var x = description.input.run(&engine)
         for layer in description.layers { x = layer.block.run(x, &engine) }
-        return description.output.normalize(x, &engine)
+        return description.output?.normalize(x, &engine) ?? x
     }
 }
 

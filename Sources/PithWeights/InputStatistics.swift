@@ -33,6 +33,15 @@ public struct InputStatistics: Sendable {
         products = SquareMatrix(size: needs == .hessian ? width : 0)
     }
 
+    /// What stands for inputs that were never seen, as those of an expert that no token was sent to: all columns alike and
+    /// independent of each other.
+    static func uniform(width: Int, gathering needs: CalibrationNeeds) -> InputStatistics {
+        var result = InputStatistics(width: width, gathering: needs)
+        for i in result.squares.indices { result.squares[i] = 1 }
+        if needs == .hessian { for i in 0..<width { result.products[i, i] = 1 } }
+        return result
+    }
+
     /// Adds `count` input rows, [count, width].
     public mutating func add(_ rows: UnsafePointer<Float>, count: Int, pool: ThreadPool) {
         rowCount += count

@@ -24,10 +24,8 @@ public struct CalibrationText: Sendable {
 public struct ModelCompressor: Sendable {
     /// The model to compress.
     public let source: ModelSource
-    /// What to do to the linear operators of the layers.
-    public let spec: Spec
-    /// What to do to the token embeddings, and to the head if it is not tied; nil leaves them alone.
-    public let embeddings: Spec?
+    /// What to do to the matrices of layers and to embeddings.
+    public let plan: RunPlan
     /// The seed of all random choices.
     public let seed: UInt64
     /// What to calibrate on, if the spec needs it.
@@ -35,7 +33,7 @@ public struct ModelCompressor: Sendable {
     /// At most so many tokens of it are read.
     public let calibrationTokenCount: Int
     private let pool: ThreadPool
-    private let pipeline: WeightPipeline
+    private let pipeline: WeightPipeline?
     private let embeddingPipeline: WeightPipeline?
 
     /// The tokens of one calibration sequence, if the model's context is not shorter.
@@ -43,27 +41,30 @@ public struct ModelCompressor: Sendable {
     /// Sequences that run together.
     static let batchSize = 4
 
-    /// Checks that the spec can be carried out.
+    /// Checks that the plan can be carried out.
     public init(
-        _ source: ModelSource, spec: Spec, embeddings: Spec? = nil, seed: UInt64 = 0, calibration: CalibrationText?,
+        _ source: ModelSource, plan: RunPlan, seed: UInt64 = 0, calibration: CalibrationText?,
         calibrationTokenCount: Int = 32768, pool: ThreadPool
     ) throws(PithError) {
+        guard plan.compresses else {
+            throw .usage("the plan '\(plan)' changes no weights", remedy: "for example rtn:bits=4")
+        }
         guard source.manifest == nil else {
             throw .usage(
                 "is compressed already (\(source.manifest?.spec ?? ""))", at: source.path,
                 remedy: "compress the model that it was made from")
         }
         _ = try source.archive()
-        pipeline = try WeightPipeline(spec)
-        if pipeline.needs != .nothing && calibration == nil {
-            throw .usage("'\(spec)' needs a calibration text", remedy: "give one with --calibration FILE")
+        pipeline = plan.weights.stages.isEmpty ? nil : try WeightPipeline(plan.weights)
+        let calibrates = pipeline.map { $0.needs != .nothing } ?? false
+        if calibrates && calibration == nil {
+            throw .usage("'\(plan.weights)' needs a calibration text", remedy: "give one with --calibration FILE")
         }
-        embeddingPipeline = try embeddings.map { (spec) throws(PithError) in try Self.embeddingPipeline(spec) }
+        embeddingPipeline = plan.embeddings.stages.isEmpty ? nil : try Self.embeddingPipeline(plan.embeddings)
         self.source = source
-        self.spec = spec
-        self.embeddings = embeddings
+        self.plan = plan
         self.seed = seed
-        self.calibration = pipeline.needs == .nothing ? nil : calibration
+        self.calibration = calibrates ? calibration : nil
         self.calibrationTokenCount = calibrationTokenCount
         self.pool = pool
     }
@@ -84,43 +85,46 @@ public struct ModelCompressor: Sendable {
         guard !Files.exists(target) else {
             throw .usage("exists already", at: target, remedy: "remove it or choose another name")
         }
-        var model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+        var model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool, allowingEncoders: true)
         var stream = try calibration.map { (text) throws(PithError) in
             try CalibrationStream(text, tokenCount: calibrationTokenCount, source, model)
         }
         var compressed = try compressTables()
         let layers = model.description.layers.indices
-        var progress = Progress("compressing \(spec)", total: layers.count, quiet: quiet)
-        for layer in layers {
-            let statistics =
-                try stream.map { (stream) throws(PithError) in
-                    try stream.gather(layer, model, pipeline.needs)
-                } ?? [:]
-            for (id, matrix) in try compress(layer, of: model, statistics) {
-                model[matrix: id] = matrix
-                compressed.append((try source.storedName(of: id), matrix))
+        if let pipeline {
+            var progress = Progress("compressing \(plan)", total: layers.count, quiet: quiet)
+            for layer in layers {
+                let statistics =
+                    try stream.map { (stream) throws(PithError) in
+                        try stream.gather(layer, model, pipeline.needs)
+                    } ?? [:]
+                for (id, matrix) in try compress(layer, of: model, by: pipeline, statistics) {
+                    model[matrix: id] = matrix
+                    compressed.append((try source.storedName(of: id), matrix))
+                }
+                if layer + 1 < layers.count { try stream?.advance(through: layer, model) }
+                progress.update(layer + 1)
             }
-            if layer + 1 < layers.count { try stream?.advance(through: layer, model) }
-            progress.update(layer + 1)
+            progress.finish()
         }
-        progress.finish()
         try write(compressed, record: stream?.record, into: target)
     }
 
     /// Compresses the matrices of one layer at the same time.
     private func compress(
-        _ layer: Int, of model: LanguageModel, _ statistics: [ParameterID: InputStatistics]
+        _ layer: Int, of model: LanguageModel, by pipeline: WeightPipeline,
+        _ statistics: [ParameterID: InputStatistics]
     ) throws(PithError) -> [(ParameterID, any StoredLinear)] {
         let matrices = model.description.matrices(ofLayer: layer)
         var results = [Result<any StoredLinear, PithError>?](repeating: nil, count: matrices.count)
-        let together = try countTogether(matrices)
+        let together = try countTogether(matrices, pipeline)
         for start in stride(from: 0, to: matrices.count, by: together) {
             results.withUnsafeMutableBufferPointer { results in
                 pool.forEachBlock(of: min(together, matrices.count - start), grain: 1) { block in
                     for index in block {
                         let id = matrices[start + index]
                         results[start + index] = Result { () throws(PithError) in
-                            try compress(model[matrix: id], model.description[id].name, statistics[id])
+                            try compress(model[matrix: id], model.description[id], by: pipeline, statistics[id])
                         }
                     }
                 }
@@ -136,7 +140,9 @@ public struct ModelCompressor: Sendable {
 
     /// How many of some matrices are given to the threads at a time: all if there is memory for as many as threads can
     /// work on, else as many as there is memory for.
-    private func countTogether(_ matrices: [ParameterID]) throws(PithError) -> Int {
+    private func countTogether(
+        _ matrices: [ParameterID], _ pipeline: WeightPipeline
+    ) throws(PithError) -> Int {
         let needs = matrices.map { id in
             let spec = source.description[id]
             return (name: spec.name, bytes: pipeline.memory(rows: spec.shape[0], columns: spec.shape[1]))
@@ -147,7 +153,7 @@ public struct ModelCompressor: Sendable {
             if (try? Memory.require(bytes, for: "")) != nil { return count == threads ? needs.count : count }
         }
         guard let largest = needs.first else { return 1 }
-        try Memory.require(largest.bytes + Self.slack, for: "compressing \(largest.name) by \(spec)")
+        try Memory.require(largest.bytes + Self.slack, for: "compressing \(largest.name) by \(pipeline.spec)")
         return threads == 1 ? needs.count : 1
     }
 
@@ -155,12 +161,16 @@ public struct ModelCompressor: Sendable {
     fileprivate static let slack = 192 << 20
 
     private func compress(
-        _ original: any LinearOperator, _ name: String, _ statistics: InputStatistics?
+        _ original: any LinearOperator, _ spec: ParameterSpec, by pipeline: WeightPipeline,
+        _ statistics: InputStatistics?
     ) throws(PithError) -> any StoredLinear {
         guard let dense = original as? DenseOperator else { preconditionFailure("sources are dense") }
+        let unseen =
+            pipeline.needs == .nothing
+            ? nil : InputStatistics.uniform(width: spec.shape[1], gathering: pipeline.needs)
         return try pipeline.compress(
-            name: name, weight: try dense.weight.decoded(), originalType: dense.weight.type, statistics: statistics,
-            seed: seed)
+            name: spec.name, weight: try dense.weight.decoded(), originalType: dense.weight.type,
+            statistics: statistics ?? unseen, seed: seed)
     }
 
     /// Compresses the embeddings, and the head if it is not tied.
@@ -198,7 +208,9 @@ public struct ModelCompressor: Sendable {
             tensors.append((name, try archive.tensor(name)))
         }
         let manifest = CompressionManifest(
-            spec: spec.description, embeddings: embeddings?.description, seed: seed, source: try source.weightDigests(),
+            spec: plan.weights.description,
+            embeddings: plan.embeddings.stages.isEmpty ? nil : plan.embeddings.description, seed: seed,
+            source: try source.weightDigests(),
             calibration: record,
             weights: Dictionary(uniqueKeysWithValues: compressed.map { ($0.name, .init($0.matrix)) }),
             checksums: StoredChecksums(of: tensors, pool: pool))
@@ -250,7 +262,7 @@ private struct CalibrationStream {
         let rows = sequences.reduce(0) { $0 + $1.count }
         try Memory.require(
             4 * rows * model.description.streamWidth, for: "the hidden states of \(rows) tokens of calibration")
-        hidden = batches.map { model.embed(sequences[$0].flatMap { $0 }) }
+        hidden = batches.map { model.embed(Array(sequences[$0])) }
         record = .init(
             name: calibration.name,
             sha256: Array(calibration.text.utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) },

@@ -24,9 +24,10 @@ public enum WeightCatalogue {
     public static func codec(
         for stage: Spec.Stage, among methods: [any WeightCodec.Type] = all
     ) throws(PithError) -> any WeightCodec {
-        guard let type = methods.first(where: { $0.identifier == stage.name }) else {
-            throw .unknownMethod(stage.name, among: methods.map { $0.identifier })
-        }
-        return try type.init(OptionValues(stage, for: type.entry))
+        let (index, options) = try stage.resolve(among: methods.map { $0.entry })
+        return try methods[index].init(options)
     }
+
+    /// The plane.
+    public static let plane = Plane(name: "weights", use: "pith compress, pith compare, --embeddings", methods: all)
 }

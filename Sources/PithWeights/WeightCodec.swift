@@ -80,13 +80,7 @@ public struct WeightProblem: Sendable {
 /// A method that turns a weight matrix into a stored form that is multiplied as it is.
 ///
 /// One method is one file in `Methods/` and one line in `WeightCatalogue`.
-public protocol WeightCodec: Sendable {
-    /// What the catalogue, the option parser and the law tests know of the method.
-    static var entry: MethodEntry { get }
-
-    /// Takes the options, already checked against the entry; throws for combinations that make no sense.
-    init(_ options: OptionValues) throws(PithError)
-
+public protocol WeightCodec: RegisteredMethod {
     /// What calibration has to gather.
     var needs: CalibrationNeeds { get }
 
@@ -102,9 +96,6 @@ public protocol WeightCodec: Sendable {
 }
 
 extension WeightCodec {
-    /// The identifier in specs.
-    public static var identifier: String { entry.identifier }
-
     /// Weights on their way and what is stored of them; for the Hessian itself, its permutation, the scaled and the damped
     /// matrix, the inverse and its factor, in double precision, and that factor in single.
     public func memory(rows: Int, columns: Int) -> Int {

@@ -14,7 +14,7 @@ struct CompareCommand: ParsableCommand {
     @Argument(help: "A model folder, or a built-in model's name.")
     var model: String
 
-    @Argument(help: "What to compare, for example rtn:bits=4 gptq:bits=4.")
+    @Argument(help: "What to compare, for example rtn:bits=4 gptq:bits=4 'gptq:bits=4 cache=bf16' cache=f32.")
     var specs: [String]
 
     @OptionGroup var textOptions: TextOptions
@@ -40,20 +40,19 @@ struct CompareCommand: ParsableCommand {
         // That they can be written is to be known before the work.
         let reportFile = try report.map { (path) throws(PithError) in try AtomicFile(at: path) }
         let pictureFile = try picture.map { (path) throws(PithError) in try AtomicFile(at: path) }
-        var parsed: [Spec] = []
-        for spec in specs { parsed.append(try Spec(parsing: spec)) }
+        var plans: [RunPlan] = []
+        for spec in specs { plans.append(try RunPlan(parsing: spec)) }
         let folder = try ModelSource.open(model)
-        let (text, calibration) = try texts(folder, for: parsed)
+        let (text, calibration) = try texts(folder, for: plans)
         var comparison = try Comparison(
-            folder, specs: parsed, text: text, calibration: calibration, pool: shared.pool
-        ) { (path) throws(PithError) in
+            folder, plans: plans, base: runtime.plan.over(compressionOptions.plan), text: text,
+            calibration: calibration, pool: shared.pool
+        ) { (path, plan) throws(PithError) in
             try SpeedSample.inChildProcess(
-                Bundle.main.executablePath ?? CommandLine.arguments[0], ["measure", path] + runtime.arguments)
+                Bundle.main.executablePath ?? CommandLine.arguments[0],
+                ["measure", path] + runtime.arguments(for: plan))
         }
-        comparison.precision = runtime.activations
-        comparison.cacheType = runtime.cache
         comparison.seed = compressionOptions.seed
-        comparison.embeddings = try compressionOptions.embeddingSpec()
         comparison.batchSize = textOptions.batch
         comparison.calibrationTokenCount = compressionOptions.calibrationTokens
         let rows = try inWorkFolder { (work) throws(PithError) in
@@ -66,7 +65,7 @@ struct CompareCommand: ParsableCommand {
 
     /// The text to measure on and the text to calibrate on: two halves of one, unless both were named.
     private func texts(
-        _ folder: ModelSource, for specs: [Spec]
+        _ folder: ModelSource, for plans: [RunPlan]
     ) throws(PithError) -> (EvaluationText, CalibrationText) {
         var (name, content) = try textOptions.load()
         var calibration = try compressionOptions.calibrationText()
@@ -75,8 +74,8 @@ struct CompareCommand: ParsableCommand {
             calibration = CalibrationText(name: "first half of \(name)", text: first)
             (name, content) = ("second half of \(name)", second)
         }
-        for spec in specs where !spec.stages.isEmpty {
-            guard try WeightPipeline(spec).needs != .nothing else { continue }
+        for plan in plans where !plan.weights.stages.isEmpty {
+            guard try WeightPipeline(plan.weights).needs != .nothing else { continue }
             CalibrationOverlap(calibration, measured: content)?.warn(measured: name)
             break
         }
@@ -100,7 +99,7 @@ struct CompareCommand: ParsableCommand {
         let notes = [
             "Measured on \(text.name): \(text.tokenCount) tokens, \(text.byteCount) bytes, in windows of \(textOptions.window) tokens; ± is the standard error between blocks of 64 tokens.",
             "Calibrated on \(calibration.name). Seed \(compressionOptions.seed). "
-                + "Embeddings: \(compressionOptions.embeddings ?? "as they came").",
+                + "Embeddings: \(compressionOptions.embeddings?.description ?? "as they came").",
             runtime.note,
             "Size is that of the model's folder on disk, configuration and tokenizer included; bits per weight count the weight files and the manifest.",
             "Speed: 512 tokens read at once, then 64 written one by one, in processes of their own; medians of "

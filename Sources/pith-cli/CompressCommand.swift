@@ -23,23 +23,26 @@ struct CompressCommand: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let spec = try Spec(parsing: spec)
-        guard !spec.stages.isEmpty else { throw PithError.usage("'none' changes nothing", at: "spec") }
+        let plan = try RunPlan(parsing: spec).over(compressionOptions.plan)
+        guard plan == RunPlan(weights: plan.weights, embeddings: plan.embeddings) else {
+            throw PithError.usage(
+                "'\(plan)' says how a model is run", remedy: "give pith run or pith compare --cache and the like")
+        }
         let source = try ModelSource.open(model)
         let pool = shared.pool
         try ModelCompressor(
-            source, spec: spec, embeddings: try compressionOptions.embeddingSpec(), seed: compressionOptions.seed,
+            source, plan: plan, seed: compressionOptions.seed,
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: pool
         ).run(into: output, quiet: shared.quiet)
         let result = try ModelSource(output)
-        let weights = try result.loadModel(pool: pool).weightCount
+        let weights = try result.loadModel(pool: pool, allowingEncoders: true).weightCount
         let (before, after) = (try source.byteCount(), try result.byteCount())
         let leftOut = try source.companions().leftOut
         let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: weights)
         if json {
             printJSON([
-                "spec": .string(spec.description), "folder": .string(output), "bytes": .integer(after.value),
+                "spec": .string(plan.description), "folder": .string(output), "bytes": .integer(after.value),
                 "originalBytes": .integer(before.value), "bitsPerWeight": .real(rate.value),
                 "ratio": .real(Double(before.value) / Double(after.value)),
                 "leftOut": .array(leftOut.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
@@ -64,8 +67,10 @@ struct CompressionOptions: ParsableArguments {
     @Option(help: "Calibrate on at most so many tokens.")
     var calibrationTokens = 32768
 
-    @Option(help: "What to do to the token embeddings, for example rtn:bits=8; by default they are left alone.")
-    var embeddings: String?
+    @Option(
+        help: "What to do to the token embeddings, for example rtn:bits=8; by default they are left alone.",
+        transform: Spec.init(parsing:))
+    var embeddings: Spec?
 
     @Option(help: "The seed of all random choices.")
     var seed: UInt64 = 0
@@ -77,10 +82,8 @@ struct CompressionOptions: ParsableArguments {
         return CalibrationText(name: name, text: content)
     }
 
-    /// The spec of the embeddings.
-    func embeddingSpec() throws(PithError) -> Spec? {
-        try embeddings.map { (text) throws(PithError) in try Spec(parsing: text) }
-    }
+    /// What the options say of weights.
+    var plan: RunPlan { RunPlan(embeddings: embeddings ?? Spec(stages: [])) }
 
     func validate() throws {
         if calibrationTokens < 2 { throw ValidationError("--calibration-tokens should be at least 2.") }

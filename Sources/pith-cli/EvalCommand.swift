@@ -12,11 +12,14 @@ struct EvalCommand: ParsableCommand {
     @Option(help: "The model to measure divergence from, usually the uncompressed one.")
     var reference: String?
 
-    @Option(help: "How the reference keeps keys and values; by default as the model does, so that this costs nothing.")
-    var referenceCache: CacheType?
+    @Option(
+        help: "How the reference keeps keys and values; by default as the model does, so that this costs nothing.",
+        transform: Spec.init(parsing:))
+    var referenceCache: Spec?
 
     @OptionGroup var textOptions: TextOptions
     @OptionGroup var dated: DatedOptions
+    @OptionGroup var tasks: TaskOptions
 
     @Flag(help: "Print the figures as JSON.")
     var json = false
@@ -26,6 +29,7 @@ struct EvalCommand: ParsableCommand {
     func run() throws {
         let pool = runtime.shared.pool
         let folder = try ModelSource.open(model)
+        if let name = tasks.task { return try evaluate(name, folder, pool) }
         let candidate = try runtime.loadModel(folder, pool: pool)
         if !dated.byCompression.isEmpty { return try evaluateDated(folder, candidate) }
         let (name, content) = try textOptions.load()
@@ -40,7 +44,7 @@ struct EvalCommand: ParsableCommand {
                 throw PithError.usage("has another vocabulary than \(model)", at: path)
             }
             var model = try runtime.loadModel(other, pool: pool)
-            model.cacheType = referenceCache ?? runtime.cache
+            if let referenceCache { model.cache = try CacheCatalogue.method(for: referenceCache) }
             return model
         }
         let ruler = Ruler(batchSize: textOptions.batch)
@@ -50,6 +54,13 @@ struct EvalCommand: ParsableCommand {
         guard let measurement else { preconditionFailure("the reference is always measured") }
         let rate = BitsPerWeight(bytes: try folder.weightByteCount(), weights: candidate.weightCount)
         present(measurement, text, rate, try folder.byteCount(), overlap)
+    }
+
+    private func evaluate(_ name: String, _ folder: ModelSource, _ pool: ThreadPool) throws(PithError) {
+        let task = try EvaluationTasks.named(name).init(folder: tasks.data ?? "")
+        let model = try runtime.loadModel(folder, pool: pool, allowingEncoders: true)
+        let report = try task.measure(model, from: folder, quiet: runtime.shared.quiet)
+        if json { printJSON(report.json(task: name)) } else { report.printTable() }
     }
 
     private func evaluateDated(_ folder: ModelSource, _ model: LanguageModel) throws(PithError) {

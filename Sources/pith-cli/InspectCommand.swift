@@ -27,11 +27,11 @@ struct InspectCommand: ParsableCommand {
             return present(summaries, about: JSONObject(), lines: [])
         }
         let source = try ModelSource.open(path)
-        let model = try source.loadModel(pool: shared.pool)
+        let model = try source.loadModel(pool: shared.pool, allowingEncoders: true)
         let summaries =
             switch source.weights {
             case .archive(let archive):
-                try summarize(inOrder(archive.names, source.description), total: archive.totalBytes.value) {
+                try summarize(inOrder(archive.names, source), total: archive.totalBytes.value) {
                     (name) throws(PithError) in
                     try TensorSummary(name, try archive.tensor(name))
                 }
@@ -45,8 +45,11 @@ struct InspectCommand: ParsableCommand {
     }
 
     /// Names of tensors in the order in which a model uses them; what belongs to no parameter comes last.
-    private func inOrder(_ names: [String], _ description: ModelDescription) -> [String] {
-        let places = Dictionary(uniqueKeysWithValues: description.parameters.enumerated().map { ($1.name, $0) })
+    private func inOrder(_ names: [String], _ source: ModelSource) throws(PithError) -> [String] {
+        var places: [String: Int] = [:]
+        for index in source.description.parameters.indices {
+            places[try source.storedName(of: ParameterID(index))] = index
+        }
         func place(_ name: String) -> Int {
             // The parts of a compressed matrix have names of their own behind the matrix's.
             var stem = name[...]

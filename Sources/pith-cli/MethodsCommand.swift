@@ -12,29 +12,30 @@ struct MethodsCommand: ParsableCommand {
     @Flag(help: "Print the catalogue as JSON.")
     var json = false
 
-    /// What methods work on, and the methods.
-    private static let planes: [(name: String, use: String, entries: [MethodEntry])] = [
-        ("weights", "for pith compress and pith compare", WeightCatalogue.all.map { $0.entry }),
-        ("data", "for pith zip --method", DataCatalogue.all.map { $0.entry }),
-    ]
+    @Option(help: "Make the tables of methods in this page anew; CONTRIBUTING says how they are marked.")
+    var update: [String] = []
 
     func run() throws {
-        var planes = Self.planes
+        for page in update {
+            try AtomicFile.write(try Catalogue.withTables(try Files.text(page)), to: page)
+        }
+        guard update.isEmpty else { return }
+        var planes = Catalogue.planes.map { (plane: $0, entries: $0.entries) }
         if let method {
             for index in planes.indices { planes[index].entries.removeAll { $0.identifier != method } }
             planes.removeAll { $0.entries.isEmpty }
             guard !planes.isEmpty else {
-                let known = Self.planes.flatMap { $0.entries.map(\.identifier) }
-                throw PithError.unknownMethod(method, among: known)
+                throw PithError.unknownMethod(
+                    method, among: Catalogue.planes.flatMap { $0.entries.map(\.identifier) })
             }
         }
         if json {
-            printJSON(.array(planes.flatMap { plane in plane.entries.map { Self.json($0, plane.name) } }))
+            printJSON(.array(planes.flatMap { plane, entries in entries.map { Self.json($0, plane.name) } }))
         } else if method != nil {
             for entry in planes.flatMap(\.entries) { show(entry) }
         } else {
-            for plane in planes {
-                let rows = plane.entries.map { [$0.identifier, $0.paper.map { "\($0.year)" } ?? "", $0.summary] }
+            for (plane, entries) in planes {
+                let rows = entries.map { [$0.identifier, $0.paper.map { "\($0.year)" } ?? "", $0.summary] }
                 print("Methods for \(plane.name) (\(plane.use)):\n")
                 print(TextTable(header: ["method", "year", "what it does"], rows: rows, leftAligned: [0, 1, 2]).text)
                 print("")

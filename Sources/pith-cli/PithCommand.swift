@@ -18,7 +18,8 @@ struct PithCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, RunCommand.self, CompressCommand.self, CompareCommand.self, EvalCommand.self,
+            InspectCommand.self, RunCommand.self, EmbedCommand.self, CompressCommand.self, CompareCommand.self,
+            EvalCommand.self,
             TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
@@ -87,40 +88,62 @@ struct SharedOptions: ParsableArguments {
     }
 }
 
+/// How finely inputs are kept.
+struct ActivationOptions: ParsableArguments {
+    @Option(
+        help: "How finely the inputs of matrices are kept: narrow, the faster, or float.",
+        transform: Spec.init(parsing:))
+    var activations: Spec?
+
+    /// What the options say.
+    var plan: RunPlan {
+        var plan = RunPlan()
+        plan.activations = activations ?? plan.activations
+        return plan
+    }
+}
+
 /// How a model is run.
 struct RuntimeOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp(
-            "How finely the inputs of matrices are kept.",
-            discussion: """
-                narrow: 8 bits by group beside integer codes, bfloat16 beside BF16 weights; the faster. float: 32 bits.
-                """))
-    var activations = ActivationPrecision.narrow
+    @OptionGroup var inputs: ActivationOptions
 
-    @Option(help: "How keys and values are kept.")
-    var cache = CacheType.float16
+    @Option(
+        help: "How keys and values are kept, for example f32 or plain:keys=f16,values=bf16.",
+        transform: Spec.init(parsing:))
+    var cache: Spec?
 
     @OptionGroup var shared: SharedOptions
 
-    /// These options for another process, so that it runs models as this one does.
-    var arguments: [String] {
-        ["--activations", activations.rawValue, "--cache", cache.rawValue] + shared.arguments
+    func validate() throws {
+        _ = try CacheCatalogue.method(for: plan.cache)
+        _ = try InputCatalogue.method(for: plan.activations)
+    }
+
+    /// What the options say.
+    var plan: RunPlan {
+        var plan = inputs.plan
+        plan.cache = cache ?? plan.cache
+        return plan
+    }
+
+    /// The options with which another process runs models by a plan, on as many threads and the same kernels.
+    func arguments(for plan: RunPlan) -> [String] {
+        (plan.cache.stages.isEmpty ? [] : ["--cache", "\(plan.cache)"])
+            + (plan.activations.stages.isEmpty ? [] : ["--activations", "\(plan.activations)"]) + shared.arguments
     }
 
     /// What the options mean, in a sentence for reports.
     var note: String {
-        let inputs =
-            activations == .narrow
-            ? "8 bits by group beside integer codes, bfloat16 beside BF16, else 32 bits" : "32 bits"
-        return "Inputs of matrices: \(inputs). Keys and values: \(cache.rawValue). "
-            + "\(shared.threadCount) threads, \(KernelPath.current) kernels; all of it the same in every row."
+        "Activations: \(inputs.activations?.description ?? "narrow"). Cache: \(cache?.description ?? "f16"). "
+            + "\(shared.threadCount) threads, \(KernelPath.current) kernels; the same in every row that does not say otherwise."
     }
 
     /// The model of a folder, to be run as the options say.
-    func loadModel(_ folder: ModelSource, pool: ThreadPool? = nil) throws(PithError) -> LanguageModel {
-        var model = try folder.loadModel(pool: pool ?? shared.pool)
-        model.precision = activations
-        model.cacheType = cache
+    func loadModel(
+        _ folder: ModelSource, pool: ThreadPool? = nil, allowingEncoders: Bool = false
+    ) throws(PithError) -> LanguageModel {
+        var model = try folder.loadModel(pool: pool ?? shared.pool, allowingEncoders: allowingEncoders)
+        try model.apply(plan)
         return model
     }
 }
@@ -134,9 +157,6 @@ extension KernelPath: ExpressibleByArgument {
     /// The names, for help texts.
     public static var allValueStrings: [String] { allCases.map { "\($0)" } }
 }
-
-extension ActivationPrecision: ExpressibleByArgument {}
-extension CacheType: ExpressibleByArgument {}
 
 /// What is measured on.
 struct TextOptions: ParsableArguments {

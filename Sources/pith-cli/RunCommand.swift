@@ -35,6 +35,12 @@ struct RunCommand: ParsableCommand {
     @Option(help: "The seed of all choices.")
     var seed: UInt64 = 0
 
+    @Option(help: "Go on from what was read and written before, as --save-state kept it.")
+    var state: String?
+
+    @Option(help: "Keep what was read and written, and all that the model remembers of it, in a file.")
+    var saveState: String?
+
     @Flag(help: "Print the text and the figures as JSON when done.")
     var json = false
 
@@ -51,10 +57,23 @@ struct RunCommand: ParsableCommand {
         for prompt in prompts.isEmpty ? [""] : prompts {
             texts.append(try prompt == "-" ? Self.standardInput() : Self.checked(prompt))
         }
+        guard saveState == nil || texts.count == 1 else {
+            throw PithError.usage("--save-state keeps one text", remedy: "give one prompt")
+        }
+        let fingerprint =
+            state == nil && saveState == nil ? nil : try ModelFingerprint(folder, pool: shared.pool)
+        let beginning = try fingerprint.flatMap { (fingerprint) throws(PithError) in
+            try state.map { (path) throws(PithError) in
+                try ReadSequence(contentsOf: path, for: model, fingerprint)
+            }
+        }
         if texts.count == 1 {
-            try writeOne(texts[0], model, folder, options)
+            let sequence = try writeOne(texts[0], beginning, model, folder, options)
+            if let saveState, let fingerprint {
+                try sequence?.write(to: saveState, cache: model.cache, model: fingerprint)
+            }
         } else {
-            try writeTogether(texts, model, folder, options)
+            try writeTogether(texts, beginning, model, folder, options)
         }
     }
 
@@ -74,12 +93,14 @@ struct RunCommand: ParsableCommand {
     }
 
     private func writeOne(
-        _ text: String, _ model: LanguageModel, _ folder: ModelSource, _ options: SamplingOptions
-    ) throws(PithError) {
-        let tokens = try promptTokens(text, folder)
+        _ text: String, _ beginning: ReadSequence?, _ model: LanguageModel, _ folder: ModelSource,
+        _ options: SamplingOptions
+    ) throws(PithError) -> ReadSequence? {
+        let tokens = try promptTokens(text, beginning, folder)
         let clock = ContinuousClock()
         let start = clock.now
-        var generated = try GeneratedTokens(model, after: tokens, options: options, maximumCount: maxTokens)
+        var generated = try GeneratedTokens(
+            model, after: tokens, beginning: beginning, options: options, maximumCount: maxTokens)
         let prefillSeconds = (clock.now - start).seconds
         let (written, count) = try stream(&generated, folder.tokenizer)
         let decodeSeconds = (clock.now - start).seconds - prefillSeconds
@@ -97,16 +118,18 @@ struct RunCommand: ParsableCommand {
                 "\n\(tokens.count) tokens read at \(prefillRate.formatted(decimals: 0)) per second, "
                     + "\(count) written at \(decodeRate.formatted(decimals: 0)) per second\n")
         }
+        return generated.sequence
     }
 
     /// Writes on after all prompts at once, and prints the texts in the order of the prompts.
     private func writeTogether(
-        _ texts: [String], _ model: LanguageModel, _ folder: ModelSource, _ options: SamplingOptions
+        _ texts: [String], _ beginning: ReadSequence?, _ model: LanguageModel, _ folder: ModelSource,
+        _ options: SamplingOptions
     ) throws(PithError) {
-        let prompts = try texts.map { (text) throws(PithError) in try promptTokens(text, folder) }
+        let prompts = try texts.map { (text) throws(PithError) in try promptTokens(text, beginning, folder) }
         var (batch, written) = (BatchedGeneration(model), [BatchedGeneration.SequenceID: [Int]]())
         let order = try prompts.map { (prompt) throws(PithError) in
-            try batch.add(prompt, options: options, maximumCount: maxTokens)
+            try batch.add(prompt, after: beginning, options: options, maximumCount: maxTokens)
         }
         let clock = ContinuousClock()
         let start = clock.now
@@ -144,7 +167,10 @@ struct RunCommand: ParsableCommand {
         return tokens.map { decoder.push($0) }.joined() + decoder.finish()
     }
 
-    private func promptTokens(_ text: String, _ folder: ModelSource) throws(PithError) -> [Int] {
+    private func promptTokens(
+        _ text: String, _ beginning: ReadSequence?, _ folder: ModelSource
+    ) throws(PithError) -> [Int] {
+        guard beginning == nil else { return folder.tokenizer.encode(text, addingSpecialTokens: false) }
         let tokens = folder.tokenizer.encodeFromBeginning(text)
         guard !tokens.isEmpty else {
             throw .usage("there is no prompt", remedy: "nothing stands before texts of this model; give it some text")

@@ -2,6 +2,8 @@
 (the `transformers` package) gives for them, and logits of a real model if a folder with it is named.
 
     python3 make_logits_golden.py [FOLDER_OF_TINYSTORIES_656K]
+
+The vectors of `sentences` are those of the `sentence-transformers` package.
 """
 
 import json
@@ -9,7 +11,7 @@ import pathlib
 import sys
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, LlamaForCausalLM
 
 TARGET = pathlib.Path(__file__).resolve().parent / "logits"
 
@@ -55,7 +57,7 @@ CONFIGURATIONS = {
                                         "long_factor": [1.0, 2.0, 5.0]}),
     "gpt2": dict(model_type="gpt2", n_head=3, n_inner=40, n_positions=64, tie_word_embeddings=True),
     "gpt2-switches": dict(model_type="gpt2", n_head=4, n_positions=48, tie_word_embeddings=False,
-                          activation_function="relu", scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True),
+                          activation_function="silu", scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True),
     "gpt-neox": dict(model_type="gpt_neox", num_attention_heads=3, rotary_pct=0.5),
     "gpt-neox-serial": dict(model_type="gpt_neox", num_attention_heads=2, rotary_pct=1.0, use_parallel_residual=False,
                             attention_bias=False, hidden_act="gelu_new", tie_word_embeddings=True,
@@ -75,6 +77,14 @@ CONFIGURATIONS = {
 }
 
 
+# Encoders: their last hidden states are what is expected.
+ENCODERS = {
+    "bert": dict(model_type="bert", num_attention_heads=4, num_hidden_layers=2, layer_norm_eps=1e-5),
+    "bert-masked": dict(model_type="bert", num_attention_heads=3, num_hidden_layers=3, hidden_act="gelu_new",
+                        type_vocab_size=1, max_position_embeddings=40),
+}
+
+
 TOKENIZER = {
     "version": "1.0", "added_tokens": [], "normalizer": None, "post_processor": None,
     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
@@ -89,7 +99,7 @@ def logits(model, tokens):
         return model(torch.tensor([tokens])).logits[0]
 
 
-def write_random(name, changes):
+def make_random(name, changes, of):
     torch.manual_seed(len(name))
     changes = {**dict(model_type="llama", vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
                       max_position_embeddings=64, initializer_range=0.4, bos_token_id=1, eos_token_id=2,
@@ -97,30 +107,80 @@ def write_random(name, changes):
     changes = {key: value for key, value in changes.items() if value is not None}
     config = AutoConfig.for_model(changes.pop("model_type"), **changes)
     config._attn_implementation = "eager"
-    model = AutoModelForCausalLM.from_config(config).float().eval()
+    model = of.from_config(config).float().eval()
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             if parameter.dim() == 1 or key.endswith("A_log"):
                 parameter.add_(torch.randn_like(parameter) * 0.2)
-    tokens = torch.randint(0, 61, (40,)).tolist()
-    folder = TARGET / name
+    return model
+
+
+def write_model(folder, model):
     # As published models are written, experts one by one; files beside the weights are ours.
     model.save_pretrained(folder)
     for path in folder.iterdir():
         if path.name != "model.safetensors":
             path.unlink()
-    settings = config.to_dict()
+    settings = model.config.to_dict()
     settings["architectures"] = [type(model).__name__]
     settings["torch_dtype"] = "float32"
     (folder / "config.json").write_text(json.dumps(settings, indent=1, sort_keys=True, default=str) + "\n")
     (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER) + "\n")
-    write_golden(folder / "golden.json", tokens, logits(model, tokens), range(0, len(tokens), 3))
 
 
-def write_golden(path, tokens, values, rows):
+def write_random(name, changes):
+    model = make_random(name, changes, AutoModelForCausalLM)
+    tokens = torch.randint(0, 61, (40,)).tolist()
+    write_model(TARGET / name, model)
+    write_golden(TARGET / name / "golden.json", tokens, logits(model, tokens), range(0, len(tokens), 3))
+
+
+def write_random_encoder(name, changes):
+    model = make_random(name, changes, AutoModelForMaskedLM if name.endswith("-masked") else AutoModel)
+    tokens = torch.randint(0, 61, (40,)).tolist()
+    write_model(TARGET / name, model)
+    with torch.no_grad():
+        states = model.base_model(torch.tensor([tokens])).last_hidden_state[0]
+    write_golden(TARGET / name / "golden.json", tokens, states, range(0, len(tokens), 3), "states")
+
+
+def write_golden(path, tokens, values, rows, key="logits"):
     rows = list(rows)
-    golden = {"tokens": tokens, "rows": rows, "logits": [[round(x, 5) for x in values[r].tolist()] for r in rows]}
+    golden = {"tokens": tokens, "rows": rows, key: [[round(x, 5) for x in values[r].tolist()] for r in rows]}
     path.write_text(json.dumps(golden) + "\n")
+
+
+SENTENCES = ["", "a", "The cat isn't on the mat.", "In 1984 there were 365 days, 52 weeks and 12 months.",
+             "the cat isn\'t on the mat", "Straße, naïve café, Ångström!", " ".join(["one", "two", "three"] * 20)]
+
+
+def write_sentences(folder):
+    """A folder of sentence-transformers with all that modules can do, and its vectors of some sentences."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+
+    base = make_random("sentences", dict(model_type="bert", vocab_size=424, hidden_size=16, intermediate_size=24,
+                                         num_attention_heads=2, num_hidden_layers=1), AutoModel)
+    write_model(folder, base)
+    tokenizer = json.loads((TARGET.parent / "tiny-wordpiece.tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer) + "\n")
+    names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(
+        {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64,
+         **{f"{key}_token": token for key, token in names.items()}}) + "\n")
+    transformer = Transformer(str(folder), max_seq_length=32)
+    pooling = Pooling(16, pooling_mode=("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"))
+    torch.manual_seed(5)
+    dense = Dense(16 * 6, 10)
+    model = SentenceTransformer(modules=[transformer, pooling, dense, Normalize()], device="cpu",
+                                prompts={"query": "the small query: "}, default_prompt_name=None)
+    vectors = {prompt or "none": model.encode(SENTENCES, prompt_name=prompt, batch_size=3).tolist()
+               for prompt in (None, "query")}
+    model.save_pretrained(str(folder), create_model_card=False)
+    for name in ("special_tokens_map.json", "vocab.txt", "README.md"):
+        (folder / name).unlink(missing_ok=True)
+    rounded = {name: [[round(x, 6) for x in row] for row in rows] for name, rows in vectors.items()}
+    (folder / "golden.json").write_text(json.dumps({"sentences": SENTENCES, **rounded}) + "\n")
 
 
 def write_real(folder):
@@ -141,5 +201,10 @@ if __name__ == "__main__":
     for name, changes in CONFIGURATIONS.items():
         if not (TARGET / name).exists():  # to make one again, remove its folder
             write_random(name, changes)
+    for name, changes in ENCODERS.items():
+        if not (TARGET / name).exists():
+            write_random_encoder(name, changes)
+    if not (TARGET / "sentences").exists():
+        write_sentences(TARGET / "sentences")
     if len(sys.argv) > 1:
         write_real(sys.argv[1])

@@ -5,7 +5,7 @@ Run from this folder:  python make_tokenizer_golden.py [DATA]      (pip install 
 Token numbers are the same with 0.23, but that version decodes added tokens that are looked for after normalisation
 to their normalised text, and then does not know them for special tokens.
 
-It trains three tiny tokenizers on the sentences below and writes them as tiny-*.tokenizer.json. DATA is a folder
+It trains tiny tokenizers on the sentences below and writes them as tiny-*.tokenizer.json. DATA is a folder
 with real tokenizers in sub-folders; their expected tokens are written too, the tokenizers themselves are not.
 """
 
@@ -155,6 +155,9 @@ def metaspace(prepend_by_normalizer, fuse):
 
 
 def expectations(tokenizer):
+    # What is cut off and filled up is for whoever makes batches.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     rows = []
     for text in TEXTS:
         plain = tokenizer.encode(text, add_special_tokens=False).ids
@@ -170,6 +173,71 @@ def expectations(tokenizer):
         for ids in [[i] for i in range(3, 300, 7)] + [[i * 37 % size for i in range(n, 3 * n)] for n in range(2, 40, 3)]
     )
     return rows
+
+
+def word_pieces(normalizer, prefix, longest, post_processor, decoder):
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=longest))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoder
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=420, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False,
+        continuing_subword_prefix=prefix
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.add_tokens(EXTRA)
+    document = json.loads(tokenizer.to_str())
+    document["model"]["continuing_subword_prefix"] = prefix
+    document["model"]["max_input_chars_per_word"] = longest
+    tokenizer = Tokenizer.from_str(json.dumps(document))
+    tokenizer.post_processor = post_processor
+    tokenizer.enable_truncation(max_length=100)
+    tokenizer.enable_padding(length=100)
+    return json.loads(tokenizer.to_str())
+
+
+def write_word_pieces(name, *parts):
+    """Its training is not the same each time: what is there stays. To make it again, remove it."""
+    path = f"{name}.tokenizer.json"
+    if not os.path.exists(path):
+        write(path, word_pieces(*parts))
+    with open(path, encoding="utf-8") as file:
+        document = json.load(file)
+    write(f"{name}.expected.json", expectations(Tokenizer.from_str(json.dumps(document))))
+
+
+def ranges(numbers):
+    found = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def write_bert_characters():
+    """What BERT's normaliser and pre-tokenizer do to each character, as ranges of those that they do it to."""
+    scalars = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+
+    def normalizer(**changes):
+        flags = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+        return normalizers.BertNormalizer(**{**flags, **changes}).normalize_str
+
+    def those(test):
+        return ranges([c for c in scalars if test(chr(c))])
+
+    clean, chinese, strip = normalizer(clean_text=True), normalizer(handle_chinese_chars=True), normalizer(
+        strip_accents=True)
+    split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    write("bert-characters.expected.json", {
+        "dropped": those(lambda c: clean(c) == ""),
+        "spaces": those(lambda c: c != " " and clean(c) == " "),
+        "ideographs": those(lambda c: chinese(c) != c),
+        "marks": those(lambda c: strip(c) == ""),
+        "punctuation": those(lambda c: len(split(f"a{c}a")) == 3),
+        "separators": those(lambda c: len(split(f"a{c}a")) == 2),
+    })
 
 
 def write(name, value):
@@ -201,6 +269,16 @@ def main():
         tokenizer, document = with_merges_as_pairs_or_strings(tokenizer, pairs)
         write(f"{name}.tokenizer.json", document)
         write(f"{name}.expected.json", expectations(tokenizer))
+
+    specials = [("[CLS]", 2), ("[SEP]", 3)]
+    write_word_pieces(
+        "tiny-wordpiece", normalizers.BertNormalizer(), "##", 100,
+        processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+                                      special_tokens=specials), decoders.WordPiece("##", True))
+    write_word_pieces(
+        "tiny-wordpiece-cased", normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False),
+        "@@", 9, processors.BertProcessing(sep=specials[1], cls=specials[0]), decoders.WordPiece("@@", False))
+    write_bert_characters()
 
     if len(sys.argv) > 1:
         for folder in sorted(os.listdir(sys.argv[1])):

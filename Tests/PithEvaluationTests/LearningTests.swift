@@ -76,7 +76,7 @@ struct LearningTests {
         let trained = try PrequentialCode.testTimeTrained(
             examples, folder, steps: 3, learningRate: 1e-2, pool: pool)
         var model = try folder.loadModel(pool: pool)
-        model.cacheType = .float32
+        model.cache = PlainCache(.float32)
         model.precision = .float
         let first = try PrequentialCode.inContext(
             [example], EvaluatedModel(model, tokenizer: folder.tokenizer))

@@ -102,11 +102,13 @@ struct ComparisonTests {
             GoldenModels.text(letters: 200), name: "letters", tokenizer: source.tokenizer,
             configuration: source.configuration, windowLength: 40)
         let asked = Asked()
-        var comparison = try Comparison(
-            source, specs: specs.map { try Spec(parsing: $0) }, text: text,
+        var base = RunPlan()
+        base.cache = try Spec(parsing: cache.rawValue)
+        let comparison = try Comparison(
+            source, plans: specs.map { try RunPlan(parsing: $0) }, base: base, text: text,
             calibration: CalibrationText(name: "others", text: GoldenModels.text(letters: 600, seed: 2)),
             pool: ThreadPool(threads: 2)
-        ) { (path) throws(PithError) in
+        ) { (path, _) throws(PithError) in
             let count = asked.folders.withLock {
                 $0.append(path)
                 return $0.count
@@ -114,7 +116,6 @@ struct ComparisonTests {
             return SpeedSample(
                 prefillTokensPerSecond: Double(count), decodeTokensPerSecond: 1, peakMemoryBytes: ByteCount(count))
         }
-        comparison.cacheType = cache
         return (try comparison.run(in: folder, quiet: true), asked.folders.withLock { $0 })
     }
 
@@ -122,8 +123,21 @@ struct ComparisonTests {
     func lossless(cache: CacheType) throws {
         try TestData.withTemporaryFolder { folder in
             for row in try run(["dfloat11", "zipnn", "entropy"], cache: cache, in: folder).rows {
-                #expect(row.measurement.klDivergence == Estimate(0, standardError: 0), "\(row.spec)")
+                #expect(row.measurement.klDivergence == Estimate(0, standardError: 0), "\(row.plan)")
             }
+        }
+    }
+
+    @Test("rows may differ in how they are run, and are measured against the model as it came")
+    func plansOfRuns() throws {
+        try TestData.withTemporaryFolder { folder in
+            let (rows, asked) = try run(["cache=f32", "rtn:bits=8 cache=bf16", "cache=f16"], in: folder)
+            // The last is what all have unless they say otherwise.
+            #expect(rows.map(\.plan.description) == ["none", "cache=f32", "weights=rtn:bits=8 cache=bf16"])
+            #expect(rows[1].bytes == rows[0].bytes && rows[2].bytes != rows[0].bytes)
+            #expect(rows[1].measurement.klDivergence.value > 0)
+            #expect(asked.count == 3 * Comparison.speedRounds)
+            #expect(throws: PithError.self) { try run(["cache=nothing"], in: folder) }
         }
     }
 
@@ -147,9 +161,10 @@ struct ComparisonTests {
 
 @Suite("Tables and pages")
 struct PresentationTests {
-    private let rows: [ComparisonRow] = ["none", "rtn:bits=4", "a<b&c"].enumerated().map { index, spec in
+    private let rows: [ComparisonRow] = ["none", "rtn:bits=4", "a<b&c"].enumerated().map { index, name in
         ComparisonRow(
-            spec: spec, bitsPerWeight: BitsPerWeight(16 / Double(index + 1)), bytes: ByteCount(1000),
+            plan: name == "none" ? RunPlan() : RunPlan(weights: Spec(stages: [.init(name: name)])),
+            bitsPerWeight: BitsPerWeight(16 / Double(index + 1)), bytes: ByteCount(1000),
             measurement: Measurement(
                 klDivergence: Estimate(Double(index) * 0.1, standardError: 0.01),
                 top1Agreement: Estimate(0.9, standardError: 0.01), bitsPerByte: Estimate(1.5, standardError: 0.1),

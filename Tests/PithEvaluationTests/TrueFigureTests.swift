@@ -19,7 +19,7 @@ struct TrueFigureTests {
         let (folder, model) = try openGolden("grouped-untied")
         let text = try text(folder, letters)
         var broken = model
-        broken[vector: broken.description.output.norm.weight][3] = .nan
+        broken[vector: try #require(broken.description.output).norm.weight][3] = .nan
         for (reference, candidates, name) in [
             (model, [broken], "the model: "), (broken, [model], "the reference: "), (broken, [], "the model: "),
             (model, [model, broken], "model 2: "),

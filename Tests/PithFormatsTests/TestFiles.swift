@@ -12,7 +12,12 @@ enum TestData {
     static let packageRoot = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
-    static func path(_ name: String) -> String { joinPath(folder, name) }
+    /// The folder of `PITH_TEST_MODELS`, or `../models` beside the package.
+    static let modelFolder = ProcessInfo.processInfo.environment["PITH_TEST_MODELS"] ?? packageRoot + "/../models"
+
+    static func path(_ name: String) -> String {
+        [folder, modelFolder].map { joinPath($0, name) }.first(where: Files.exists) ?? joinPath(folder, name)
+    }
     static func has(_ name: String) -> Bool { Files.exists(path(name)) }
     /// A committed file of expected values.
     static func golden(_ name: String) -> String { packageRoot + "/Tests/Golden/" + name }

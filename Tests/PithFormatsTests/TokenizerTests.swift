@@ -28,7 +28,10 @@ private struct Expectation: Sendable {
 private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
 
 @Suite struct TokenizerTests {
-    static let tiny = ["tiny-gpt2", "tiny-llama3", "tiny-qwen2", "tiny-llama2", "tiny-metaspace"]
+    static let tiny = [
+        "tiny-gpt2", "tiny-llama3", "tiny-qwen2", "tiny-llama2", "tiny-metaspace", "tiny-wordpiece",
+        "tiny-wordpiece-cased",
+    ]
     static let real = ["tinystories-656k-hf", "smollm2-135m-tokenizer"]
 
     static func tinyTokenizer(_ name: String) throws -> Tokenizer {
@@ -57,6 +60,16 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
         arguments: real)
     func agreesOnRealTokenizers(_ name: String) throws {
         try check(try Tokenizer(folder: TestData.path(name)), name)
+    }
+
+    @Test(.enabled(if: TestData.has("all-MiniLM-L6-v2/tokenizer.json"), "needs all-MiniLM-L6-v2"))
+    func agreesOnMiniLM() throws {
+        let tokenizer = try Tokenizer(folder: TestData.path("all-MiniLM-L6-v2"))
+        try check(tokenizer, "all-MiniLM-L6-v2")
+        #expect(tokenizer.maximumLength == 512 && tokenizer.addedCount == 2)
+        let (tokens, isWhole) = tokenizer.encode("one two three", upTo: 4)
+        #expect(tokens == [101, 2028, 2048, 102] && !isWhole)
+        #expect(tokenizer.encode("one two", upTo: 4).isWhole)
     }
 
     @Test(arguments: tiny) func streamsWhatItDecodes(_ name: String) throws {
@@ -158,7 +171,7 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
                 "pre_tokenizer",
                 ["type": "Split", "pattern": ["Regex": "[a-z]+"], "behavior": "Isolated", "invert": false])
         ),
-        ("decoder", with("decoder", ["type": "WordPiece"])),
+        ("decoder", with("decoder", ["type": "CTC"])),
         (
             "post_processor",
             with(

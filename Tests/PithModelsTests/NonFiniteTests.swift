@@ -43,7 +43,7 @@ struct NonFiniteTests {
     func theWeightIsNamed(name: String, cache: CacheType) throws {
         for value in Self.values {
             var model = try model { $0[name]?.values[3] = value }
-            model.cacheType = cache
+            model.cache = PlainCache(cache)
             var states = [model.makeState()]
             let error = #expect(throws: PithError.self, "\(name) \(value)") {
                 try model.hiddenStates([[5, 6, 7]], states: &states)

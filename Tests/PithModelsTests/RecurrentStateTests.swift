@@ -18,7 +18,7 @@ struct RecurrentStateTests {
         let model = try openRandomModel(name)
         var state = model.makeState()
         let bits = state.storedBits
-        #expect(state.stores.isEmpty && bits == model.description.states.reduce(0) { $0 + $1.reduce(32, *) })
+        #expect(state.caches.isEmpty && bits == model.description.states.reduce(0) { $0 + $1.reduce(32, *) })
         _ = try model.nextLogits(tokens, state: &state)
         #expect(state.storedBits == bits && state.position == tokens.count)
     }

@@ -33,7 +33,7 @@ func openRandomModel(_ name: String, threads: Int = 2) throws -> LanguageModel {
 struct ReferenceTests {
     private func check(_ model: LanguageModel, _ golden: Golden) throws {
         var model = model
-        model.cacheType = .float32
+        model.cache = PlainCache(.float32)
         var states = [model.makeState()]
         let hidden = try model.hiddenStates([golden.tokens], states: &states)
         for (row, expected) in zip(golden.rows, golden.logits) {
@@ -53,7 +53,7 @@ struct ReferenceTests {
     @Test(arguments: GoldenModels.steadyNames)
     func theLikeliestTokens(name: String) throws {
         var model = try openRandomModel(name)
-        model.cacheType = .float32
+        model.cache = PlainCache(.float32)
         model.endTokens = []
         let golden = try Golden(joinPath(GoldenModels.path(name), "golden.json"))
         for (row, logits) in zip(golden.rows, golden.logits) {
@@ -87,7 +87,7 @@ struct ReferenceTests {
     @Test(.enabled(if: TestData.has("tinystories-656k-hf"), "needs tinystories-656k-hf"))
     func aTrainedModel() throws {
         var model = try openModel(try #require(TestData.path("tinystories-656k-hf")))
-        model.cacheType = .float32
+        model.cache = PlainCache(.float32)
         let golden = try Golden(joinPath(GoldenModels.folder, "tinystories-656k.json"))
         try check(model, golden)
         var written = try GeneratedTokens(
@@ -156,7 +156,7 @@ struct InvarianceTests {
         let bytes = saved.filter { $0.value.type.floating != nil }.reduce(0) { $0 + $1.value.byteCount }
         #expect(other.position == 10 && other.storedBits == 8 * bytes)
         #expect(try model.nextLogits([tokens[10]], state: &other) == expected)
-        #expect(throws: PithError.self) { try other.stores[0].restore([:]) }
+        #expect(throws: PithError.self) { try other.caches[0].restore([:], position: 0) }
         #expect(throws: PithError.self) { try other.restore(saved.filter { $0.key != "position" }) }
         var short = saved
         short["position"] = saved["0.keys"]
@@ -198,7 +198,7 @@ struct InvarianceTests {
             #expect(used.filter { $0.index == index }.count == 1, "\(spec.name)")
         }
         #expect(recorder.seen[.keys] == 2 * 37 * 12)
-        #expect(recorder.seen[.normalized(by: model.description.output.norm.weight)] == 37 * 24)
+        #expect(recorder.seen[.normalized(by: try #require(model.description.output).norm.weight)] == 37 * 24)
         #expect(recorder.seen[.logits] == 2 * 61)
     }
 }

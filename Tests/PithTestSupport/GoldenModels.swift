@@ -19,6 +19,9 @@ public enum GoldenModels {
         "rwkv4", "rwkv5.1", "rwkv5.2", "rwkv6", "rwkv7",
     ]
 
+    /// The names of those that make no logits.
+    public static let encoders = ["bert", "bert-masked"]
+
     /// Those whose angles do not change with the length that is read: their texts are the same however they are cut.
     public static let steadyNames = names.filter { !["dynamic-rope", "phi3-longrope"].contains($0) }
 
@@ -78,7 +81,7 @@ public enum GoldenModels {
 extension LanguageModel {
     /// Makes all logits larger or smaller.
     public mutating func scaleFinalNorm(by factor: Float) {
-        let weight = description.output.norm.weight
+        guard let weight = description.output?.norm.weight else { return }
         self[vector: weight] = self[vector: weight].map { $0 * factor }
     }
 }

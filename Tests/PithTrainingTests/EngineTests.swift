@@ -9,18 +9,18 @@ import Testing
 @Suite("The engine that learns computes what the engine that runs computes")
 struct EngineTests {
     /// Losses of whole sequences of two lengths, by both engines.
-    @Test(arguments: GoldenModels.names) func lossesAgree(name: String) throws {
+    @Test(arguments: GoldenModels.names + GoldenModels.encoders) func lossesAgree(name: String) throws {
         let folder = try ModelSource(GoldenModels.path(name))
         var model = try folder.loadModel(
-            layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1))
-        model.cacheType = .float32
-        let learner = DecoderLearner(folder.architecture, seed: 1, pool: ThreadPool(threads: 1))
+            layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1), allowingEncoders: true)
+        model.cache = PlainCache(.float32)
+        let learner = DecoderLearner(folder, seed: 1, pool: ThreadPool(threads: 1))
         try learner.load(folder.archive())
         let sequences: [[Int32]] = [(0..<30).map { Int32(($0 * 17 + 5) % 61) }, (0..<13).map { Int32($0 * 4 + 1) }]
         for (sequence, learned) in zip(sequences, try learner.losses(of: sequences)) {
             var states = [model.makeState()]
             let hidden = try model.hiddenStates([sequence.dropLast().map { Int($0) }], states: &states)
-            let logits = try model.logits(of: hidden, rows: 0..<hidden.rows)
+            let logits = try logits(of: hidden, model)
             for (row, loss) in learned.enumerated() {
                 let values = logits.rows(row..<row + 1).values.map { Double($0) }
                 let total = values.reduce(0) { $0 + exponential($1 - values.max()!) }
@@ -31,10 +31,23 @@ struct EngineTests {
         }
     }
 
+    /// Those of an encoder, which makes none, are the products with its token vectors.
+    private func logits(of hidden: Tensor, _ model: LanguageModel) throws -> Tensor {
+        guard model.description.output == nil else { return try model.logits(of: hidden, rows: 0..<hidden.rows) }
+        let table = try #require(model[matrix: model.description.input.table] as? DenseOperator).weight.decoded()
+        var logits = Tensor(rows: hidden.rows, columns: table.rows)
+        for row in 0..<hidden.rows {
+            for token in 0..<table.rows {
+                logits[row, token] = (0..<hidden.columns).reduce(0) { $0 + hidden[row, $1] * table[token, $1] }
+            }
+        }
+        return logits
+    }
+
     /// The gradient of the loss along a random direction is the slope that finite differences find.
-    @Test(arguments: GoldenModels.names) func gradientsAreSlopes(name: String) throws {
+    @Test(arguments: GoldenModels.names + GoldenModels.encoders) func gradientsAreSlopes(name: String) throws {
         let folder = try ModelSource(GoldenModels.path(name))
-        let learner = DecoderLearner(folder.architecture, seed: 1, pool: ThreadPool(threads: 1))
+        let learner = DecoderLearner(folder, seed: 1, pool: ThreadPool(threads: 1))
         try learner.load(folder.archive())
         let sequences: [[Int32]] = [(0..<20).map { Int32(($0 * 17 + 5) % 61) }]
         var generator = SeededGenerator(seed: 3)

@@ -89,7 +89,8 @@ struct EntropyCodedTests {
                 let source = try ModelSource(GoldenModels.path("grouped-untied"))
                 let spec = try Spec(parsing: spec)
                 try ModelCompressor(
-                    source, spec: spec, embeddings: spec, calibration: nil, pool: ThreadPool(threads: 2)
+                    source, plan: RunPlan(weights: spec, embeddings: spec), calibration: nil,
+                    pool: ThreadPool(threads: 2)
                 )
                 .run(into: joinPath(folder, name))
                 return try ModelSource(joinPath(folder, name))

@@ -72,7 +72,7 @@ struct LosslessMatrixTests {
             try TestData.withTemporaryFolder { folder in
                 let target = joinPath(folder, "a")
                 try ModelCompressor(
-                    source, spec: Spec(parsing: method), embeddings: Spec(parsing: method), calibration: nil, pool: pool
+                    source, plan: RunPlan(parsing: "\(method) embeddings=\(method)"), calibration: nil, pool: pool
                 ).run(into: target)
                 #expect(try logits(ModelSource(target)).map(\.bitPattern) == logits(source).map(\.bitPattern))
             }
@@ -96,7 +96,7 @@ struct LosslessMatrixTests {
             try SafetensorsWriter.write(tensors, to: joinPath(source, TensorArchive.fileName))
             let target = joinPath(folder, "a")
             try ModelCompressor(
-                ModelSource(source), spec: Spec(parsing: method), embeddings: Spec(parsing: method), calibration: nil,
+                ModelSource(source), plan: RunPlan(parsing: "\(method) embeddings=\(method)"), calibration: nil,
                 pool: pool
             ).run(into: target)
             func logits(_ folder: String) throws -> [Float] {

@@ -141,15 +141,17 @@ static void see_attention(const pith_kernels *k, const float *x, pith_element ty
     float *partials = room(sizeof(float) * (size_t)(2 * ROWS * HEADS * stride));
     float *widened = room(sizeof(float) * (size_t)(128 * size + 16)), *y = room(sizeof(float) * (size_t)(ROWS * HEADS * size));
     pith_cached_head head = {room((size_t)(PITH_SEGMENT * size * bytes)), room((size_t)((PITH_SEGMENT * size + 16) * bytes)),
-                             type, size};
-    for (int64_t position = 0; position < HELD; position += 10)
-        k->cache_rows(x + position * 7, x + position * 11, size, 10, position, &head);
+                             type, type, size, size};
+    for (int64_t position = 0; position < HELD; position += 10) {
+        k->cache_keys(x + position * 7, size, 10, position, &head);
+        k->cache_values(x + position * 11, size, 10, position, &head);
+    }
     pith_queries queries = {x, ROWS, HEADS, HEADS * size, 0.2f};
     float *others = partials + ROWS * HEADS * stride;
     k->attend_segment(&queries, &head, HELD - ROWS + 1, widened, partials);
     k->attend_segment(&queries, &head, 5 - ROWS, NULL, others);
     k->merge_partials(partials, others, ROWS * HEADS, size);
-    k->finish_attention(partials, &queries, size, y);
+    k->finish_attention(partials, &queries, size, y, HEADS * size);
     see(y, sizeof(float) * (size_t)(ROWS * HEADS * size));
     free(partials);
     free(widened);

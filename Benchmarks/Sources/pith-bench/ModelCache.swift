@@ -29,8 +29,8 @@ struct ModelCache {
                 let small = joinPath(root, "\(name).\(getpid()).small")
                 defer { try? Files.remove(small) }
                 let compressor = try ModelCompressor(
-                    source, spec: try Spec(parsing: spec),
-                    embeddings: try embeddings.map { (spec) throws(PithError) in try Spec(parsing: spec) },
+                    source,
+                    plan: try RunPlan(parsing: spec + (embeddings.map { " embeddings=\($0)" } ?? "")),
                     calibration: nil, pool: pool)
                 try compressor.run(into: small)
                 try ModelSource(small).copy(to: target, layers: shape.configuration.layerCount)

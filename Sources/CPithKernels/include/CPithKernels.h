@@ -177,13 +177,15 @@ typedef struct {
 /// Positions whose keys and values are kept together.
 #define PITH_SEGMENT 512
 
-/// The keys and values of one head in a segment: keys [PITH_SEGMENT / 16][size][16], so that 16 scores are computed
-/// side by side, and values [PITH_SEGMENT][size], with room for 16 elements behind them.
+/// The keys and values of one head in a segment: keys [PITH_SEGMENT / 16][key_size][16], so that 16 scores are
+/// computed side by side, and values [PITH_SEGMENT][value_size], with room for 16 elements behind them.
 typedef struct {
     void *keys;
     void *values;
-    pith_element type;
-    int64_t size;
+    pith_element key_type;
+    pith_element value_type;
+    int64_t key_size;
+    int64_t value_size;
 } pith_cached_head;
 
 /// The queries of some rows that share a key head: head h of row r is at values + r * stride + h * size.
@@ -278,16 +280,19 @@ typedef struct {
     /// Attends to one segment, of which row r sees the first `visible` + r positions (none if that is not positive), or
     /// the last `window` of them, counted from there also if they are more than the segment has,
     /// and writes a partial result for each query, [rows][heads][pith_partial_stride]. `widened` is room for
-    /// 128 * size + 16 floats, worth its while for a dozen queries or more, or NULL.
+    /// 64 * (key_size + value_size) + 16 floats, worth its while for a dozen queries or more, or NULL.
     void (*attend_segment)(const pith_queries *queries, const pith_cached_head *head, int64_t visible, float *widened,
                            float *partials);
     /// Merges `count` partial results with those of the segment behind.
     void (*merge_partials)(float *partials, const float *others, int64_t count, int64_t size);
-    /// Writes the results of all queries to where `output` has their places.
-    void (*finish_attention)(const float *partials, const pith_queries *queries, int64_t size, float *output);
-    /// Keeps keys and values, rows of `size` floats `stride` apart, from `position` of the segment on.
-    void (*cache_rows)(const float *keys, const float *values, int64_t stride, int64_t rows, int64_t position,
-                       const pith_cached_head *head);
+    /// Writes the results of all queries, `size` floats each: head h of row r to output + r * stride + h * size.
+    void (*finish_attention)(const float *partials, const pith_queries *queries, int64_t size, float *output,
+                             int64_t stride);
+    /// Keeps keys, rows of `key_size` floats `stride` apart, from `position` of the segment on.
+    void (*cache_keys)(const float *keys, int64_t stride, int64_t rows, int64_t position, const pith_cached_head *head);
+    /// Keeps values, rows of `value_size` floats `stride` apart, from `position` of the segment on.
+    void (*cache_values)(const float *values, int64_t stride, int64_t rows, int64_t position,
+                         const pith_cached_head *head);
     /// XᵀX in double precision: adds the rows of X to the part of its upper triangle that lies in the rows 8 * panel
     /// to 8 * panel + 7 of `products`, [width, width]. X is [panels, rows, 8]: columns by eights, zeros behind the last.
     void (*gram)(const double *x, int64_t rows, int64_t width, int64_t panel, double *products);

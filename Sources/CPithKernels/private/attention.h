@@ -197,10 +197,11 @@ INLINE float weigh_nothing(float *scores) {
 
 static void attend_segment(const pith_queries *q, const pith_cached_head *head, int64_t visible, float *widened,
                            float *partials) {
-    int64_t size = head->size, stride = pith_partial_stride(size), count = q->rows * q->heads;
+    int64_t size = head->key_size, width = head->value_size;
+    int64_t stride = pith_partial_stride(width), count = q->rows * q->heads;
     // Positions that a row sees more than the row before it.
     int64_t step = q->bidirectional ? 0 : 1;
-    int64_t bytes = element_size(head->type), all = visible + step * (q->rows - 1);
+    int64_t all = visible + step * (q->rows - 1);
     if (all > PITH_SEGMENT) all = PITH_SEGMENT;
     for (int64_t i = 0; i < count; i++) {
         memset(partials + i * stride, 0, (size_t)stride * sizeof(float));
@@ -208,16 +209,18 @@ static void attend_segment(const pith_queries *q, const pith_cached_head *head, 
     }
     for (int64_t start = 0; start < all; start += KEY_BLOCK) {
         int64_t held = all - start < KEY_BLOCK ? all - start : KEY_BLOCK;
-        const void *keys = (const char *)head->keys + start * size * bytes;
-        const void *values = (const char *)head->values + start * size * bytes;
-        pith_element type = head->type;
-        if (widened && type != PITH_F32) {
-            int64_t vectors = (held + 15) / 16;
-            widen(keys, type, vectors * 16 * size, widened);
-            widen(values, type, held * size, widened + KEY_BLOCK * size);
+        pith_element key_type = head->key_type, value_type = head->value_type;
+        const void *keys = (const char *)head->keys + start * size * element_size(key_type);
+        const void *values = (const char *)head->values + start * width * element_size(value_type);
+        if (widened && key_type != PITH_F32) {
+            widen(keys, key_type, (held + 15) / 16 * 16 * size, widened);
             keys = widened;
+            key_type = PITH_F32;
+        }
+        if (widened && value_type != PITH_F32) {
+            widen(values, value_type, held * width, widened + KEY_BLOCK * size);
             values = widened + KEY_BLOCK * size;
-            type = PITH_F32;
+            value_type = PITH_F32;
         }
         // Earlier rows see nothing of this block.
         int64_t i = step && start + 1 > visible ? (start + 1 - visible) * q->heads : 0;
@@ -238,18 +241,18 @@ static void attend_segment(const pith_queries *q, const pith_cached_head *head, 
                 i += m;
                 continue;
             }
-            score_block(type, m, queries, keys, size, (int)((sees[m - 1] + 15) / 16), scores);
+            score_block(key_type, m, queries, keys, size, (int)((sees[m - 1] + 15) / 16), scores);
             for (int j = 0; j < m; j++) {
                 float *partial = partials + (i + j) * stride;
                 factors[j] = from[j] >= KEY_BLOCK             ? weigh_nothing(scores[j])
                              : sees[j] == KEY_BLOCK && from[j] <= 0 ? weigh_block(scores[j], 0, KEY_BLOCK, q, partial)
                                                               : weigh_block(scores[j], from[j], sees[j], q, partial);
             }
-            value_block(type, m, scores, factors, values, size, 0, sees[0], sums);
+            value_block(value_type, m, scores, factors, values, width, 0, sees[0], sums);
             const float one = 1.0f;
             for (int j = 1; j < m; j++)
                 if (sees[j] > sees[0])
-                    value_block(type, 1, scores + j, &one, values, size, sees[0], sees[j], sums + j);
+                    value_block(value_type, 1, scores + j, &one, values, width, sees[0], sees[j], sums + j);
             i += m;
         }
     }
@@ -266,10 +269,11 @@ static void merge_partials(float *partials, const float *others, int64_t count, 
     }
 }
 
-static void finish_attention(const float *partials, const pith_queries *q, int64_t size, float *output) {
+static void finish_attention(const float *partials, const pith_queries *q, int64_t size, float *output,
+                             int64_t output_stride) {
     int64_t stride = pith_partial_stride(size);
     for (int64_t i = 0; i < q->rows * q->heads; i++, partials += stride) {
-        float *target = output + i / q->heads * q->stride + i % q->heads * size;
+        float *target = output + i / q->heads * output_stride + i % q->heads * size;
         f16v inverse = splat(1.0f / sum_lanes(load16(partials + PARTIAL_LANES)));
         for (int64_t d = 0; d < size; d += 16) {
             // Adding zero: a sum that rounds to nothing has one sign, however many zeros were added to it.
@@ -286,34 +290,38 @@ INLINE h16v kept_bits(f16v v, pith_element type) {
     return __builtin_convertvector(narrow_bits(v, type), h16v);
 }
 
-INLINE void store_rows(const float *keys, const float *values, int64_t stride, int64_t rows, int64_t position,
-                       const pith_cached_head *head, pith_element type) {
-    int64_t size = head->size, bytes = element_size(type);
-    for (int64_t r = 0; r < rows; r++, position++, keys += stride, values += stride) {
+/// Keys lie by sixteens: element d of 16 positions side by side.
+static void cache_keys(const float *keys, int64_t stride, int64_t rows, int64_t position, const pith_cached_head *head) {
+    int64_t size = head->key_size, bytes = element_size(head->key_type);
+    for (int64_t r = 0; r < rows; r++, position++, keys += stride) {
         char *key = (char *)head->keys + (position / 16 * size * 16 + position % 16) * bytes;
-        char *value = (char *)head->values + position * size * bytes;
         for (int64_t d = 0; d < size; d += 16) {
             int64_t count = size - d < 16 ? size - d : 16;
-            f16v k = load_up_to_16(keys + d, count), v = load_up_to_16(values + d, count);
-            if (type == PITH_F32) {
-                memcpy(value + d * 4, &v, (size_t)count * 4);
+            if (head->key_type == PITH_F32) {
                 for (int64_t j = 0; j < count; j++) memcpy(key + (d + j) * 64, keys + d + j, 4);
             } else {
-                h16v narrowKey = kept_bits(k, type), narrowValue = kept_bits(v, type);
+                h16v narrow = kept_bits(load_up_to_16(keys + d, count), head->key_type);
                 uint16_t element[16];
-                memcpy(value + d * 2, &narrowValue, (size_t)count * 2);
-                memcpy(element, &narrowKey, sizeof element);
+                memcpy(element, &narrow, sizeof element);
                 for (int64_t j = 0; j < count; j++) memcpy(key + (d + j) * 32, element + j, 2);
             }
         }
     }
 }
 
-static void cache_rows(const float *keys, const float *values, int64_t stride, int64_t rows, int64_t position,
-                       const pith_cached_head *head) {
-    switch (head->type) {
-    case PITH_F32: store_rows(keys, values, stride, rows, position, head, PITH_F32); break;
-    case PITH_F16: store_rows(keys, values, stride, rows, position, head, PITH_F16); break;
-    default: store_rows(keys, values, stride, rows, position, head, PITH_BF16);
+static void cache_values(const float *values, int64_t stride, int64_t rows, int64_t position,
+                         const pith_cached_head *head) {
+    int64_t size = head->value_size, bytes = element_size(head->value_type);
+    for (int64_t r = 0; r < rows; r++, position++, values += stride) {
+        char *value = (char *)head->values + position * size * bytes;
+        for (int64_t d = 0; d < size; d += 16) {
+            int64_t count = size - d < 16 ? size - d : 16;
+            if (head->value_type == PITH_F32) {
+                memcpy(value + d * 4, values + d, (size_t)count * 4);
+            } else {
+                h16v narrow = kept_bits(load_up_to_16(values + d, count), head->value_type);
+                memcpy(value + d * 2, &narrow, (size_t)count * 2);
+            }
+        }
     }
 }

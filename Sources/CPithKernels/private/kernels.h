@@ -234,7 +234,7 @@ const pith_kernels KERNEL_TABLE = {
     .softcap = softcap,
     .exp_sum = exp_sum,           .maximum = maximum,   .add_scaled = add_scaled, .rotate = rotate,
     .attend_segment = attend_segment, .merge_partials = merge_partials, .finish_attention = finish_attention,
-    .cache_rows = cache_rows, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,
+    .cache_keys = cache_keys,     .cache_values = cache_values, .gram = gram, .nearest = nearest, .decode_sparse = decode_sparse,
     .dot_sparse = dot_sparse,
     .weighted_difference = weighted_difference,
     .selective_scan = selective_scan, .matrix_recurrence = matrix_recurrence,

@@ -2,16 +2,19 @@ import PithCore
 
 /// The options of methods that code under a language model's predictions.
 struct LanguageModelOptions: Sendable {
+    static let model = MethodOption.text(
+        "model", "nano", form: "a built-in model or a folder", "the model that predicts")
+    static let window = MethodOption.integer(
+        "window", 1024, in: 4...1 << 24, "tokens that the model reads before it begins anew")
+    static let overlap = MethodOption.real("overlap", 0.5, in: 0...0.9, "the share of them that it then reads again")
+    static let chunks = MethodOption.integer(
+        "chunks", 1, in: 1...256, "parts that are coded by themselves; more are opened faster")
+    static let symbols = MethodOption.choice(
+        "symbols", TokenCoding.Choices.tokens,
+        "what is predicted: tokens, or single bytes as for images and sound")
+
     /// What the methods' entries say of them.
-    static let schemas: [OptionSchema] = [
-        .text("model", "nano", form: "a built-in model or a folder", "the model that predicts"),
-        .integer("window", 1024, in: 4...1 << 24, "tokens that the model reads before it begins anew"),
-        .real("overlap", 0.5, in: 0...0.9, "the share of them that it then reads again"),
-        .integer("chunks", 1, in: 1...256, "parts that are coded by themselves; more are opened faster"),
-        .choice(
-            "symbols", "tokens", of: TokenCoding.Choices.allCases.map(\.rawValue),
-            "what is predicted: tokens, or single bytes as for images and sound"),
-    ]
+    static let schemas: [any DeclaredOption] = [model, window, overlap, chunks, symbols]
 
     let modelName: String
     private let window: Int
@@ -20,11 +23,11 @@ struct LanguageModelOptions: Sendable {
     private let choices: TokenCoding.Choices
 
     init(_ options: OptionValues) {
-        modelName = options.text("model")
-        window = options.integer("window")
-        overlap = options.real("overlap")
-        chunks = options.integer("chunks")
-        choices = TokenCoding.Choices(rawValue: options.text("symbols")) ?? .tokens
+        modelName = options[Self.model]
+        window = options[Self.window]
+        overlap = options[Self.overlap]
+        chunks = options[Self.chunks]
+        choices = options[Self.symbols]
     }
 
     /// About how many bytes are needed beside the model.

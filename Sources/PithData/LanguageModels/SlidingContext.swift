@@ -76,7 +76,7 @@ final class TokenPredictor {
         let skipped = context.pending.count - 1
         for token in tokens.dropLast() { context.append(token) }
         var contexts = [context]
-        context.state = SequenceState(stores: [])  // so that the stores are not copied
+        context.state = SequenceState(caches: [])  // so that the caches are not copied
         let hidden = try read(&contexts)
         context = contexts[0]
         if let last = tokens.last { context.append(last) }
@@ -104,7 +104,7 @@ final class TokenPredictor {
         for index in contexts.indices {
             tokens.append(contexts[index].take())
             states.append(contexts[index].state)
-            contexts[index].state = SequenceState(stores: [])  // so that the stores are not copied
+            contexts[index].state = SequenceState(caches: [])  // so that the caches are not copied
         }
         defer { for index in contexts.indices { contexts[index].state = states[index] } }
         try model.requireMemory(reading: tokens.map(\.count), behind: states.map(\.position), logits: contexts.count)

@@ -3,17 +3,20 @@ import PithCore
 
 /// Records of a fixed width, images or rows, by a hidden Chow-Liu tree: a probabilistic circuit.
 struct Circuit: DataMethod {
+    static let width = MethodOption.integer(
+        "width", 0, in: 0...RecordShape.widths.upperBound, "bytes a record; 0 finds it out")
+    static let latents = MethodOption.integer(
+        "latents", 16, in: 8...64, "states of a hidden node, made a multiple of 8")
+    static let iterations = MethodOption.integer("iterations", 4, in: 0...32, "how often each record is learnt again")
+    static let adaptive = MethodOption.flag(
+        "adaptive", true, "learn while coding, rather than store the model's parameters")
+    static let seed = MethodOption.integer("seed", 0, in: 0...65535, "of the first, random parameters")
+
     static let entry = MethodEntry(
         identifier: "circuit",
         paper: Paper("Lossless Compression with Probabilistic Circuits", 2021, identifier: "pc-lossless"),
         summary: "records of fixed width by a hidden Chow-Liu tree; for small images and rows of bytes",
-        options: [
-            .integer("width", 0, in: 0...RecordShape.widths.upperBound, "bytes a record; 0 finds it out"),
-            .integer("latents", 16, in: 8...64, "states of a hidden node, made a multiple of 8"),
-            .integer("iterations", 4, in: 0...32, "how often each record is learnt again"),
-            .flag("adaptive", true, "learn while coding, rather than store the model's parameters"),
-            .integer("seed", 0, in: 0...65535, "of the first, random parameters"),
-        ])
+        options: [width, latents, iterations, adaptive, seed])
 
     private let width: Int
     private let latents: Int
@@ -22,11 +25,11 @@ struct Circuit: DataMethod {
     private let seed: Int
 
     init(_ options: OptionValues) throws(PithError) {
-        width = options.integer("width")
-        latents = options.integer("latents")
-        iterations = options.integer("iterations")
-        adaptive = options.flag("adaptive")
-        seed = options.integer("seed")
+        width = options[Self.width]
+        latents = options[Self.latents]
+        iterations = options[Self.iterations]
+        adaptive = options[Self.adaptive]
+        seed = options[Self.seed]
         guard width != 1 else { throw .usage("records of one byte", at: "circuit: width", remedy: "2 to 4096, or 0") }
     }
 

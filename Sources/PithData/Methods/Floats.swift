@@ -7,15 +7,17 @@ import PithTensor
 /// A payload is what `LosslessFloats` makes of the whole elements, then the bytes behind the last of them; or a zero
 /// and all bytes as they are, where that is shorter.
 struct Floats: DataMethod {
+    static let type = MethodOption.choice(
+        "type", ElementType.bfloat16, of: types, \.rawValue, "how the floats are written")
+    static let base = MethodOption.flag("base", false, "code the exclusive or with the base")
+    static let offset = MethodOption.integer(
+        "offset", 0, in: 0...Int.max, "where the floats of the base begin, in bytes")
+
     static let entry = MethodEntry(
         identifier: "floats",
         paper: Paper("ZipNN: Lossless Compression for AI Models", 2024, identifier: "zipnn"),
         summary: "floats one behind the other: each plane of their bytes coded where that pays",
-        options: [
-            .choice("type", ElementType.bfloat16.rawValue, of: types.map(\.rawValue), "how the floats are written"),
-            .flag("base", false, "code the exclusive or with the base"),
-            .integer("offset", 0, in: 0...Int.max, "where the floats of the base begin, in bytes"),
-        ])
+        options: [type, base, offset])
 
     private static let types: [ElementType] = [.bfloat16, .float16, .float32, .float64, .float8e4m3, .float8e5m2]
     private static let plain: UInt8 = 0
@@ -32,9 +34,9 @@ struct Floats: DataMethod {
     private let offset: Int
 
     init(_ options: OptionValues) throws(PithError) {
-        type = ElementType(rawValue: options.text("type")) ?? .bfloat16
-        hasBase = options.flag("base")
-        offset = options.integer("offset")
+        type = options[Self.type]
+        hasBase = options[Self.base]
+        offset = options[Self.offset]
     }
 
     var costPerByte: Int { 4 }

@@ -2,24 +2,24 @@ import PithCore
 
 /// Tokens as their ranks in a language model's ordering, which are then coded.
 struct LLMZip: DataMethod {
+    static let coder = MethodOption.choice(
+        "coder", Coder.huffman,
+        "of ranks: Huffman codes as deflate has them, adaptive models; or arithmetic coding without ranks")
+
     static let entry = MethodEntry(
         identifier: "llmzip",
         paper: Paper("LLMZip: Lossless Text Compression using Large Language Models", 2023, identifier: "llmzip"),
         summary: "the ranks of tokens in a language model's ordering, in Huffman or other codes",
-        options: LanguageModelOptions.schemas + [
-            .choice(
-                "coder", "huffman", of: Coder.allCases.map(\.rawValue),
-                "of ranks: Huffman codes as deflate has them, adaptive models; or arithmetic coding without ranks")
-        ])
+        options: LanguageModelOptions.schemas + [coder])
 
-    private enum Coder: String, CaseIterable { case huffman, adaptive, arithmetic }
+    enum Coder: String, CaseIterable { case huffman, adaptive, arithmetic }
 
     private let options: LanguageModelOptions
     private let coder: Coder
 
     init(_ options: OptionValues) {
         self.options = LanguageModelOptions(options)
-        coder = Coder(rawValue: options.text("coder")) ?? .huffman
+        coder = options[Self.coder]
     }
 
     var modelName: String? { options.modelName }

@@ -3,16 +3,17 @@ import PithCore
 
 /// Micro-diffusion: a blend of on-line models whose predicted bits are denoised before they are coded.
 struct Midicoth: DataMethod {
+    static let layers = MethodOption.text(
+        "layers", "ppm-match-word-high-denoise", form: "names joined by '-'", "the models that take part")
+    static let steps = MethodOption.integer("steps", 3, in: 1...3, "denoising steps")
+
     static let entry = MethodEntry(
         identifier: "midicoth",
         paper: Paper(
             "Micro-Diffusion Compression -- Binary Tree Tweedie Denoising for Online Probability Estimation", 2026,
             identifier: "midicoth"),
         summary: "contexts, words and matches blended; each bit denoised by Tweedie corrections learnt on line",
-        options: [
-            .text("layers", "ppm-match-word-high-denoise", form: "names joined by '-'", "the models that take part"),
-            .integer("steps", 3, in: 1...3, "denoising steps"),
-        ])
+        options: [layers, steps])
 
     private let layers: ByteBlend.Layers
     private let steps: Int
@@ -20,7 +21,7 @@ struct Midicoth: DataMethod {
     init(_ options: OptionValues) throws(PithError) {
         let names: [String: ByteBlend.Layers] = ["ppm": .ppm, "match": .match, "word": .word, "high": .high]
         var (layers, denoises) = (ByteBlend.Layers(), false)
-        for name in options.text("layers").split(separator: "-", omittingEmptySubsequences: false) {
+        for name in options[Self.layers].split(separator: "-", omittingEmptySubsequences: false) {
             if name == "denoise" {
                 denoises = true
             } else if let layer = names[String(name)] {
@@ -31,7 +32,7 @@ struct Midicoth: DataMethod {
             }
         }
         self.layers = layers
-        steps = denoises ? options.integer("steps") : 0
+        steps = denoises ? options[Self.steps] : 0
     }
 
     func memory(for count: Int, _ context: CodingContext) -> Int {

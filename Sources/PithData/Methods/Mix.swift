@@ -2,26 +2,27 @@ import PithCore
 
 /// Many models of what comes next, mixed bit by bit: slow and strong.
 struct Mix: DataMethod {
+    static let effort = MethodOption.choice("effort", MixSettings.Effort.default, "how many models")
+    static let content = MethodOption.choice(
+        "content", MixSettings.Content?.none, of: [nil] + MixSettings.Content.allCases, { $0?.name ?? "auto" },
+        "what the bytes are; auto looks at them")
+    static let width = MethodOption.integer(
+        "width", 0, in: 0...MixSettings.largestWidth,
+        "bytes in a record, a row of a picture or a frame of sound")
+    static let model = MethodOption.text(
+        "model", "none", form: "none, a built-in model or a folder",
+        "a language model whose predictions are mixed in: stronger on text, and much slower")
+    static let primer = MethodOption.integer(
+        "primer", 0, in: 0...1, "the built-in text that is learnt before other text is; 0 for none")
+    static let network = MethodOption.integer(
+        "network", 0, in: 0...ByteNetworkShape.builtIn.count,
+        "the built-in first weights of a network that learns the bytes, the larger 2 or 1; 0 for no network")
+
     static let entry = MethodEntry(
         identifier: "mix",
         paper: Paper("Adaptive Weighing of Context Models for Lossless Data Compression", 2005),
         summary: "many context models mixed bit by bit: slow and strong",
-        options: [
-            .choice("effort", "default", of: MixSettings.Effort.allCases.map(\.rawValue), "how many models"),
-            .choice(
-                "content", "auto", of: ["auto"] + MixSettings.Content.allCases.map(\.name),
-                "what the bytes are; auto looks at them"),
-            .integer(
-                "width", 0, in: 0...MixSettings.largestWidth,
-                "bytes in a record, a row of a picture or a frame of sound"),
-            .text(
-                "model", "none", form: "none, a built-in model or a folder",
-                "a language model whose predictions are mixed in: stronger on text, and much slower"),
-            .integer("primer", 0, in: 0...1, "the built-in text that is learnt before other text is; 0 for none"),
-            .integer(
-                "network", 0, in: 0...ByteNetworkShape.builtIn.count,
-                "the built-in first weights of a network that learns the bytes, the larger 2 or 1; 0 for no network"),
-        ])
+        options: [effort, content, width, model, primer, network])
 
     private let effort: MixSettings.Effort
     private let content: MixSettings.Content?
@@ -31,12 +32,12 @@ struct Mix: DataMethod {
     private let network: Int
 
     init(_ options: OptionValues) throws(PithError) {
-        effort = MixSettings.Effort(rawValue: options.text("effort"))!
-        content = MixSettings.Content.allCases.first { $0.name == options.text("content") }
-        width = options.integer("width")
-        modelName = options.text("model") == "none" ? nil : options.text("model")
-        primer = options.integer("primer")
-        network = options.integer("network")
+        effort = options[Self.effort]
+        content = options[Self.content]
+        width = options[Self.width]
+        modelName = options[Self.model] == "none" ? nil : options[Self.model]
+        primer = options[Self.primer]
+        network = options[Self.network]
         if let content, width == 0, [.image1, .image8, .image24].contains(content) {
             throw .usage("the width of \(content.name) is missing", remedy: "width=BYTES in a row")
         }

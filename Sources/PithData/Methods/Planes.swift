@@ -6,10 +6,12 @@ import PithCore
 /// A payload is a one, what `RecordPlanes` makes of the whole records, then the bytes behind the last of them; or a
 /// zero and all bytes as they are, where that is shorter.
 struct Planes: DataMethod {
+    static let width = MethodOption.integer("width", 4, in: RecordPlanes.widths, "bytes of a record")
+
     static let entry = MethodEntry(
         identifier: "planes", paper: nil,
         summary: "records of a fixed width: the bytes at each place of them coded together",
-        options: [.integer("width", 4, in: RecordPlanes.widths, "bytes of a record")])
+        options: [width])
 
     private static let plain: UInt8 = 0
     private static let coded: UInt8 = 1
@@ -21,7 +23,7 @@ struct Planes: DataMethod {
 
     private let records: RecordPlanes
 
-    init(_ options: OptionValues) throws(PithError) { records = RecordPlanes(width: options.integer("width")) }
+    init(_ options: OptionValues) throws(PithError) { records = RecordPlanes(width: options[Self.width]) }
 
     var costPerByte: Int { 4 }
 

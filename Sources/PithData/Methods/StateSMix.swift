@@ -3,26 +3,27 @@ import PithCore
 
 /// A state-space model that learns the stream it codes, mixed with counted n-grams.
 struct StateSMix: DataMethod {
+    static let width = MethodOption.integer("width", 32, in: 16...128, "width of the model, a multiple of 16")
+    static let layers = MethodOption.integer("layers", 2, in: 0...6, "layers of the model; 0 leaves the n-grams alone")
+    static let learningRate = MethodOption.real(
+        "learningRate", 0.004, in: 0.0001...0.05, "size of the model's first steps")
+    static let ngrams = MethodOption.flag("ngrams", true, "whether counted n-grams take part")
+    static let seed = MethodOption.integer("seed", 1, in: 0...1_000_000, "of the model's first weights")
+
     static let entry = MethodEntry(
         identifier: "statesmix",
         paper: Paper(
             "StateSMix: Online Lossless Compression via Mamba State Space Models and Sparse N-gram Context Mixing",
             2026, identifier: "statesmix"),
         summary: "a small state-space model that learns the bytes as it codes them, with biases of counted n-grams",
-        options: [
-            .integer("width", 32, in: 16...128, "width of the model, a multiple of 16"),
-            .integer("layers", 2, in: 0...6, "layers of the model; 0 leaves the n-grams alone"),
-            .real("learningRate", 0.004, in: 0.0001...0.05, "size of the model's first steps"),
-            .flag("ngrams", true, "whether counted n-grams take part"),
-            .integer("seed", 1, in: 0...1_000_000, "of the model's first weights"),
-        ])
+        options: [width, layers, learningRate, ngrams, seed])
 
     private let configuration: StateSpacePredictor.Configuration?
     private let grams: Bool
 
     init(_ options: OptionValues) throws(PithError) {
-        let (width, layers) = (options.integer("width"), options.integer("layers"))
-        grams = options.flag("ngrams")
+        let (width, layers) = (options[Self.width], options[Self.layers])
+        grams = options[Self.ngrams]
         guard width % 16 == 0 else {
             throw .usage("a width of \(width)", at: "method statesmix", remedy: "a multiple of 16")
         }
@@ -34,7 +35,7 @@ struct StateSMix: DataMethod {
             ? nil
             : StateSpacePredictor.Configuration(
                 shape: StateSpaceShape(width: width, layers: layers),
-                learningRate: Float(options.real("learningRate")), seed: UInt64(options.integer("seed")))
+                learningRate: Float(options[Self.learningRate]), seed: UInt64(options[Self.seed]))
     }
 
     func memory(for count: Int, _ context: CodingContext) -> Int {

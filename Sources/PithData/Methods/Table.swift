@@ -2,26 +2,28 @@ import PithCore
 
 /// Tables as text (CSV, TSV) by latent classes of rows and columns.
 struct Table: DataMethod {
+    static let rowClasses = MethodOption.integer(
+        "rowClasses", 0, in: 0...LatentClasses.limit, "classes of rows; 0 chooses by code length")
+    static let columnClasses = MethodOption.integer(
+        "columnClasses", 0, in: 0...LatentClasses.limit, "classes of columns; 0 chooses by code length")
+    static let coder = MethodOption.choice(
+        "coder", CategoryPlan.Coder.mixed, of: CategoryPlan.Coder.allCases, \.name,
+        "categorical cells: block and other contexts mixed, block statistics alone, or LZ78 in each block")
+    static let seed = MethodOption.integer("seed", 0, in: 0...65535, "of the search for classes")
+
     static let entry = MethodEntry(
         identifier: "table",
         paper: Paper("Compressing Tabular Data via Latent Variable Estimation", 2023, identifier: "tabular-latent"),
         summary: "CSV and the like by columns, categorical ones by hidden classes of rows and columns",
-        options: [
-            .integer("rowClasses", 0, in: 0...LatentClasses.limit, "classes of rows; 0 chooses by code length"),
-            .integer("columnClasses", 0, in: 0...LatentClasses.limit, "classes of columns; 0 chooses by code length"),
-            .choice(
-                "coder", "mixed", of: CategoryPlan.Coder.allCases.map(\.name),
-                "categorical cells: block and other contexts mixed, block statistics alone, or LZ78 in each block"),
-            .integer("seed", 0, in: 0...65535, "of the search for classes"),
-        ])
+        options: [rowClasses, columnClasses, coder, seed])
 
     private var choices = TableChoices()
 
     init(_ options: OptionValues) {
-        choices.rowClasses = options.integer("rowClasses")
-        choices.columnClasses = options.integer("columnClasses")
-        choices.coder = CategoryPlan.Coder.allCases.first { $0.name == options.text("coder") } ?? .mixed
-        choices.seed = UInt64(options.integer("seed"))
+        choices.rowClasses = options[Self.rowClasses]
+        choices.columnClasses = options[Self.columnClasses]
+        choices.coder = options[Self.coder]
+        choices.seed = UInt64(options[Self.seed])
     }
 
     var costPerByte: Int { 6_000 }

@@ -68,7 +68,8 @@ public struct PrequentialCode: Sendable {
         // Without anything before it the first token is as likely as any.
         let free =
             folder.tokenizer.beginning.isEmpty ? naturalLogarithm(Double(folder.configuration.vocabularySize)) : 0
-        let learner = DecoderLearner(folder.architecture, seed: 0, pool: pool)
+        try folder.requireOutput()
+        let learner = DecoderLearner(folder, seed: 0, pool: pool)
         try learner.load(folder.archive())
         /// Steps on an example, and on some of those before it so that they are not forgotten.
         func learn(_ index: Int) throws(PithError) {

@@ -130,7 +130,9 @@ extension RandomAccessCollection<UInt8> where Index == Int, SubSequence: Collect
 }
 
 extension UTF8 {
-    static func width(_ scalar: Unicode.Scalar) -> Int { String(scalar).utf8.count }
+    static func width(_ scalar: Unicode.Scalar) -> Int {
+        scalar.value < 0x80 ? 1 : scalar.value < 0x800 ? 2 : scalar.value < 0x10000 ? 3 : 4
+    }
 }
 
 extension Unicode.Scalar {

@@ -5,6 +5,12 @@ struct Normalizer: Sendable {
     enum Step: Sendable {
         case form(NormalizationForm)
         case lowercase
+        /// Control characters dropped, every space a plain one.
+        case cleaned
+        /// Spaces around each Chinese character.
+        case spacedIdeographs
+        /// Marks above and below letters dropped, which must stand for themselves.
+        case withoutMarks
         case replace(String, by: String)
         case prepend(String)
         case strip(left: Bool, right: Bool)
@@ -29,6 +35,7 @@ struct Normalizer: Sendable {
         case "NFD": steps.append(.form(.canonicalDecomposition))
         case "NFKD": steps.append(.form(.compatibilityDecomposition))
         case "Lowercase": steps.append(.lowercase)
+        case "BertNormalizer": try appendBert(reader)
         case "Prepend": steps.append(.prepend(try reader.member("prepend").text()))
         case "Replace":
             let (pattern, content) = try reader.replacement(growth: &growth)
@@ -41,13 +48,26 @@ struct Normalizer: Sendable {
         }
     }
 
+    private mutating func appendBert(_ reader: JSONReader) throws(PithError) {
+        func flag(_ key: String) throws(PithError) -> Bool? { try reader.optional(key)?.flag() }
+        let lowercases = try flag("lowercase") ?? true
+        if try flag("clean_text") ?? true { steps.append(.cleaned) }
+        if try flag("handle_chinese_chars") ?? true { steps.append(.spacedIdeographs) }
+        if try flag("strip_accents") ?? lowercases { steps += [.form(.canonicalDecomposition), .withoutMarks] }
+        if lowercases { steps.append(.lowercase) }
+    }
+
     /// The text, valid UTF-8, after all steps.
     func apply(_ text: TrackedText) -> TrackedText { steps.reduce(text) { Self.apply($1, to: $0) } }
 
     private static func apply(_ step: Step, to text: TrackedText) -> TrackedText {
         switch step {
         case .form(let form): return form.apply(to: text)
-        case .lowercase: return lowercased(text)
+        case .lowercase: return mapped(text) { $0.lowercase }
+        case .cleaned: return mapped(text) { $0.isDroppedByBert ? [] : $0.isSpaceOfBert ? space : nil }
+        case .spacedIdeographs:
+            return mapped(text) { $0.isIdeographOfBert ? space + Array(String($0).utf8) + space : nil }
+        case .withoutMarks: return mapped(text) { $0.isMarkOfBert ? [] : nil }
         case .replace(let pattern, let content): return replaced(text, Array(pattern.utf8), by: Array(content.utf8))
         case .prepend(let prefix):
             guard !text.bytes.isEmpty else { return text }
@@ -59,16 +79,24 @@ struct Normalizer: Sendable {
         }
     }
 
-    private static func lowercased(_ text: TrackedText) -> TrackedText {
+    private static let space = [UInt8(ascii: " ")]
+
+    /// The text with each character replaced by what `change` makes of it; nil leaves it.
+    private static func mapped(_ text: TrackedText, _ change: (Unicode.Scalar) -> [UInt8]?) -> TrackedText {
         var rewriter = TextRewriter(text)
-        while let scalar = rewriter.rest.firstScalar(from: rewriter.rest.startIndex) {
-            let (mapping, width) = (scalar.properties.lowercaseMapping, UTF8.width(scalar))
-            if mapping.unicodeScalars.elementsEqual([scalar]) {
-                rewriter.copy(width)
+        // What stays is copied in one piece.
+        var kept = 0
+        for scalar in Substring(decoding: text.bytes, as: UTF8.self).unicodeScalars {
+            let width = UTF8.width(scalar)
+            if let bytes = change(scalar) {
+                rewriter.copy(kept)
+                rewriter.write(bytes, for: width)
+                kept = 0
             } else {
-                rewriter.write(mapping.utf8, for: width)
+                kept += width
             }
         }
+        rewriter.copy(kept)
         return rewriter.finish()
     }
 
@@ -93,6 +121,15 @@ struct Normalizer: Sendable {
         rewriter.write([], for: start - bytes.startIndex)
         rewriter.copy(end - start)
         return rewriter.finish()
+    }
+}
+
+extension Unicode.Scalar {
+    /// The small letter, in UTF-8; nil if it is the character itself.
+    fileprivate var lowercase: [UInt8]? {
+        if value < 0x80 { return (0x41...0x5A).contains(value) ? [UInt8(value) | 0x20] : nil }
+        let mapping = properties.lowercaseMapping
+        return mapping.unicodeScalars.elementsEqual([self]) ? nil : Array(mapping.utf8)
     }
 }
 

@@ -19,8 +19,18 @@ struct PostProcessor: Sendable {
         // It changes only where tokens are said to lie.
         case "ByteLevel": break
         case "TemplateProcessing": try appendTemplate(reader)
+        case "BertProcessing", "RobertaProcessing":
+            prefix.insert(try Self.token(reader.member("cls")), at: 0)
+            suffix.append(try Self.token(reader.member("sep")))
         case let type: throw reader.unsupported("post-processor", type)
         }
+    }
+
+    /// The number of a token that is given as a pair of its text and number.
+    private static func token(_ reader: JSONReader) throws(PithError) -> Int {
+        let pair = try reader.array()
+        guard pair.count == 2 else { throw reader.failure("should be a text and a number") }
+        return try pair[1].integer(in: 0...Tokenizer.tokenLimit)
     }
 
     private mutating func appendTemplate(_ reader: JSONReader) throws(PithError) {

@@ -9,6 +9,10 @@ struct PreTokenizer: Sendable {
         case words(WordPattern)
         /// Every run of `\p{P}`, `$`, `+`, `<`, `=`, `>`, `^`, `~` and `|` a word of its own.
         case punctuation
+        /// Every character that BERT takes for punctuation a word of its own.
+        case singlePunctuation
+        /// Runs of spaces dropped.
+        case withoutSpaces
         /// Threes of the digits 0 to 9, from the left.
         case digitTriples
         /// A literal text, each occurrence a word of its own or dropped.
@@ -54,6 +58,8 @@ struct PreTokenizer: Sendable {
             isByteLevel = true
             if try reader.optional("add_prefix_space")?.flag() ?? true { steps.append(.prefixSpace) }
             if try reader.optional("use_regex")?.flag() ?? true { steps.append(.words(.gpt2)) }
+        case "BertPreTokenizer": steps += [.withoutSpaces, .singlePunctuation]
+        case "WhitespaceSplit": steps.append(.withoutSpaces)
         case "Digits": steps.append(.digits(individually: try reader.optional("individual_digits")?.flag() ?? false))
         case "Split": steps.append(try Self.split(reader))
         case "Metaspace": steps.append(try Self.metaspace(reader))
@@ -114,19 +120,13 @@ struct PreTokenizer: Sendable {
             }
         case .digits(let individually): splitDigits(piece, individually: individually, into: &result)
         case .punctuation: split(piece, into: &result, runLength: .max, isMatch: \.isPunctuationOrOperator)
+        case .singlePunctuation: split(piece, into: &result, runLength: 1, isMatch: \.isPunctuationOfBert)
+        case .withoutSpaces:
+            let runs = piece.bytes.runs(where: \.properties.isWhitespace)
+            append(runs, of: piece, to: &result, isDropped: true)
         case .digitTriples: split(piece, into: &result, runLength: 3) { ("0"..."9").contains($0) }
         case .literal(let literal, let isDropped):
-            var dropped = 0
-            for (range, isMatch) in piece.bytes.occurrences(of: literal) {
-                var part = piece.part(range)
-                if isMatch && isDropped {
-                    dropped += part.text.count
-                } else {
-                    // What is dropped counts for the word behind it.
-                    if part.text.addToFirst(dropped) { dropped = 0 }
-                    result.append(part)
-                }
-            }
+            append(piece.bytes.occurrences(of: literal), of: piece, to: &result, isDropped: isDropped)
         case .metaspace(let replacement, let prepend, let splits):
             let marked = mark(piece, replacement, prepend)
             guard splits else {
@@ -139,6 +139,23 @@ struct PreTokenizer: Sendable {
                 start = range.lowerBound
             }
             result.append(marked.part(start..<marked.bytes.count))
+        }
+    }
+
+    /// Makes a word of each part; those that match may be dropped.
+    private static func append(
+        _ parts: [(range: Range<Int>, isMatch: Bool)], of piece: Piece, to result: inout [Piece], isDropped: Bool
+    ) {
+        var dropped = 0
+        for (range, isMatch) in parts {
+            var part = piece.part(range)
+            if isMatch && isDropped {
+                dropped += part.text.count
+            } else {
+                // What is dropped counts for the word behind it.
+                if part.text.addToFirst(dropped) { dropped = 0 }
+                result.append(part)
+            }
         }
     }
 
@@ -258,6 +275,22 @@ extension ArraySlice<UInt8> {
             }
         }
         if start < count { result.append((start..<count, false)) }
+        return result
+    }
+
+    /// The runs of characters that match and what lies between them, as offsets from the beginning; none is empty.
+    func runs(where isMatch: (Unicode.Scalar) -> Bool) -> [(range: Range<Int>, isMatch: Bool)] {
+        var result: [(range: Range<Int>, isMatch: Bool)] = []
+        var (start, position, isRun) = (0, 0, false)
+        for scalar in Substring(decoding: self, as: UTF8.self).unicodeScalars {
+            let matches = isMatch(scalar)
+            if matches != isRun {
+                if start < position { result.append((start..<position, isRun)) }
+                (start, isRun) = (position, matches)
+            }
+            position += UTF8.width(scalar)
+        }
+        if start < position { result.append((start..<position, isRun)) }
         return result
     }
 }

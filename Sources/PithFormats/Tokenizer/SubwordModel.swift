@@ -4,6 +4,7 @@ import PithCore
 enum SubwordModel: Sendable {
     case bytePairs(BytePairModel)
     case longestMatch(LongestMatchModel)
+    case wordPieces(WordPieceModel)
     case scored(ScoredPieceModel)
 
     /// Reads the `model` of a tokenizer file; old files leave the type out.
@@ -14,10 +15,12 @@ enum SubwordModel: Sendable {
             self = .bytePairs(try BytePairModel(reader, vocabulary: vocabulary, isByteLevel: isByteLevel))
         case LongestMatchModel.type:
             self = .longestMatch(try LongestMatchModel(reader, vocabulary: vocabulary, isByteLevel: isByteLevel))
+        case WordPieceModel.type:
+            self = .wordPieces(try WordPieceModel(reader, vocabulary: vocabulary, isByteLevel: isByteLevel))
         case let name:
             throw (type ?? reader).failure(
                 "the model '\((name ?? "").shortened)' is not supported",
-                remedy: "BPE and \(LongestMatchModel.type) are")
+                remedy: "BPE, \(WordPieceModel.type) and \(LongestMatchModel.type) are")
         }
     }
 
@@ -26,6 +29,7 @@ enum SubwordModel: Sendable {
         switch self {
         case .bytePairs(let model): model.encode(word, into: &tokens, symbols: &symbols)
         case .longestMatch(let model): model.encode(word, into: &tokens)
+        case .wordPieces(let model): model.encode(word, into: &tokens)
         case .scored(let model): model.encode(word, into: &tokens)
         }
     }
@@ -35,6 +39,7 @@ enum SubwordModel: Sendable {
         switch self {
         case .bytePairs(let model): model.starts(of: tokens, in: word)
         case .longestMatch(let model): model.starts(of: tokens)
+        case .wordPieces(let model): model.starts(of: tokens)
         case .scored(let model): model.starts(of: tokens)
         }
     }

@@ -9,7 +9,15 @@ struct TokenDecoder: Sendable {
         case replace(String, by: String)
         case strip(Unicode.Scalar, start: Int, stop: Int)
         case metaspace(Unicode.Scalar, dropsFirst: Bool)
+        /// Tokens without the prefix begin a word; `cleans` takes spaces away where none is written.
+        case wordPieces(prefix: String, cleans: Bool)
     }
+
+    /// Spaces that nobody writes, in the order in which they are taken away.
+    private static let cleanups = [
+        (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+        (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+    ]
 
     private(set) var steps: [Step] = []
     private let isMissing: Bool
@@ -42,6 +50,11 @@ struct TokenDecoder: Sendable {
         case "Metaspace":
             let scheme = try PreTokenizer.PrependScheme(metaspace: reader)
             steps.append(.metaspace(try Self.character(reader.member("replacement")), dropsFirst: scheme != .never))
+        case "WordPiece":
+            steps.append(
+                .wordPieces(
+                    prefix: try reader.optional("prefix")?.text() ?? "##",
+                    cleans: try reader.optional("cleanup")?.flag() ?? true))
         case let type: throw reader.unsupported("decoder", type)
         }
     }
@@ -75,7 +88,22 @@ struct TokenDecoder: Sendable {
                 }
                 return String(view)
             }
+        case .wordPieces(let prefix, let cleans):
+            return tokens.enumerated().map { i, token in
+                let text = i == 0 ? token : pieceWithSpace(token, prefix)
+                return cleans ? cleaned(text) : text
+            }
         }
+    }
+
+    /// What a piece adds behind others: itself without the prefix, or a space and a word.
+    private static func pieceWithSpace(_ token: String, _ prefix: String) -> String {
+        guard token.utf8.starts(with: prefix.utf8) else { return " " + token }
+        return String(token.unicodeScalars.dropFirst(prefix.unicodeScalars.count))
+    }
+
+    private static func cleaned(_ text: String) -> String {
+        cleanups.reduce(text) { $0.replacingExactly($1.0, by: $1.1) }
     }
 
     private static func strip(_ token: String, _ scalar: Unicode.Scalar, _ start: Int, _ stop: Int) -> String {
@@ -127,6 +155,9 @@ struct TokenDecoder: Sendable {
             case .byteFallback: if let byte = Self.fallbackByte(text) { return [byte] }
             case .replace(let pattern, let content): text = text.replacingExactly(pattern, by: content)
             case .metaspace(let mark, _): text = text.replacingExactly(String(mark), by: " ")
+            case .wordPieces(let prefix, let cleans):
+                text = Self.pieceWithSpace(text, prefix)
+                if cleans { text = Self.cleaned(text) }
             case .fuse, .strip: continue
             }
         }

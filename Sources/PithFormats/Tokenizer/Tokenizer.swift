@@ -1,6 +1,6 @@
 import PithCore
 
-/// Text to tokens and back, as a `tokenizer.json` describes it: byte-level BPE, BPE with byte fallback, and
+/// Text to tokens and back, as a `tokenizer.json` describes it: byte-level BPE, BPE with byte fallback, WordPiece and
 /// byte-level longest match.
 public struct Tokenizer: Sendable {
     private let vocabulary: TokenVocabulary
@@ -18,6 +18,10 @@ public struct Tokenizer: Sendable {
     /// the tokenizer say otherwise.
     public private(set) var beginning: [Int]
 
+    /// How many tokens a text should have at most, those included that stand around it: what `tokenizer_config.json` says,
+    /// else `tokenizer.json`; nil where neither does. `encode` cuts nothing by itself.
+    public private(set) var maximumLength: Int?
+
     /// The name of the file in a Hugging Face folder.
     public static let fileName = "tokenizer.json"
     /// No token may have this number or a higher one.
@@ -31,9 +35,11 @@ public struct Tokenizer: Sendable {
         let settingsPath = joinPath(folder, TokenizerSettings.fileName)
         guard Files.exists(settingsPath) else { return }
         let settings = try JSONValue(contentsOf: settingsPath)
-        do { beginning = try TokenizerSettings(settings).beginning(vocabulary) ?? beginning } catch {
-            throw error.within(settingsPath)
-        }
+        do {
+            let settings = try TokenizerSettings(settings)
+            beginning = try settings.beginning(vocabulary) ?? beginning
+            maximumLength = settings.maximumLength ?? maximumLength
+        } catch { throw error.within(settingsPath) }
     }
 
     /// Reads a tokenizer from the contents of its file.
@@ -52,6 +58,7 @@ public struct Tokenizer: Sendable {
         model = try SubwordModel(modelReader, vocabulary: vocabulary, isByteLevel: preTokenizer.isByteLevel)
         postProcessor = try PostProcessor(reader.optional("post_processor"))
         beginning = postProcessor.prefix
+        maximumLength = try reader.optional("truncation")?.optional("max_length")?.integer(in: 0...Int.max)
         decoder = try TokenDecoder(reader.optional("decoder"))
         rawFinder = AddedTokenFinder(added.filter { !$0.isNormalized })
         normalizedFinder = AddedTokenFinder(added.filter(\.isNormalized)) { text in
@@ -93,6 +100,22 @@ public struct Tokenizer: Sendable {
     public func encode(_ text: String, addingSpecialTokens: Bool = true) -> [Int] {
         let tokens = tally(of: text, isTracked: false).tokens
         return addingSpecialTokens ? beginning + tokens + postProcessor.suffix : tokens
+    }
+
+    /// How many tokens are put around a text.
+    public var addedCount: Int { beginning.count + postProcessor.suffix.count }
+
+    /// How many tokens a text begins with that begins with a prompt, those before every text included.
+    public func promptLength(_ prompt: String) -> Int {
+        beginning.count + encode(prompt, addingSpecialTokens: false).count
+    }
+
+    /// The tokens of a text and those around it, at most `limit`, which must leave room for those around it: a text that
+    /// is too long loses its end, and is not whole then.
+    public func encode(_ text: String, upTo limit: Int) -> (tokens: [Int], isWhole: Bool) {
+        let tokens = encode(text, addingSpecialTokens: false)
+        let kept = tokens.prefix(max(0, limit - addedCount))
+        return (beginning + kept + postProcessor.suffix, kept.count == tokens.count)
     }
 
     /// The tokens of a text that is read from its beginning: what stands before every text, unless the text begins

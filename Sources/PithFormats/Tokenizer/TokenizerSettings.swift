@@ -1,6 +1,6 @@
 import PithCore
 
-/// What `tokenizer_config.json` says that concerns the beginning of texts.
+/// What `tokenizer_config.json` says that concerns the beginning and the length of texts.
 public struct TokenizerSettings: Sendable {
     /// The name of the file in a Hugging Face folder.
     public static let fileName = "tokenizer_config.json"
@@ -8,6 +8,8 @@ public struct TokenizerSettings: Sendable {
     /// Whether a beginning is put before texts; nil where the file does not say.
     private let addsBeginning: Bool?
     private let beginningToken: String?
+    /// How many tokens a text should have at most; nil where the file does not say, or says that there is no limit.
+    let maximumLength: Int?
 
     /// Kinds of tokenizers that heed the file; others have all that they add in `tokenizer.json`.
     private static let heedfulClasses = ["LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer"]
@@ -18,6 +20,13 @@ public struct TokenizerSettings: Sendable {
         let name = try reader.optional("tokenizer_class")?.text()
         let isHeedful = name.map { name in Self.heedfulClasses.contains { name == $0 || name == $0 + "Fast" } } ?? true
         addsBeginning = isHeedful ? try reader.optional("add_bos_token")?.flag() : nil
+        // Writers that know no limit write 10³⁰.
+        let length = try reader.optional("model_max_length")?.value
+        if case .integer(let number)? = length, (1...1 << 24).contains(number) {
+            maximumLength = number
+        } else {
+            maximumLength = nil
+        }
         guard let token = try reader.optional("bos_token") else {
             beginningToken = nil
             return

@@ -73,7 +73,7 @@ struct GPT2: Architecture {
         return DecoderLayer(
             attentionNorm: attentionNorm,
             attention: SelfAttention(
-                input: .fused(input, groups: 1), output: output, rotary: nil,
+                input: .fused(input, groups: 1), output: output,
                 options: AttentionOptions(
                     headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
                     scale: scalesByLayer ? scale / Float(index + 1) : scale)),

@@ -64,10 +64,12 @@ struct GPTNeoX: Architecture {
             attentionNorm: attentionNorm,
             attention: SelfAttention(
                 input: .fused(input, groups: c.headCount), output: output,
-                rotary: list.rotary(
-                    RotaryOptions(
-                        headSize: c.headSize, rotatedSize: rotatedSize, theta: c.ropeTheta, scaling: c.ropeScaling)),
-                options: AttentionOptions(headCount: c.headCount, cacheShape: shape, cache: list.cache(shape))),
+                options: AttentionOptions(
+                    headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
+                    rotary: list.rotary(
+                        RotaryOptions(
+                            headSize: c.headSize, rotatedSize: rotatedSize, theta: c.ropeTheta,
+                            scaling: c.ropeScaling)))),
             feedForwardNorm: feedForwardNorm,
             feedForward: PlainFeedForward(
                 up: list.linear("mlp.dense_h_to_4h", gguf: "ffn_up", units, hidden, hasBias: true),

@@ -94,10 +94,10 @@ struct GatedDecoder {
             input: input, output: output,
             queryNorm: hasHeadNorms ? norm("self_attn.q_norm", gguf: "attn_q_norm", c.headSize, &list) : nil,
             keyNorm: hasHeadNorms ? norm("self_attn.k_norm", gguf: "attn_k_norm", c.headSize, &list) : nil,
-            rotary: list.rotary(
-                rotary?(index) ?? RotaryOptions(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)),
             options: AttentionOptions(
                 headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
+                rotary: list.rotary(
+                    rotary?(index) ?? RotaryOptions(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)),
                 scale: scoreDivisor.map { 1 / Float($0).squareRoot() }, softcap: softcaps.scores))
     }
 

@@ -18,8 +18,15 @@ public protocol Architecture: Sendable {
     init(_ keys: JSONReader) throws(PithError)
     /// Adds to the keys of a GGUF file, in the words of `config.json`, what such files of the family leave unsaid.
     static func complete(_ keys: inout JSONObject, from file: GGUFFile)
+    /// Whether a tensor of a folder is none of the parameters, though it belongs to the family.
+    static func isUnused(_ name: String) -> Bool
     /// The parameters and the blocks.
     func describe() -> ModelDescription
+}
+
+extension Architecture {
+    /// Most families have no others.
+    public static func isUnused(_ name: String) -> Bool { false }
 }
 
 /// The families that Pith knows.
@@ -27,7 +34,7 @@ public enum Architectures {
     /// One line for each.
     public static let all: [any Architecture.Type] = [
         Llama.self, Qwen2.self, Qwen2Mixture.self, Qwen3.self, Qwen3Mixture.self, Gemma2.self, Gemma3.self, Phi3.self,
-        GPT2.self, GPTNeoX.self, Mamba.self, RWKV.self,
+        GPT2.self, GPTNeoX.self, Bert.self, Mamba.self, RWKV.self,
     ]
 
     /// Reads `config.json` in `folder`.

@@ -24,9 +24,8 @@ public protocol Engine {
     mutating func scale(_ x: Value, by factor: Float) -> Value
     /// Each row of x times the row's one factor, [rows, 1]; consumes `x`.
     mutating func scale(_ x: Value, byRow factors: Value) -> Value
-    /// Turns each head of x by the angles of its row's position; consumes `x`.
-    mutating func rotate(_ x: Value, _ rotary: RotaryID) -> Value
-    /// What each row gathers from the rows that it sees, [rows, heads · headSize].
+    /// Turns queries and keys by the angles of their rows' positions, and gathers for each row from the rows that it
+    /// sees, [rows, heads · valueSize]; consumes `queries` and `keys`.
     mutating func attend(queries: Value, keys: Value, values: Value, _ options: AttentionOptions) -> Value
     /// activation(x), times `factors` if there are any; consumes `x`.
     mutating func activate(_ x: Value, _ activation: Activation, times factors: Value?) -> Value

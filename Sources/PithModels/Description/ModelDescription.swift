@@ -28,13 +28,13 @@ public struct ModelDescription: Sendable {
     public let input: TokenInput
     /// The layers, first to last.
     public private(set) var layers: [Layer] = []
-    /// From the residual stream to logits.
-    public let output: TokenOutput
+    /// From the residual stream to logits; nil of an encoder, whose last hidden states are what it makes.
+    public let output: TokenOutput?
 
     /// Describes a model: `layer` adds the parameters of the layer with the index that it is given, and returns its block.
     public init(
         layerCount: Int, input: (inout Parameters) -> TokenInput,
-        layer: (_ index: Int, inout Parameters) -> any Block, output: (TokenInput, inout Parameters) -> TokenOutput
+        layer: (_ index: Int, inout Parameters) -> any Block, output: (TokenInput, inout Parameters) -> TokenOutput?
     ) {
         var list = Parameters()
         self.input = input(&list)
@@ -46,7 +46,7 @@ public struct ModelDescription: Sendable {
         self.output = output(self.input, &list)
         (parameters, rotaries, caches, states) = (list.specs, list.rotaries, list.caches, list.states)
         // Where embedding and head are tied, some writers keep the one and some the other.
-        if self.output.matrix == self.input.table {
+        if self.output?.matrix == self.input.table {
             parameters[self.input.table.index].otherNames.append("lm_head.weight")
         }
         if !states.isEmpty { recurrentRowWidth = layers.indices.map { valueWidth(ofLayer: $0) }.max() ?? 0 }
@@ -78,7 +78,7 @@ public struct ModelDescription: Sendable {
     /// The matrices and tables that belong to no layer: token vectors, and the head if it is not tied.
     public var tables: [ParameterID] {
         var ids = [input.table]
-        if output.matrix != input.table { ids.append(output.matrix) }
+        if let output, output.matrix != input.table { ids.append(output.matrix) }
         return ids
     }
 }
@@ -144,9 +144,12 @@ extension ModelDescription {
 
         /// Adds the weights `name.weight` and biases `name.bias` of a LayerNorm, [count] each.
         public mutating func layerNorm(_ name: String, gguf: String, _ count: Int, epsilon: Double) -> Norm {
-            .layer(
-                normWeight("\(name).weight", gguf: "\(gguf).weight", count),
-                bias: bias("\(name).bias", gguf: "\(gguf).bias", count), epsilon: epsilon)
+            let weight = normWeight("\(name).weight", gguf: "\(gguf).weight", count)
+            let bias = bias("\(name).bias", gguf: "\(gguf).bias", count)
+            // As the writers of the first such models called them.
+            specs[weight.index].otherNames = ["\(prefix)\(name).gamma"]
+            specs[bias.index].otherNames = ["\(prefix)\(name).beta"]
+            return .layer(weight, bias: bias, epsilon: epsilon)
         }
 
         /// Adds a table, [rows, columns].

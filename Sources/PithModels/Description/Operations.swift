@@ -110,14 +110,17 @@ public struct CacheID: Hashable, Sendable {
 public struct CacheShape: Equatable, Sendable {
     /// Key and value heads.
     public var headCount: Int
-    /// Elements of a head's key and of its value.
-    public var headSize: Int
+    /// Elements of a head's key.
+    public var keySize: Int
+    /// Elements of a head's value.
+    public var valueSize: Int
     /// Positions that are seen at a time, the last one included; nil for all.
     public var window: Int?
 
-    /// A shape.
-    public init(headCount: Int, headSize: Int, window: Int? = nil) {
-        (self.headCount, self.headSize, self.window) = (headCount, headSize, window)
+    /// A shape; values are as wide as keys unless `valueSize` says otherwise.
+    public init(headCount: Int, headSize: Int, valueSize: Int? = nil, window: Int? = nil) {
+        (self.headCount, keySize, self.valueSize) = (headCount, headSize, valueSize ?? headSize)
+        self.window = window
     }
 }
 
@@ -129,6 +132,8 @@ public struct AttentionOptions: Sendable {
     public var cacheShape: CacheShape
     /// Where keys and values are kept.
     public var cache: CacheID
+    /// The angles that queries and keys are turned by; nil where positions are told otherwise.
+    public var rotary: RotaryID?
     /// Multiplies the scores.
     public var scale: Float
     /// Scores s become cap · tanh(s / cap); nil leaves them.
@@ -138,16 +143,19 @@ public struct AttentionOptions: Sendable {
 
     /// Options; without a scale, that of the head size.
     public init(
-        headCount: Int, cacheShape: CacheShape, cache: CacheID, scale: Float? = nil, softcap: Float? = nil,
-        isCausal: Bool = true
+        headCount: Int, cacheShape: CacheShape, cache: CacheID, rotary: RotaryID? = nil, scale: Float? = nil,
+        softcap: Float? = nil, isCausal: Bool = true
     ) {
         (self.headCount, self.cacheShape, self.cache, self.softcap) = (headCount, cacheShape, cache, softcap)
-        self.scale = scale ?? 1 / Float(cacheShape.headSize).squareRoot()
+        self.rotary = rotary
+        self.scale = scale ?? 1 / Float(cacheShape.keySize).squareRoot()
         self.isCausal = isCausal
     }
 
-    /// Floats of a position's queries, and of what attention makes of them.
-    public var queryWidth: Int { headCount * cacheShape.headSize }
+    /// Floats of a position's queries.
+    public var queryWidth: Int { headCount * cacheShape.keySize }
+    /// Floats of what attention makes of them.
+    public var outputWidth: Int { headCount * cacheShape.valueSize }
 }
 
 /// How rows are sent to experts (Shazeer et al. 2017): weights are the softmax of a row's scores, of which the largest

@@ -27,8 +27,7 @@ private struct InputsEngine: Engine {
     func add(_ x: Int, to stream: Int) -> Int { stream }
     func scale(_ x: Int, by factor: Float) -> Int { x }
     func scale(_ x: Int, byRow factors: Int) -> Int { x }
-    func rotate(_ x: Int, _ rotary: RotaryID) -> Int { x }
-    func attend(queries: Int, keys: Int, values: Int, _ options: AttentionOptions) -> Int { options.queryWidth }
+    func attend(queries: Int, keys: Int, values: Int, _ options: AttentionOptions) -> Int { options.outputWidth }
     func activate(_ x: Int, _ activation: Activation, times factors: Int?) -> Int { x }
 
     mutating func mixture(

@@ -201,50 +201,6 @@ struct RunningEngine: Engine {
         return x
     }
 
-    mutating func rotate(_ x: Value, _ rotary: RotaryID) -> Value {
-        let (kernels, table) = (kernels, model.rotaries[rotary.index])
-        let (half, size) = (table.half, table.headSize)
-        let (cosines, sines) = workspace.angles(rotary)
-        forEachRows(of: x) { block in
-            for row in block {
-                kernels.rotate(
-                    x.pointer + row * x.width, Int64(x.width / size), Int64(size), Int64(half), cosines + row * half,
-                    sines + row * half)
-            }
-        }
-        return x
-    }
-
-    mutating func attend(queries: Value, keys: Value, values: Value, _ options: AttentionOptions) -> Value {
-        // A cache of 16 bits and the softmax would hide what is not finite.
-        for x in [queries, keys, values] { look(at: x) }
-        observe(.queries, queries)
-        observe(.keys, keys)
-        observe(.values, values)
-        let result = makeValue(rows: rows, options.queryWidth)
-        let (counts, pool, cache) = (workspace.counts, pool, options.cache.index)
-        let starts = counts.reduce(into: [0]) { $0.append($0.last! + $1) }
-        states.withUnsafeMutableBufferPointer { states in
-            func attend(_ s: Int) {
-                let (row, count) = (starts[s], counts[s])
-                states[s].stores[cache].append(
-                    keys: keys.pointer + row * keys.width, values: values.pointer + row * values.width, rows: count)
-                states[s].stores[cache].attend(
-                    queries.pointer + row * queries.width, rows: count, options,
-                    into: result.pointer + row * result.width, pool: pool)
-            }
-            // A sequence with much to do gets all threads; those with little go side by side, a thread each.
-            let work = states.indices.map { counts[$0] * (states[$0].stores[cache].count + counts[$0]) }
-            let share = work.reduce(0, +) / (2 * pool.threadCount)
-            for s in states.indices where work[s] > share { attend(s) }
-            let small = states.indices.filter { work[$0] <= share }
-            pool.forEachBlock(of: small.count, grain: 1) { block in
-                for i in block { attend(small[i]) }
-            }
-        }
-        return result
-    }
-
     mutating func activate(_ x: Value, _ activation: Activation, times factors: Value?) -> Value {
         if activation.hidesNonFinite { lookAtOperand(x) }
         let (kernels, width) = (kernels, x.width)

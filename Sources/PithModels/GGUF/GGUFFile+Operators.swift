@@ -8,13 +8,14 @@ extension GGUFFile {
     /// Quantised blocks are laid out anew with all threads, and the memory of the file that they came from is given
     /// back. Floats (F32, F16, BF16) are multiplied as they are mapped, unless `order` has them copied.
     ///
-    /// `slice` is the place of the matrix among several that one tensor holds, [matrices, outputs, inputs].
+    /// `slice` is the place of the matrix among several that one tensor holds, [matrices, outputs, inputs]; `isRow` says
+    /// that it has one row, which may be stored as a vector.
     public func linear(
-        _ name: String, order: RowOrder = .stored, slice: Int? = nil, pool: ThreadPool
+        _ name: String, order: RowOrder = .stored, slice: Int? = nil, isRow: Bool = false, pool: ThreadPool
     ) throws(PithError) -> any RowDecodable {
         let (tensor, type) = try tensor(name)
         do throws(PithError) {
-            let (shape, region) = try matrix(of: tensor, slice: slice)
+            let (shape, region) = try matrix(of: tensor, slice: slice, isRow: isRow)
             let (rows, columns) = (shape[0], shape[1])
             if let element = type.element {
                 guard order.fits(rows) else { throw .data("\(rows) rows are not whole heads") }
@@ -26,13 +27,13 @@ extension GGUFFile {
         } catch { throw error.within("\(path): tensor \(name)") }
     }
 
-    /// The shape and the bytes of a matrix, or of one of those that a tensor holds. A vector is a matrix of one row.
+    /// The shape and the bytes of a matrix, or of one of those that a tensor holds.
     private func matrix(
-        of tensor: GGUFTensor, slice: Int?
+        of tensor: GGUFTensor, slice: Int?, isRow: Bool
     ) throws(PithError) -> (shape: [Int], region: ByteRegion) {
         let region = region(of: tensor)
         guard let slice else {
-            let shape = tensor.shape.count == 1 ? [1] + tensor.shape : tensor.shape
+            let shape = isRow && tensor.shape.count == 1 ? [1] + tensor.shape : tensor.shape
             guard shape.count == 2 else { throw .data("a matrix was expected, the shape is \(tensor.shape)") }
             return (shape, region)
         }
@@ -46,7 +47,8 @@ extension GGUFFile {
     /// The matrix or table that a parameter is. Throws unless it has the parameter's shape.
     func matrix(_ spec: ParameterSpec, pool: ThreadPool) throws(PithError) -> any RowDecodable {
         let name = try name(of: spec)
-        let matrix = try linear(name, order: spec.ggufOrder, slice: spec.ggufSlice, pool: pool)
+        let matrix = try linear(
+            name, order: spec.ggufOrder, slice: spec.ggufSlice, isRow: spec.shape[0] == 1, pool: pool)
         guard [matrix.outputCount, matrix.inputCount] == spec.shape else {
             throw .data(
                 "has the shape \([matrix.outputCount, matrix.inputCount])", at: "\(path): tensor \(name)",

@@ -8,28 +8,31 @@ struct GridOptions: Sendable {
     let group: Int
     let symmetric: Bool
 
-    static let schema: [OptionSchema] = [
-        .integer("bits", 4, in: 2...8, "bits of a code"),
-        groupSchema,
-        .flag("symmetric", false, "scales without zero points"),
-    ]
+    static let bits = MethodOption.integer("bits", 4, in: 2...8, "bits of a code")
+    static let symmetric = MethodOption.flag("symmetric", false, "scales without zero points")
 
-    static let groupSchema = OptionSchema.integer(
-        "group", 64, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row")
+    static let group = group(64)
+
+    static let schema: [any DeclaredOption] = [bits, group, symmetric]
+
+    /// The option `group` with a default of a method's own.
+    static func group(_ size: Int) -> MethodOption<Int> {
+        .integer("group", size, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row")
+    }
 
     init(bits: Int, group: Int, symmetric: Bool) {
         (self.bits, self.group, self.symmetric) = (bits, group, symmetric)
     }
 
     init(_ options: OptionValues) throws(PithError) {
-        bits = options.integer("bits")
-        group = try Self.group(options)
-        symmetric = options.flag("symmetric")
+        bits = options[Self.bits]
+        group = try Self.checkedGroup(options, Self.group)
+        symmetric = options[Self.symmetric]
     }
 
     /// The option `group`, checked.
-    static func group(_ options: OptionValues) throws(PithError) -> Int {
-        let group = options.integer("group")
+    static func checkedGroup(_ options: OptionValues, _ option: MethodOption<Int>) throws(PithError) -> Int {
+        let group = options[option]
         guard group % 32 == 0 else {
             throw .usage("group=\(group) is no multiple of 32", remedy: "for example group=64, or 0 for the whole row")
         }

@@ -11,20 +11,23 @@ enum SparsityTarget: Sendable {
     /// A share of all weights or a little more, in whole units of 16 rows by 32 columns, which kernels then skip.
     case units(Double)
 
-    static let schema: [OptionSchema] = [
-        .real("sparsity", 0.5, in: 0...0.99, "the share of weights left out, if no pattern is given"),
-        .choice(
-            "pattern", "none", of: ["none"] + KeepPattern.all.map(\.description),
-            "n:m keeps n of every m weights of a row"),
-        .choice("block", "none", of: ["none", "16x32"], "leave out whole blocks of so many rows by columns"),
-    ]
+    static let sparsity = MethodOption.real(
+        "sparsity", 0.5, in: 0...0.99, "the share of weights left out, if no pattern is given")
+    static let pattern = MethodOption.choice(
+        "pattern", KeepPattern?.none, of: [nil] + KeepPattern.all, { $0?.description ?? "none" },
+        "n:m keeps n of every m weights of a row")
+    static let block = MethodOption.choice(
+        "block", false, of: [false, true], { $0 ? "16x32" : "none" },
+        "leave out whole blocks of so many rows by columns")
+
+    static let schema: [any DeclaredOption] = [sparsity, pattern, block]
 
     init(_ options: OptionValues) throws(PithError) {
-        let (pattern, sparsity) = (options.text("pattern"), options.real("sparsity"))
-        switch (pattern, options.text("block")) {
-        case ("none", "none"): self = .anywhere(sparsity)
-        case ("none", _): self = .units(sparsity)
-        case (_, "none"): self = .pattern(try KeepPattern(parsing: pattern))
+        let (pattern, sparsity) = (options[Self.pattern], options[Self.sparsity])
+        switch (pattern, options[Self.block]) {
+        case (nil, false): self = .anywhere(sparsity)
+        case (nil, true): self = .units(sparsity)
+        case (let pattern?, false): self = .pattern(pattern)
         default: throw .usage("pattern and block exclude each other", remedy: "give one of them")
         }
     }

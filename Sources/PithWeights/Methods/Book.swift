@@ -4,26 +4,32 @@ import PithTensor
 
 /// Rounds every weight to the nearest entry of a table that all groups of the matrix share.
 struct Book: WeightCodec {
+    /// Where the table comes from.
+    enum Levels: String, CaseIterable { case learned, nf4, fp4 }
+
+    static let levels = MethodOption.choice(
+        "levels", Levels.learned, "the table: of the matrix itself, normal quantiles, or floats of 4 bits (E2M1)")
+    static let bits = MethodOption.integer("bits", 4, in: 2...8, "bits of a code; nf4 and fp4 have 4")
+
     static let entry = MethodEntry(
         identifier: "book", paper: Paper("QLoRA: Efficient Finetuning of Quantized LLMs", 2023),
         summary: "round each weight to the nearest entry of a table, given or learned by k-means",
-        options: [
-            .choice(
-                "levels", "learned", of: ["learned", "nf4", "fp4"],
-                "the table: of the matrix itself, normal quantiles, or floats of 4 bits (E2M1)"),
-            .integer("bits", 4, in: 2...8, "bits of a code; nf4 and fp4 have 4"),
-            GridOptions.groupSchema,
-        ])
+        options: [levels, bits, GridOptions.group])
 
     private let table: WeightTable?
     private let bits: Int
     private let group: Int
 
     init(_ options: OptionValues) throws(PithError) {
-        let levels = options.text("levels")
-        table = levels == "nf4" ? .normalFloat4 : levels == "fp4" ? .float4 : nil
-        bits = options.integer("bits")
-        group = try GridOptions.group(options)
+        let levels = options[Self.levels]
+        table =
+            switch levels {
+            case .learned: nil
+            case .nf4: .normalFloat4
+            case .fp4: .float4
+            }
+        bits = options[Self.bits]
+        group = try GridOptions.checkedGroup(options, GridOptions.group)
         guard table == nil || bits == 4 else {
             throw .usage("\(levels) has codes of 4 bits, not \(bits)", remedy: "levels=learned has any number of bits")
         }

@@ -4,17 +4,19 @@ import PithTensor
 
 /// Repairs what other methods lost by a branch of low rank, chosen where the inputs have most of their energy.
 struct EoRA: WeightCodec {
+    static let rank = MethodOption.integer("rank", 16, in: 1...4096, "rank of the branch")
+
     static let entry = MethodEntry(
         identifier: "eora",
         paper: Paper(
             "EoRA: Training-free Compensation for Compressed LLM with Eigenspace Low-Rank Approximation", 2024,
             identifier: "eora"),
         summary: "a branch of low rank that repairs what the methods before lost, in the eigenspace of the inputs",
-        options: [.integer("rank", 16, in: 1...4096, "rank of the branch")])
+        options: [rank])
 
     private let rank: Int
 
-    init(_ options: OptionValues) throws(PithError) { rank = options.integer("rank") }
+    init(_ options: OptionValues) throws(PithError) { rank = options[Self.rank] }
 
     var needs: CalibrationNeeds { .hessian }
 

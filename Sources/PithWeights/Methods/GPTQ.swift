@@ -4,14 +4,15 @@ import PithTensor
 
 /// Rounds column by column and lets the columns not yet rounded make up for the error of each.
 struct GPTQ: WeightCodec {
+    static let order = MethodOption.flag("order", true, "round the columns with the largest inputs first")
+    static let damping = MethodOption.real(
+        "damping", 0.01, in: 0...1, "added to the Hessian's diagonal, as a share of its mean")
+
     static let entry = MethodEntry(
         identifier: "gptq",
         paper: Paper("GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022),
         summary: "round column by column; later columns make up for the error of earlier ones",
-        options: GridOptions.schema + [
-            .flag("order", true, "round the columns with the largest inputs first"),
-            .real("damping", 0.01, in: 0...1, "added to the Hessian's diagonal, as a share of its mean"),
-        ])
+        options: GridOptions.schema + [order, damping])
 
     private let grid: GridOptions
     private let order: Bool
@@ -19,8 +20,8 @@ struct GPTQ: WeightCodec {
 
     init(_ options: OptionValues) throws(PithError) {
         grid = try GridOptions(options)
-        order = options.flag("order")
-        damping = options.real("damping")
+        order = options[Self.order]
+        damping = options[Self.damping]
     }
 
     var needs: CalibrationNeeds { .hessian }

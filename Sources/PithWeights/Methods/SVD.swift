@@ -4,17 +4,21 @@ import PithTensor
 
 /// Keeps the leading singular values, of the matrix itself or of the matrix as its inputs see it.
 struct SVD: WeightCodec {
+    static let rank = MethodOption.integer(
+        "rank", 0, in: 0...65536, "singular values kept; 0: as many as `ratio` allows")
+    static let ratio = MethodOption.real(
+        "ratio", 0.5, in: 0.01...1, "weights of the factors as a share of those of the matrix")
+    static let whiten = MethodOption.flag(
+        "whiten", true, "measure what is lost at the output, on the inputs of calibration")
+    static let bits = MethodOption.choice(
+        "bits", 16, of: [4, 8, 16], "bits of a weight of the factors; below 16 by groups of 64")
+
     static let entry = MethodEntry(
         identifier: "svd",
         paper: Paper(
             "SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model Compression", 2024),
         summary: "two thin factors from the leading singular values; behind another method, of what that one lost",
-        options: [
-            .integer("rank", 0, in: 0...65536, "singular values kept; 0: as many as `ratio` allows"),
-            .real("ratio", 0.5, in: 0.01...1, "weights of the factors as a share of those of the matrix"),
-            .flag("whiten", true, "measure what is lost at the output, on the inputs of calibration"),
-            .choice("bits", "16", of: ["4", "8", "16"], "bits of a weight of the factors; below 16 by groups of 64"),
-        ])
+        options: [rank, ratio, whiten, bits])
 
     private let rank: Int
     private let ratio: Double
@@ -23,10 +27,10 @@ struct SVD: WeightCodec {
     private let grid: GridOptions?
 
     init(_ options: OptionValues) throws(PithError) {
-        rank = options.integer("rank")
-        ratio = options.real("ratio")
-        whiten = options.flag("whiten")
-        let bits = Int(options.text("bits")) ?? 16
+        rank = options[Self.rank]
+        ratio = options[Self.ratio]
+        whiten = options[Self.whiten]
+        let bits = options[Self.bits]
         grid = bits < 16 ? GridOptions(bits: bits, group: 64, symmetric: true) : nil
     }
 

@@ -4,20 +4,21 @@ import PithTensor
 
 /// Leaves weights out column by column and lets the columns to the right make up for each that is gone.
 struct SparseGPT: PruningCodec {
+    static let damping = MethodOption.real(
+        "damping", 0.01, in: 0...1, "added to the Hessian's diagonal, as a share of its mean")
+
     static let entry = MethodEntry(
         identifier: "sparsegpt",
         paper: Paper("SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot", 2023),
         summary: "leave weights out column by column; later columns make up for what is gone",
-        options: SparsityTarget.schema + [
-            .real("damping", 0.01, in: 0...1, "added to the Hessian's diagonal, as a share of its mean")
-        ])
+        options: SparsityTarget.schema + [damping])
 
     let target: SparsityTarget
     private let damping: Double
 
     init(_ options: OptionValues) throws(PithError) {
         target = try SparsityTarget(options)
-        damping = options.real("damping")
+        damping = options[Self.damping]
     }
 
     var needs: CalibrationNeeds { .hessian }

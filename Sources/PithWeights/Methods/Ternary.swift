@@ -4,20 +4,20 @@ import PithTensor
 
 /// Keeps the sign of the larger weights of each group, and one scale.
 struct Ternary: WeightCodec {
+    static let threshold = MethodOption.real(
+        "threshold", 0.7, in: 0...2, "weights below so many times the mean |weight| become 0")
+
     static let entry = MethodEntry(
         identifier: "ternary", paper: Paper("Ternary Weight Networks", 2016),
         summary: "−1, 0 or 1 for each weight and a scale for each group",
-        options: [
-            .real("threshold", 0.7, in: 0...2, "weights below so many times the mean |weight| become 0"),
-            GridOptions.groupSchema,
-        ])
+        options: [threshold, GridOptions.group])
 
     private let threshold: Float
     private let group: Int
 
     init(_ options: OptionValues) throws(PithError) {
-        threshold = Float(options.real("threshold"))
-        group = try GridOptions.group(options)
+        threshold = Float(options[Self.threshold])
+        group = try GridOptions.checkedGroup(options, GridOptions.group)
     }
 
     var needs: CalibrationNeeds { .nothing }

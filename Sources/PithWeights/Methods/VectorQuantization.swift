@@ -5,18 +5,19 @@ import PithTensor
 /// Gives a code to several neighbouring weights at once: the nearest entry of a book, and of further books that learn
 /// what the ones before left over.
 struct VectorQuantization: WeightCodec {
+    static let dimension = MethodOption.choice("dimension", 4, of: [4, 8], "weights that a code stands for")
+    static let books = MethodOption.integer(
+        "books", 1, in: VectorCodes.bookRange, "books whose entries are added, with a code for each")
+    static let group = GridOptions.group(0)
+    static let norms = MethodOption.flag("norms", true, "weigh errors by the norms of the inputs")
+
     static let entry = MethodEntry(
         identifier: "vq",
         paper: Paper(
             "NoWag: A Unified Framework for Shape Preserving Compression of Large Language Models", 2025,
             identifier: "nowag"),
         summary: "a code of 8 bits for 4 or 8 neighbouring weights, from books learned by k-means",
-        options: [
-            .choice("dimension", "4", of: ["4", "8"], "weights that a code stands for"),
-            .integer("books", 1, in: VectorCodes.bookRange, "books whose entries are added, with a code for each"),
-            .integer("group", 0, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row"),
-            .flag("norms", true, "weigh errors by the norms of the inputs"),
-        ])
+        options: [dimension, books, group, norms])
 
     private let dimension: Int
     private let books: Int
@@ -24,10 +25,10 @@ struct VectorQuantization: WeightCodec {
     private let norms: Bool
 
     init(_ options: OptionValues) throws(PithError) {
-        dimension = options.text("dimension") == "4" ? 4 : 8
-        books = options.integer("books")
-        group = try GridOptions.group(options)
-        norms = options.flag("norms")
+        dimension = options[Self.dimension]
+        books = options[Self.books]
+        group = try GridOptions.checkedGroup(options, Self.group)
+        norms = options[Self.norms]
     }
 
     /// Rounds in which all books are learned again.

@@ -1,21 +1,20 @@
 import PithCore
 import PithFormats
-import PithModels
 
 /// What tells a model from all others: a SHA-256 over the files that decide its predictions.
 ///
 /// Files are hashed in blocks of 1 MiB, on all threads; then comes the digest of each file's blocks, and that of the
 /// names and digests of all files.
-struct LanguageModelFingerprint {
+public struct ModelFingerprint: Sendable {
     /// The first eight bytes of the digest.
-    let value: UInt64
+    public let value: UInt64
     /// The bytes of the files.
-    let size: ByteCount
+    public let size: ByteCount
 
     private static let blockSize = 1 << 20
 
     /// Reads the files of a model.
-    init(_ folder: ModelSource, pool: ThreadPool) throws(PithError) {
+    public init(_ folder: ModelSource, pool: ThreadPool) throws(PithError) {
         var (digests, size) = ("", ByteCount(0))
         for path in folder.decidingFiles {
             let region = try MappedFile.open(path)
@@ -40,15 +39,5 @@ struct LanguageModelFingerprint {
             }
         }
         return Array(digests.joined().utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) }
-    }
-}
-
-extension CodingModel {
-    /// The model of a folder, with its fingerprint.
-    public init(_ folder: ModelSource, layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) {
-        let fingerprint = try LanguageModelFingerprint(folder, pool: pool)
-        self.init(
-            model: try folder.loadModel(layouts: layouts, pool: pool), tokenizer: folder.tokenizer,
-            fingerprint: fingerprint.value, size: fingerprint.size)
     }
 }
