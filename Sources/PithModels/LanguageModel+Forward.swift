@@ -125,8 +125,7 @@ extension LanguageModel {
         }
     }
 
-    /// What the first layer reads at the beginning of some sequences, [rows, width of the
-    /// stream].
+    /// What the first layer reads at the beginning of some sequences, [rows, width of the stream].
     public func embed(_ sequences: [[Int]]) -> Tensor {
         let workspace = ForwardWorkspace()
         workspace.prepare(self, sequences.map(\.count), sequences.map { _ in makeState() })
@@ -156,8 +155,7 @@ extension LanguageModel {
             result.values.withUnsafeMutableBufferPointer { target in
                 guard let source = source.baseAddress, let target = target.baseAddress else { return }
                 engine.run(
-                    output, layer: description.layers.count, source, width: description.streamWidth,
-                    into: target)
+                    output, layer: description.layers.count, source, width: description.streamWidth, into: target)
                 workspace.see(target, count: workspace.rows * configuration.hiddenSize)
             }
         }

@@ -32,8 +32,8 @@ extension LanguageModel {
         let share = Double(layers ?? description.layers.count) / Double(max(1, description.layers.count))
         let bytes =
             Double(counts.count) * states + Double(counts.reduce(0, +)) * Double(4 * description.recurrentRowWidth)
-            + share * Double(kept) * Double(perPosition) + Double(counts.reduce(0, +)) * Double(row)
-            + Double(logits) * Double(4 * c.vocabularySize)
+            + share * Double(kept) * Double(perPosition) + Double(counts.reduce(0, +)) * Double(row) + Double(logits)
+            * Double(4 * c.vocabularySize)
         return Int(min(bytes, 0x1p62))
     }
 

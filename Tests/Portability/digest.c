@@ -167,7 +167,7 @@ static void see_rest(const pith_kernels *k, const float *x) {
     see(y, sizeof(float) * INPUTS * 13);
     k->activate(PITH_SILU, x, x + 5, COUNT, y);
     see(y, sizeof(float) * COUNT);
-    for (int kind = PITH_GELU_TANH; kind <= PITH_SIGMOID; kind++) {
+    for (int kind = PITH_GELU_TANH; kind <= PITH_BOUNDED_DECAY; kind++) {
         k->activate((pith_activation)kind, x, NULL, COUNT - 3, y);
         see(y, sizeof(float) * (COUNT - 3));
     }
@@ -178,6 +178,38 @@ static void see_rest(const pith_kernels *k, const float *x) {
     float sum = k->exp_sum(x, 3.0f, COUNT, y);
     see(&sum, sizeof sum);
     free(y);
+}
+
+/// Recurrences, over widths that are and are not whole vectors.
+static void see_recurrences(const pith_kernels *k, const float *x) {
+    enum { ROWS = 5, WIDTH = 21, SIZE = 19, HEADS = 2 };
+    float *y = room(sizeof(float) * ROWS * HEADS * SIZE), *states = room(sizeof(float) * HEADS * SIZE * SIZE);
+    float *shares = room(sizeof(float) * ROWS * HEADS * SIZE);
+    for (int i = 0; i < ROWS * HEADS * SIZE; i++) shares[i] = (float)(next() % 1000) / 1000.0f;
+    pith_selective_scan scan = {.rows = ROWS, .width = WIDTH, .size = SIZE, .inputs = x, .steps = shares,
+                                .writes = x + 200, .reads = x + 300, .rates = x + 400, .skips = x + 900,
+                                .states = states, .outputs = y};
+    k->selective_scan(&scan, 0, WIDTH);
+    see(y, sizeof(float) * ROWS * WIDTH);
+    see(states, sizeof(float) * WIDTH * SIZE);
+    for (int removes = 0; removes < 2; removes++) {
+        memset(states, 0, sizeof(float) * HEADS * SIZE * SIZE);
+        pith_matrix_recurrence m = {.rows = ROWS, .heads = HEADS, .size = SIZE, .receptances = x, .decays = shares,
+                                    .keys = x + 200, .values = x + 400, .a = removes ? x + 600 : NULL,
+                                    .b = removes ? x + 800 : NULL, .states = states, .outputs = y};
+        k->matrix_recurrence(&m, 0, HEADS);
+        see(y, sizeof(float) * ROWS * HEADS * SIZE);
+        see(states, sizeof(float) * HEADS * SIZE * SIZE);
+    }
+    memset(states, 0, sizeof(float) * 3 * WIDTH);
+    pith_exponential_average average = {.rows = ROWS, .width = WIDTH, .keys = x, .values = x + 200,
+                                        .decays = x + 400, .bonuses = x + 500, .states = states, .outputs = y};
+    k->exponential_average(&average, 0, WIDTH);
+    see(y, sizeof(float) * ROWS * WIDTH);
+    see(states, sizeof(float) * 3 * WIDTH);
+    free(y);
+    free(states);
+    free(shares);
 }
 
 /// Any 16 bits, and now and then the least and the largest.
@@ -281,6 +313,7 @@ int main(void) {
         for (pith_element type = PITH_F32; type <= PITH_BF16; type++)
             for (int64_t size = 20; size <= 64; size += 44) see_attention(k, x, type, size);
         see_rest(k, x);
+        see_recurrences(k, x);
         see_mixing(pith_mix_kernels_of((pith_path)path));
         see_lean_mixing();
         see_network(pith_stream_kernels_of((pith_path)path));

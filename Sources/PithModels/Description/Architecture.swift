@@ -34,7 +34,7 @@ public enum Architectures {
     /// One line for each.
     public static let all: [any Architecture.Type] = [
         Llama.self, Qwen2.self, Qwen2Mixture.self, Qwen3.self, Qwen3Mixture.self, Gemma2.self, Gemma3.self, Phi3.self,
-        GPT2.self, GPTNeoX.self, Mamba.self, RWKV.self, Bert.self,
+        GPT2.self, GPTNeoX.self, Bert.self, Mamba.self, RWKV.self,
     ]
 
     /// Reads `config.json` in `folder`.
