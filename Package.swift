@@ -55,7 +55,7 @@ var targets: [Target] = [
     module("PithWeights", models + ["PithCoding"]),
     module("PithData", models + ["PithCoding", "PithTraining"]),
 
-    // The ruler.
+    // The evaluator.
     module("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
 
     // The built-in model, the umbrella and the command line.

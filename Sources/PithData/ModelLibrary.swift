@@ -57,8 +57,14 @@ public struct ModelLibrary: Sendable {
 }
 
 extension CodingModel {
-    /// The model of a folder, with its fingerprint.
+    /// The model of a folder, with its fingerprint. A model is refused whose predictions depend on how a text is cut, for
+    /// a decoder reads token by token what an encoder reads at once.
     public init(_ folder: ModelSource, layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) {
+        guard !folder.description.rotaries.contains(where: \.scaling.followsLength) else {
+            throw .usage(
+                "has rotary angles that follow the length of the text, with which nothing can be coded",
+                at: folder.path, remedy: "take a model without dynamic or longrope scaling")
+        }
         let fingerprint = try ModelFingerprint(folder, pool: pool)
         self.init(
             model: try folder.loadModel(layouts: layouts, pool: pool), tokenizer: folder.tokenizer,

@@ -136,7 +136,7 @@ public struct Comparison: Sendable {
             try model.apply(candidate.plan)
             models.append(model)
         }
-        return try Ruler(batchSize: batchSize).measure(
+        return try Evaluator(batchSize: batchSize).measure(
             models[0], against: Array(models[1...]), on: text, quiet: quiet)
     }
 

@@ -63,12 +63,12 @@ private struct Llama2CCheckpoint {
 
     /// Cosines and sines of the rotation are stored too, and are not needed.
     private static func rotationCount(_ configuration: ModelConfiguration) -> Int {
-        configuration.contextLength * configuration.headSize
+        configuration.contextLength * configuration.headDimension
     }
 
     /// Floats of the file; a tied head is stored once.
     private static func weightCount(_ c: ModelConfiguration) -> Int {
-        let attention = c.hiddenSize * c.headSize * (2 * c.headCount + 2 * c.keyValueHeadCount)
+        let attention = c.hiddenSize * c.headDimension * (2 * c.headCount + 2 * c.keyValueHeadCount)
         let layer = attention + 3 * c.hiddenSize * c.intermediateSize + 2 * c.hiddenSize
         return (c.tiesEmbeddings ? 1 : 2) * c.vocabularySize * c.hiddenSize + c.layerCount * layer + c.hiddenSize
             + rotationCount(c)
@@ -77,8 +77,8 @@ private struct Llama2CCheckpoint {
     /// The weights under their names in a Hugging Face folder.
     func tensors() -> [(name: String, tensor: StoredTensor)] {
         let c = configuration
-        let queryWidth = c.headCount * c.headSize
-        let keyWidth = c.keyValueHeadCount * c.headSize
+        let queryWidth = c.headCount * c.headDimension
+        let keyWidth = c.keyValueHeadCount * c.headDimension
         var offset = Self.headerLength
         var result: [(name: String, tensor: StoredTensor)] = []
         func take(_ shape: [Int]) -> StoredTensor {

@@ -14,15 +14,15 @@ extension ModelConfiguration {
 
     /// The same; what stands for missing keys where a family has its own.
     public init(
-        _ keys: JSONReader, headSize missingHeadSize: Int? = nil, ropeTheta missingTheta: Double = 10000,
+        _ keys: JSONReader, headDimension missingHeadDimension: Int? = nil, ropeTheta missingTheta: Double = 10000,
         tiesEmbeddings missingTie: Bool = false
     ) throws(PithError) {
         try Self.refuseQuantization(keys)
         let sizes = 1...Self.sizeLimit
         let headCount = try keys.member("num_attention_heads").integer(in: sizes)
         let hiddenSize = try keys.member("hidden_size").integer(in: sizes)
-        let headSize = try keys.optional("head_dim")?.integer(in: sizes) ?? missingHeadSize
-        guard headSize != nil || hiddenSize % headCount == 0 else {
+        let headDimension = try keys.optional("head_dim")?.integer(in: sizes) ?? missingHeadDimension
+        guard headDimension != nil || hiddenSize % headCount == 0 else {
             throw .data("is \(hiddenSize), which \(headCount) heads do not divide", at: "key hidden_size")
         }
         let rotation = try Self.rotation(keys)
@@ -34,7 +34,7 @@ extension ModelConfiguration {
         try self.init(
             hiddenSize: hiddenSize, layerCount: try keys.member("num_hidden_layers").integer(in: sizes),
             headCount: headCount, keyValueHeadCount: try keys.optional("num_key_value_heads")?.integer(in: sizes),
-            headSize: headSize, intermediateSize: try keys.member("intermediate_size").integer(in: sizes),
+            headDimension: headDimension, intermediateSize: try keys.member("intermediate_size").integer(in: sizes),
             vocabularySize: try keys.member("vocab_size").integer(in: sizes),
             contextLength: scaling.contextLength(length),
             normEpsilon: try keys.optional("rms_norm_eps")?.real() ?? 1e-6,
@@ -109,7 +109,7 @@ extension ModelConfiguration {
             "architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": false, "mlp_bias": false,
             "hidden_act": "silu", "hidden_size": .integer(hiddenSize), "intermediate_size": .integer(intermediateSize),
             "num_hidden_layers": .integer(layerCount), "num_attention_heads": .integer(headCount),
-            "num_key_value_heads": .integer(keyValueHeadCount), "head_dim": .integer(headSize),
+            "num_key_value_heads": .integer(keyValueHeadCount), "head_dim": .integer(headDimension),
             "vocab_size": .integer(vocabularySize), "max_position_embeddings": .integer(storedContextLength),
             "rms_norm_eps": .real(normEpsilon), "rope_theta": .real(ropeTheta), "rope_scaling": ropeScaling.json,
             "tie_word_embeddings": .bool(tiesEmbeddings), "bos_token_id": bosToken.map { .integer($0) } ?? .null,

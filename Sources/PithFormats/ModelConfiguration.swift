@@ -12,7 +12,7 @@ public struct ModelConfiguration: Equatable, Sendable {
     /// The number of key and value heads, which divides `headCount`.
     public var keyValueHeadCount: Int
     /// The width of a head, even.
-    public var headSize: Int
+    public var headDimension: Int
     /// The width of the feed-forward block.
     public var intermediateSize: Int
     /// The number of rows of the embedding.
@@ -39,7 +39,7 @@ public struct ModelConfiguration: Equatable, Sendable {
 
     /// Creates a configuration of which every value has been checked.
     public init(
-        hiddenSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int? = nil, headSize: Int? = nil,
+        hiddenSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int? = nil, headDimension: Int? = nil,
         intermediateSize: Int, vocabularySize: Int, contextLength: Int, normEpsilon: Double = 1e-5,
         ropeTheta: Double = 10000, ropeScaling: RotaryScaling = .none, tiesEmbeddings: Bool = false,
         bosToken: Int? = nil, eosTokens: [Int] = [], elementType: ElementType? = .float32
@@ -48,7 +48,7 @@ public struct ModelConfiguration: Equatable, Sendable {
         self.layerCount = layerCount
         self.headCount = headCount
         self.keyValueHeadCount = keyValueHeadCount ?? headCount
-        self.headSize = headSize ?? (headCount > 0 ? hiddenSize / headCount : 0)
+        self.headDimension = headDimension ?? (headCount > 0 ? hiddenSize / headCount : 0)
         self.intermediateSize = intermediateSize
         self.vocabularySize = vocabularySize
         self.contextLength = contextLength
@@ -80,7 +80,7 @@ public struct ModelConfiguration: Equatable, Sendable {
         try require("num_attention_heads", headCount, 0...1 << 16)
         let hasAttention = headCount > 0
         try require("num_key_value_heads", keyValueHeadCount, hasAttention ? 1...headCount : 0...0)
-        try require("head_dim", headSize, hasAttention ? 2...1 << 16 : 0...0)
+        try require("head_dim", headDimension, hasAttention ? 2...1 << 16 : 0...0)
         try require("intermediate_size", intermediateSize, sizes)
         try require("vocab_size", vocabularySize, sizes)
         try require("max_position_embeddings", contextLength, 1...Self.sizeLimit)
@@ -88,8 +88,8 @@ public struct ModelConfiguration: Equatable, Sendable {
             throw .data(
                 "\(keyValueHeadCount) does not divide the \(headCount) heads", at: "key num_key_value_heads")
         }
-        guard headSize % 2 == 0 else { throw .data("\(headSize) is odd", at: "key head_dim") }
-        try require("num_attention_heads · head_dim", headCount * headSize, 0...Self.sizeLimit)
+        guard headDimension % 2 == 0 else { throw .data("\(headDimension) is odd", at: "key head_dim") }
+        try require("num_attention_heads · head_dim", headCount * headDimension, 0...Self.sizeLimit)
         guard normEpsilon.isFinite, (0...1).contains(normEpsilon) else {
             throw .data("is \(normEpsilon)", at: "key rms_norm_eps", remedy: "it should be in 0…1")
         }
@@ -97,7 +97,7 @@ public struct ModelConfiguration: Equatable, Sendable {
             throw .data("is \(ropeTheta)", at: "key rope_theta", remedy: "it should be in 1…1e12")
         }
         // Counted in floating point, for what it shall prevent is an overflow.
-        let matrices = Double(hiddenSize) * (2 * Double(headSize) * Double(headCount + keyValueHeadCount))
+        let matrices = Double(hiddenSize) * (2 * Double(headDimension) * Double(headCount + keyValueHeadCount))
         let layer = matrices + 3 * Double(hiddenSize) * Double(intermediateSize)
         guard Double(layerCount) * layer + 2 * Double(vocabularySize) * Double(hiddenSize) < Self.weightLimit else {
             throw .data(

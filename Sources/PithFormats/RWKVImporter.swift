@@ -90,23 +90,23 @@ private struct RWKVConversion {
             }
             return shape[place]
         }
-        func headSize(_ count: Int) throws(PithError) -> JSONValue {
+        func headDimension(_ count: Int) throws(PithError) -> JSONValue {
             guard file.width % count == 0 else { throw .data("\(count) heads do not divide the width \(file.width)") }
             return .integer(file.width / count)
         }
         switch version {
         case "4": break
         case "6":
-            keys["head_size"] = try headSize(try extent("time_faaaa", 0))
+            keys["head_size"] = try headDimension(try extent("time_faaaa", 0))
             keys["time_mix_extra_dim"] = .integer(try extent("time_maa_w2", 2))
             keys["time_decay_extra_dim"] = .integer(try extent("time_decay_w1", 0))
         case "7":
-            keys["head_size"] = try headSize(try extent("r_k", 0))
+            keys["head_size"] = try headDimension(try extent("r_k", 0))
             keys["decay_low_rank_dim"] = .integer(try extent("w1", 0))
             keys["a_low_rank_dim"] = .integer(try extent("a1", 0))
             if file.layerCount > 1 { keys["v_low_rank_dim"] = .integer(try extent("v1", 0, layer: 1)) }
             keys["gate_low_rank_dim"] = .integer(try extent("g1", 0))
-        default: keys["head_size"] = try headSize(try extent("time_decay", 0))
+        default: keys["head_size"] = try headDimension(try extent("time_decay", 0))
         }
     }
 

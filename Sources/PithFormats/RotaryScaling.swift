@@ -182,6 +182,14 @@ extension RotaryScaling {
         }
     }
 
+    /// Whether the angles of a position depend on how far the text was read with it.
+    public var followsLength: Bool {
+        switch self {
+        case .dynamic, .longRope: true
+        case .none, .linear, .llama3, .yarn, .divisors: false
+        }
+    }
+
     /// What cosines and sines are multiplied by.
     public var amplitude: Float {
         switch self {

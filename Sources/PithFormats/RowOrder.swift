@@ -4,9 +4,9 @@ import PithCore
 public enum RowOrder: Equatable, Sendable {
     /// As the file has them.
     case stored
-    /// In each head of `headSize` rows, which the file has as pairs that are rotated together, the first rows of all
+    /// In each head of `headDimension` rows, which the file has as pairs that are rotated together, the first rows of all
     /// pairs, then the second: what the queries and keys of GGUF's `llama` files and of llama2.c need here, where element
-    /// i is rotated with element i + headSize / 2.
+    /// i is rotated with element i + headDimension / 2.
     case unpairingHeads(of: Int)
     /// For each of `heads` the rows of its query, key and value, `size` each, which the file has in three parts of all
     /// heads.

@@ -17,12 +17,12 @@ extension LanguageModel {
             let first = areShared ? position / segment : (position + segment - 1) / segment
             kept += ((position + count + segment - 1) / segment - first) * segment
         }
-        let keyWidth = c.keyValueHeadCount * c.headSize
-        let queryWidth = c.headCount * c.headSize
+        let keyWidth = c.keyValueHeadCount * c.headDimension
+        let queryWidth = c.headCount * c.headDimension
         // Hidden states before and behind the last normalisation, the buffers of a pass, and the inputs of matrices in
         // narrower forms.
         let row =
-            4 * (4 * c.hiddenSize + 2 * queryWidth + 2 * keyWidth + 2 * c.intermediateSize + c.headSize)
+            4 * (4 * c.hiddenSize + 2 * queryWidth + 2 * keyWidth + 2 * c.intermediateSize + c.headDimension)
             + 5 * max(c.hiddenSize, queryWidth, c.intermediateSize)
         // States are kept twice while a pass runs, so that an error finds back.
         let states = description.states.reduce(0.0) { $0 + $1.reduce(8) { $0 * Double($1) } }

@@ -6,7 +6,7 @@ import Synchronization
 /// Cosines and sines of the rotary angles of a model, computed once for each position.
 package final class RotaryTable: Sendable {
     /// Elements of a head.
-    let headSize: Int
+    let headDimension: Int
     /// Angles of one position: half the elements that are turned.
     let half: Int
     private let options: RotaryOptions
@@ -16,7 +16,7 @@ package final class RotaryTable: Sendable {
 
     /// An empty table.
     package init(_ options: RotaryOptions) {
-        (self.options, headSize, half) = (options, options.headSize, options.rotatedSize / 2)
+        (self.options, headDimension, half) = (options, options.headDimension, options.rotatedSize / 2)
     }
 
     /// Writes cosines and sines, [positions, half] each, of some positions, the last that were read of their text.

@@ -92,12 +92,12 @@ package struct ParameterSet: Sendable {
 extension ModelConfiguration {
     /// Floating-point operations that training a model of the Llama family needs for one token of sequences of
     /// `length`: 6 for each weight of a product (2 forward, 4 back; the look-up of an embedding costs none, the head
-    /// does), and for each layer and query head 12 · headSize for each of the (length + 1) / 2 keys that a query sees on
+    /// does), and for each layer and query head 12 · headDimension for each of the (length + 1) / 2 keys that a query sees on
     /// average.
     public func trainingOperations(perTokenAt length: Int) -> Double {
         let description = Llama(self).describe()
         let products = description.parameters.filter { $0.kind == .matrix }.reduce(0) { $0 + $1.count }
         let head = tiesEmbeddings ? vocabularySize * hiddenSize : 0
-        return 6 * Double(products + head) + 6 * Double(layerCount * headCount * headSize) * Double(length + 1)
+        return 6 * Double(products + head) + 6 * Double(layerCount * headCount * headDimension) * Double(length + 1)
     }
 }

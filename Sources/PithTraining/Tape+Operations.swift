@@ -170,7 +170,7 @@ extension Tape {
     /// Turns each head of each row by the angles of the row's position, in place; row r has position r modulo the
     /// length of the angles.
     public func rotate(_ x: Variable, _ angles: RotaryAngles) {
-        let (half, size) = (angles.half, angles.headSize)
+        let (half, size) = (angles.half, angles.headDimension)
         let heads = x.columns / size
         func turn(_ target: UnsafeMutablePointer<Float>, _ sines: [Float]) {
             angles.cosines.withUnsafeBufferPointer { cosines in
@@ -207,7 +207,7 @@ public struct RotaryAngles: Sendable {
     /// The number of positions.
     public let length: Int
     /// Elements of a head.
-    public let headSize: Int
+    public let headDimension: Int
     /// Angles of a position: half the elements of a head that are turned.
     public let half: Int
     let cosines: [Float]
@@ -217,7 +217,7 @@ public struct RotaryAngles: Sendable {
 
     /// The angles that a model with these options has when it runs.
     public init(_ options: RotaryOptions, length: Int) {
-        (self.length, headSize, half) = (length, options.headSize, options.rotatedSize / 2)
+        (self.length, headDimension, half) = (length, options.headDimension, options.rotatedSize / 2)
         (cosines, sines) = RotaryTable(options).angles(0..<length)
         negativeSines = sines.map { -$0 }
     }

@@ -24,7 +24,7 @@ struct TrainingField {
             .init(name: "layerCount", place: .integer(\.model.layerCount, 1...4096)),
             .init(name: "headCount", place: .integer(\.model.headCount, 1...1 << 16)),
             .init(name: "keyValueHeadCount", place: .integer(\.model.keyValueHeadCount, 1...1 << 16)),
-            .init(name: "headSize", place: .integer(\.model.headSize, 2...1 << 16)),
+            .init(name: "headSize", place: .integer(\.model.headDimension, 2...1 << 16)),
             .init(name: "intermediateSize", place: .integer(\.model.intermediateSize, sizes)),
             .init(name: "contextLength", place: .integer(\.model.contextLength, sizes)),
             .init(name: "ropeTheta", place: .real(\.model.ropeTheta, 1...1e12)),
@@ -89,7 +89,7 @@ extension TrainingConfiguration {
                 hiddenSize: hiddenSize,
                 layerCount: reader.member("layerCount").integer(in: 1...4096), headCount: heads,
                 keyValueHeadCount: reader.optional("keyValueHeadCount")?.integer(in: 1...heads),
-                headSize: reader.optional("headSize")?.integer(in: 2...1 << 16),
+                headDimension: reader.optional("headSize")?.integer(in: 2...1 << 16),
                 intermediateSize: reader.member("intermediateSize").integer(in: sizes),
                 vocabularySize: reader.member("vocabularySize").integer(in: sizes),
                 contextLength: reader.member("contextLength").integer(in: sizes), tiesEmbeddings: true,
@@ -175,7 +175,7 @@ extension TrainingConfiguration {
         }
         // Counted in floating point, for what it shall prevent is an overflow.
         let heads = model.headCount + model.keyValueHeadCount
-        let layer = Double(model.hiddenSize) * Double(heads * model.headSize + 2 * model.intermediateSize)
+        let layer = Double(model.hiddenSize) * Double(heads * model.headDimension + 2 * model.intermediateSize)
         let table = Double(model.hiddenSize) * Double(model.vocabularySize)
         guard Double(model.layerCount) * layer + table < 1e10 else {
             throw .usage("the model has more than 10 thousand million weights", at: "training configuration")

@@ -6,7 +6,7 @@ public enum WeightCatalogue {
     public static let all: [any WeightCodec.Type] = [
         RoundToNearest.self,
         GPTQ.self,
-        Book.self,
+        Codebook.self,
         Ternary.self,
         FP8.self,
         Magnitude.self,

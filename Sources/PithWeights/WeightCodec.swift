@@ -59,9 +59,9 @@ public struct WeightProblem: Sendable {
     }
 
     /// The weight to round, and what is kept of it: behind a pruner what that made, else all of the original.
-    func prunedWeight() -> (weight: Tensor, kept: [Bool]?) {
+    func prunedWeight() -> (weight: Tensor, mask: [Bool]?) {
         guard let pruned = current as? any SparseLayout else { return (weight, nil) }
-        return (pruned.decodedWeight(), pruned.kept)
+        return (pruned.decodedWeight(), pruned.mask)
     }
 
     /// What is still missing: the weight minus what the stages before made of it.
@@ -119,10 +119,10 @@ extension LinearOperator {
         var result = Tensor(rows: outputCount, columns: inputCount)
         for start in stride(from: 0, to: inputCount, by: 64) {
             let count = min(64, inputCount - start)
-            var units = Tensor(rows: count, columns: inputCount)
-            for i in 0..<count { units[i, start + i] = 1 }
+            var tiles = Tensor(rows: count, columns: inputCount)
+            for i in 0..<count { tiles[i, start + i] = 1 }
             var columns = Tensor(rows: count, columns: outputCount)
-            units.values.withUnsafeBufferPointer { input in
+            tiles.values.withUnsafeBufferPointer { input in
                 columns.values.withUnsafeMutableBufferPointer { output in
                     guard let input = input.baseAddress, let output = output.baseAddress else { return }
                     let block = ActivationBlock(precision: .float)

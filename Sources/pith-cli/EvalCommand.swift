@@ -47,8 +47,8 @@ struct EvalCommand: ParsableCommand {
             if let referenceCache { model.cache = try CacheCatalogue.method(for: referenceCache) }
             return model
         }
-        let ruler = Ruler(batchSize: textOptions.batch)
-        let measurement = try ruler.measure(
+        let evaluator = Evaluator(batchSize: textOptions.batch)
+        let measurement = try evaluator.measure(
             other ?? candidate, against: other == nil ? [] : [candidate], on: text, quiet: runtime.shared.quiet
         ).last
         guard let measurement else { preconditionFailure("the reference is always measured") }

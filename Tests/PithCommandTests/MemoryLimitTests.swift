@@ -45,7 +45,9 @@ struct MemoryLimitTests {
             let model = joinPath(folder, "model")
             try Files.makeFolder(model)
             try GoldenModels.writeRandomModel(tokenizer: "tiny-gpt2", to: model) {
-                ($0.hiddenSize, $0.headCount, $0.keyValueHeadCount, $0.headSize, $0.layerCount) = (2, 1, 1, 16384, 40)
+                ($0.hiddenSize, $0.headCount, $0.keyValueHeadCount, $0.headDimension, $0.layerCount) = (
+                    2, 1, 1, 16384, 40
+                )
             }
             try AtomicFile.write(GoldenModels.text(letters: 600), to: joinPath(folder, "text"))
             for line in ["run model abc", "run model abc def", "eval model --text text"] {

@@ -57,7 +57,7 @@ struct LanguageModelPredictorTests {
         return output
     }
 
-    @Test(arguments: ["nano"] + GoldenModels.names.map(GoldenModels.path))
+    @Test(arguments: ["nano"] + GoldenModels.steadyNames.map(GoldenModels.path))
     func bytesComeBack(name: String) throws {
         let coding = try Self.model(name)
         for input in LanguageModelCodingTests.inputs {

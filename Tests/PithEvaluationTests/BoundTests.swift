@@ -65,7 +65,7 @@ struct BoundTests {
     /// The gradient of w agrees with finite differences, through factors, vectors and projection.
     @Test func gradientsFlowIntoTheSubspace() throws {
         let shape = try ModelConfiguration(
-            hiddenSize: 8, layerCount: 1, headCount: 2, headSize: 4, intermediateSize: 12,
+            hiddenSize: 8, layerCount: 1, headCount: 2, headDimension: 4, intermediateSize: 12,
             vocabularySize: 11,
             contextLength: 8, tiesEmbeddings: false)
         let learner = DecoderLearner(shape, seed: 1, pool: ThreadPool(threads: 1))

@@ -35,7 +35,7 @@ struct ByCompressionTests {
         }
     }
 
-    /// The rates are those of the ruler, and the sides of a cutoff are made of all their texts.
+    /// The rates are those of the evaluator, and the sides of a cutoff are made of all their texts.
     @Test func ratesAreThoseOfTheRuler() throws {
         let (folder, model) = try openGolden("grouped-untied")
         let texts = (0..<4).map {
@@ -48,15 +48,15 @@ struct ByCompressionTests {
             EvaluatedModel(model, tokenizer: folder.tokenizer),
             reference: EvaluatedModel(other, tokenizer: folder.tokenizer), on: texts)
         #expect(report.periods.map(\.name) == ["2020", "2021", "2022", "2023"])
-        func ruler(_ texts: [DatedText], _ window: Int) throws -> Estimate {
+        func evaluator(_ texts: [DatedText], _ window: Int) throws -> Estimate {
             let text = try EvaluationText(
                 documents: texts.map(\.text), name: "", tokenizer: folder.tokenizer,
                 configuration: folder.configuration, windowLength: window)
-            return try Ruler().measure(model, against: [], on: text)[0].bitsPerByte
+            return try Evaluator().measure(model, against: [], on: text)[0].bitsPerByte
         }
         for (side, range) in zip(report.sides, [0..<2, 2..<4]) {
             for (index, window) in [20, 50].enumerated() {
-                let expected = try ruler(Array(texts[range]), window)
+                let expected = try evaluator(Array(texts[range]), window)
                 #expect(abs(side.bitsPerByte[index].value - expected.value) < 1e-9)
                 #expect(abs(side.bitsPerByte[index].standardError - expected.standardError) < 1e-9)
             }

@@ -25,7 +25,7 @@ struct TrueFigureTests {
             (model, [model, broken], "model 2: "),
         ] {
             let error = #expect(throws: PithError.self) {
-                try Ruler().measure(reference, against: candidates, on: text)
+                try Evaluator().measure(reference, against: candidates, on: text)
             }
             #expect(error?.place?.hasPrefix(name + "window 1, token 1: ") == true)
             #expect(error?.message.contains("model.norm.weight") == true)
@@ -37,7 +37,7 @@ struct TrueFigureTests {
         var broken = model
         broken.scaleFinalNorm(by: 1e7)
         let error = #expect(throws: PithError.self) {
-            try Ruler().measure(broken, against: [], on: try text(folder, letters))
+            try Evaluator().measure(broken, against: [], on: try text(folder, letters))
         }
         #expect(error?.message.contains("perplexity") == true)
     }
@@ -61,7 +61,7 @@ struct TrueFigureTests {
 
     @Test func learnersSayThatTheyLearnNoMore() throws {
         let shape = try ModelConfiguration(
-            hiddenSize: 8, layerCount: 1, headCount: 2, headSize: 4, intermediateSize: 12, vocabularySize: 11,
+            hiddenSize: 8, layerCount: 1, headCount: 2, headDimension: 4, intermediateSize: 12, vocabularySize: 11,
             contextLength: 8, tiesEmbeddings: true)
         let learner = DecoderLearner(shape, seed: 1, pool: ThreadPool(threads: 1))
         let sequences: [[Int32]] = [[1, 2, 3], [4, 5]]

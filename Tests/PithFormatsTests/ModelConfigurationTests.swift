@@ -18,7 +18,7 @@ import Testing
 
     @Test func readsTheUsualKeys() throws {
         let configuration = try ModelConfiguration(json: Self.base)
-        #expect(configuration.headSize == 8)
+        #expect(configuration.headDimension == 8)
         #expect(configuration.keyValueHeadCount == 4)
         #expect(configuration.eosTokens == [2])
         #expect(!configuration.tiesEmbeddings)
@@ -27,7 +27,7 @@ import Testing
 
     @Test func readsWhatItWrites() throws {
         let configuration = try ModelConfiguration(
-            hiddenSize: 48, layerCount: 3, headCount: 6, keyValueHeadCount: 2, headSize: 16, intermediateSize: 100,
+            hiddenSize: 48, layerCount: 3, headCount: 6, keyValueHeadCount: 2, headDimension: 16, intermediateSize: 100,
             vocabularySize: 300, contextLength: 1024, normEpsilon: 1e-6, ropeTheta: 500000,
             ropeScaling: .llama3(
                 factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 256),
@@ -72,7 +72,7 @@ import Testing
 
     @Test func defaultsWhatMayBeMissing() throws {
         #expect(try ModelConfiguration(json: Self.changed("num_key_value_heads", nil)).keyValueHeadCount == 8)
-        #expect(try ModelConfiguration(json: Self.changed("head_dim", 32)).headSize == 32)
+        #expect(try ModelConfiguration(json: Self.changed("head_dim", 32)).headDimension == 32)
         #expect(try ModelConfiguration(json: Self.changed("eos_token_id", [2, 3])).eosTokens == [2, 3])
         #expect(try ModelConfiguration(json: Self.changed("eos_token_id", nil)).eosTokens.isEmpty)
     }
@@ -95,7 +95,7 @@ import Testing
 
     static func frequencies(_ configuration: ModelConfiguration) -> [Float] {
         configuration.ropeScaling.inverseFrequencies(
-            size: configuration.headSize, theta: configuration.ropeTheta)
+            size: configuration.headDimension, theta: configuration.ropeTheta)
     }
 
     @Test func frequenciesFallFromOne() throws {

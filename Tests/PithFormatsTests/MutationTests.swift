@@ -85,8 +85,8 @@ import Testing
             let configuration = try ModelConfiguration(json: JSONValue(parsing: bytes))
             #expect(
                 configuration.ropeScaling.inverseFrequencies(
-                    size: configuration.headSize, theta: configuration.ropeTheta
-                ).count == configuration.headSize / 2)
+                    size: configuration.headDimension, theta: configuration.ropeTheta
+                ).count == configuration.headDimension / 2)
             #expect(try ModelConfiguration(json: configuration.json) == configuration)
         }
         #expect(refused > Self.count / 4)

@@ -8,35 +8,38 @@ import Testing
 
 @Suite("Keys and values, and attention over them")
 struct KeyValueCacheTests {
-    /// Queries, keys and values of one layer, [positions, heads · headSize].
+    /// Queries, keys and values of one layer, [positions, heads · headDimension].
     private struct Problem {
-        let (heads, keyHeads, headSize, positions): (Int, Int, Int, Int)
+        let (heads, keyHeads, headDimension, positions): (Int, Int, Int, Int)
         let (queries, keys): ([Float], [Float])
         var values: [Float]
         var window: Int?
         var softcap: Float?
 
-        init(heads: Int, keyHeads: Int, headSize: Int, positions: Int) {
-            (self.heads, self.keyHeads, self.headSize, self.positions) = (heads, keyHeads, headSize, positions)
+        init(heads: Int, keyHeads: Int, headDimension: Int, positions: Int) {
+            (self.heads, self.keyHeads, self.headDimension, self.positions) = (
+                heads, keyHeads, headDimension, positions
+            )
             var generator = SeededGenerator(seed: 7)
-            queries = generator.normalTensor([positions, heads * headSize], scale: 2).values
-            keys = generator.normalTensor([positions, keyHeads * headSize]).values
-            values = generator.normalTensor([positions, keyHeads * headSize]).values
+            queries = generator.normalTensor([positions, heads * headDimension], scale: 2).values
+            keys = generator.normalTensor([positions, keyHeads * headDimension]).values
+            values = generator.normalTensor([positions, keyHeads * headDimension]).values
         }
 
         private var options: AttentionOptions {
             AttentionOptions(
-                headCount: heads, cacheShape: CacheShape(headCount: keyHeads, headSize: headSize, window: window),
+                headCount: heads,
+                cacheShape: CacheShape(headCount: keyHeads, headDimension: headDimension, window: window),
                 cache: CacheID(index: 0), softcap: softcap)
         }
 
         private func shape(_ valueSize: Int) -> CacheShape {
-            CacheShape(headCount: keyHeads, headSize: headSize, valueSize: valueSize, window: window)
+            CacheShape(headCount: keyHeads, headDimension: headDimension, valueSize: valueSize, window: window)
         }
 
         func append(_ positions: Range<Int>, to cache: inout PlainKeyValueCache) {
             let (start, valueStart) = (
-                positions.lowerBound * keyHeads * headSize, positions.lowerBound * keyHeads * cache.shape.valueSize
+                positions.lowerBound * keyHeads * headDimension, positions.lowerBound * keyHeads * cache.shape.valueSize
             )
             keys.withUnsafeBufferPointer { keys in
                 values.withUnsafeBufferPointer { values in
@@ -60,7 +63,8 @@ struct KeyValueCacheTests {
                 queries.withUnsafeBufferPointer {
                     cache.attend(
                         AttentionRequest(
-                            queries: $0.baseAddress! + positions.lowerBound * heads * headSize, positions: positions,
+                            queries: $0.baseAddress! + positions.lowerBound * heads * headDimension,
+                            positions: positions,
                             options, into: output.baseAddress!, weights: weights),
                         pool: ThreadPool(threads: threads))
                 }
@@ -70,7 +74,7 @@ struct KeyValueCacheTests {
 
         /// All positions, read in pieces of `piece`.
         func attend(_ type: CacheType, piece: Int, threads: Int = 2) -> [Float] {
-            attend(keys: type, values: type, valueSize: headSize, piece: piece, threads: threads)
+            attend(keys: type, values: type, valueSize: headDimension, piece: piece, threads: threads)
         }
 
         func attend(
@@ -88,21 +92,21 @@ struct KeyValueCacheTests {
 
         /// Attention of one query by its definition.
         func exact(_ position: Int, _ head: Int) -> [Double] {
-            let (offset, width) = (head / (heads / keyHeads) * headSize, keyHeads * headSize)
+            let (offset, width) = (head / (heads / keyHeads) * headDimension, keyHeads * headDimension)
             let first = window.map { max(0, position + 1 - $0) } ?? 0
             let scores = (first...position).map { other in
                 let score =
-                    (0..<headSize).reduce(0.0) {
-                        $0 + Double(queries[(position * heads + head) * headSize + $1])
+                    (0..<headDimension).reduce(0.0) {
+                        $0 + Double(queries[(position * heads + head) * headDimension + $1])
                             * Double(keys[other * width + offset + $1])
-                    } / Double(headSize).squareRoot()
+                    } / Double(headDimension).squareRoot()
                 guard let softcap else { return score }
                 let power = exponential(2 * score / Double(softcap))
                 return Double(softcap) * (power - 1) / (power + 1)
             }
             let weights = scores.map { exponential($0 - scores.max()!) }
             let sum = weights.reduce(0, +)
-            return (0..<headSize).map { i in
+            return (0..<headDimension).map { i in
                 weights.indices.reduce(0.0) {
                     $0 + weights[$1] / sum * Double(values[(first + $1) * width + offset + i])
                 }
@@ -111,15 +115,15 @@ struct KeyValueCacheTests {
     }
 
     @Test(arguments: [(9, 3, 64, 70), (4, 4, 32, 130), (8, 1, 6, 90), (2, 1, 80, 1100), (6, 2, 10, 65)])
-    func attentionIsRight(heads: Int, keyHeads: Int, headSize: Int, positions: Int) {
-        let problem = Problem(heads: heads, keyHeads: keyHeads, headSize: headSize, positions: positions)
+    func attentionIsRight(heads: Int, keyHeads: Int, headDimension: Int, positions: Int) {
+        let problem = Problem(heads: heads, keyHeads: keyHeads, headDimension: headDimension, positions: positions)
         for (type, tolerance) in [(CacheType.float32, 3e-6), (.float16, 5e-3), (.bfloat16, 4e-2)] {
             let results = problem.attend(type, piece: positions)
             for position in stride(from: positions - 1, through: 0, by: -positions / 5) {
                 for head in 0..<heads {
-                    let start = (position * heads + head) * headSize
+                    let start = (position * heads + head) * headDimension
                     let worst =
-                        zip(results[start..<start + headSize], problem.exact(position, head))
+                        zip(results[start..<start + headDimension], problem.exact(position, head))
                         .map { abs(Double($0) - $1) }.max() ?? .infinity
                     #expect(worst < tolerance, "\(type) \(position) \(head)")
                 }
@@ -129,7 +133,7 @@ struct KeyValueCacheTests {
 
     @Test(arguments: [nil, 1, 40, 64, 600] as [Int?])
     func windowsAndCapsAreRight(window: Int?) {
-        var problem = Problem(heads: 6, keyHeads: 2, headSize: 20, positions: 1100)
+        var problem = Problem(heads: 6, keyHeads: 2, headDimension: 20, positions: 1100)
         (problem.window, problem.softcap) = (window, 1.5)
         let results = problem.attend(.float32, piece: 1100)
         for position in [0, 39, 40, 511, 512, 551, 552, 601, 1099] {
@@ -145,7 +149,7 @@ struct KeyValueCacheTests {
     @Test(arguments: CacheType.allCases, [nil, 100, 530])
     func theBitsDependOnNothingElse(type: CacheType, window: Int?) {
         // More than one segment, so that few rows are also divided by segments.
-        var problem = Problem(heads: 6, keyHeads: 2, headSize: 20, positions: 1100)
+        var problem = Problem(heads: 6, keyHeads: 2, headDimension: 20, positions: 1100)
         problem.window = window
         let atOnce = problem.attend(type, piece: 1100, threads: 1)
         #expect(problem.attend(type, piece: 1100, threads: 3) == atOnce)
@@ -155,8 +159,8 @@ struct KeyValueCacheTests {
 
     @Test(arguments: CacheType.allCases)
     func copiesGoTheirOwnWays(type: CacheType) {
-        let problem = Problem(heads: 2, keyHeads: 1, headSize: 16, positions: 700)
-        var store = PlainKeyValueCache(shape: CacheShape(headCount: 1, headSize: 16), keys: type, values: type)
+        let problem = Problem(heads: 2, keyHeads: 1, headDimension: 16, positions: 700)
+        var store = PlainKeyValueCache(shape: CacheShape(headCount: 1, headDimension: 16), keys: type, values: type)
         problem.append(0..<600, to: &store)
         let before = problem.attend(590..<600, store)
         var fork = store
@@ -175,33 +179,33 @@ struct KeyValueCacheTests {
 
     @Test(arguments: CacheType.allCases)
     func whatWasSavedIsTakenUpAgain(type: CacheType) throws {
-        let problem = Problem(heads: 2, keyHeads: 2, headSize: 6, positions: 530)
-        var store = PlainKeyValueCache(shape: CacheShape(headCount: 2, headSize: 6), keys: type, values: type)
+        let problem = Problem(heads: 2, keyHeads: 2, headDimension: 6, positions: 530)
+        var store = PlainKeyValueCache(shape: CacheShape(headCount: 2, headDimension: 6), keys: type, values: type)
         problem.append(0..<530, to: &store)
         let saved = store.stored
         #expect(store.storedBits == saved.values.reduce(0) { $0 + $1.byteCount * 8 })
-        var other = PlainKeyValueCache(shape: CacheShape(headCount: 2, headSize: 6), keys: type, values: type)
+        var other = PlainKeyValueCache(shape: CacheShape(headCount: 2, headDimension: 6), keys: type, values: type)
         try other.restore(saved, position: 530)
         #expect(problem.attend(500..<530, other) == problem.attend(500..<530, store))
         #expect(try saved["keys"]?.decoded().values.count == 530 * 12)
         if type == .float32 { #expect(try saved["values"]?.decoded().values == problem.values) }
-        var wrong = PlainKeyValueCache(shape: CacheShape(headCount: 1, headSize: 6), keys: type, values: type)
+        var wrong = PlainKeyValueCache(shape: CacheShape(headCount: 1, headDimension: 6), keys: type, values: type)
         #expect(throws: PithError.self) { try wrong.restore(saved, position: 530) }
         #expect(throws: PithError.self) { try other.restore(saved, position: 529) }
     }
 
     /// Only what a window can show is kept; the results are those of a store that keeps all, also when saved between.
     @Test(arguments: [1, 100, 600]) func windowsKeepNoMoreThanTheyShow(window: Int) throws {
-        var problem = Problem(heads: 2, keyHeads: 1, headSize: 16, positions: 2000)
+        var problem = Problem(heads: 2, keyHeads: 1, headDimension: 16, positions: 2000)
         problem.window = window
-        var whole = PlainKeyValueCache(shape: CacheShape(headCount: 1, headSize: 16))
-        var store = PlainKeyValueCache(shape: CacheShape(headCount: 1, headSize: 16, window: window))
+        var whole = PlainKeyValueCache(shape: CacheShape(headCount: 1, headDimension: 16))
+        var store = PlainKeyValueCache(shape: CacheShape(headCount: 1, headDimension: 16, window: window))
         for start in stride(from: 0, to: 2000, by: 125) {
             let rows = start..<start + 125
             problem.append(rows, to: &whole)
             problem.append(rows, to: &store)
             #expect(problem.attend(rows, store) == problem.attend(rows, whole))
-            var saved = PlainKeyValueCache(shape: CacheShape(headCount: 1, headSize: 16, window: window))
+            var saved = PlainKeyValueCache(shape: CacheShape(headCount: 1, headDimension: 16, window: window))
             try saved.restore(store.stored, position: store.count)
             #expect(saved.count == store.count && problem.attend(rows, saved) == problem.attend(rows, whole))
             var shorter = store
@@ -214,7 +218,7 @@ struct KeyValueCacheTests {
     }
 
     @Test func largeElementsStayFinite() {
-        let shape = CacheShape(headCount: 1, headSize: 2)
+        let shape = CacheShape(headCount: 1, headDimension: 2)
         var cache = PlainKeyValueCache(shape: shape)
         cache.append(KeyValueRows(keys: [1e6, -1e6], values: [1e6, -1e6], positions: 0..<1))
         var output: [Float] = [0, 0]
@@ -232,7 +236,7 @@ struct KeyValueCacheTests {
 
     /// Values of another width and type than keys give the same as the same columns of wide ones.
     @Test func keysAndValuesMayDiffer() {
-        let problem = Problem(heads: 6, keyHeads: 2, headSize: 20, positions: 700)
+        let problem = Problem(heads: 6, keyHeads: 2, headDimension: 20, positions: 700)
         let mixed = problem.attend(keys: .float32, values: .bfloat16, valueSize: 20, piece: 700)
         let exact = problem.attend(.float32, piece: 700)
         #expect(zip(mixed, exact).allSatisfy { abs($0 - $1) < 0.04 } && mixed != exact)
@@ -249,10 +253,10 @@ struct KeyValueCacheTests {
 
     /// What the weights say is what the output is made of.
     @Test(arguments: [nil, 40] as [Int?]) func weightsAreGivenWhenAsked(window: Int?) {
-        var problem = Problem(heads: 4, keyHeads: 2, headSize: 10, positions: 600)
+        var problem = Problem(heads: 4, keyHeads: 2, headDimension: 10, positions: 600)
         (problem.window, problem.softcap) = (window, 2)
         var cache = PlainKeyValueCache(
-            shape: CacheShape(headCount: 2, headSize: 10, window: window), keys: .float32, values: .float32)
+            shape: CacheShape(headCount: 2, headDimension: 10, window: window), keys: .float32, values: .float32)
         problem.append(0..<590, to: &cache)
         problem.append(590..<600, to: &cache)
         var sums: [[Float]] = []

@@ -121,9 +121,9 @@ private struct ExtremeSample {
     /// The squared error as a share of dropping W, by the measure of what the codec knew, all in double precision; 0
     /// where there is nothing to lose.
     func error(_ compressed: any StoredLinear, knowing needs: CalibrationNeeds) -> Double {
-        var units = Tensor(rows: weight.columns, columns: weight.columns)
-        for i in 0..<weight.columns { units[i, i] = 1 }
-        let decoded = units.multiplied(by: compressed)
+        var tiles = Tensor(rows: weight.columns, columns: weight.columns)
+        for i in 0..<weight.columns { tiles[i, i] = 1 }
+        let decoded = tiles.multiplied(by: compressed)
         var (lost, all) = (0.0, 0.0)
         for row in 0..<weight.rows {
             let exact = (0..<weight.columns).map { Double(weight[row, $0]) }

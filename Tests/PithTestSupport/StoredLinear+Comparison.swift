@@ -38,10 +38,10 @@ extension LayerProblem {
     /// weights, of the weights by their inputs' norms, or of the outputs.
     func error(_ compressed: any StoredLinear, knowing needs: CalibrationNeeds) -> Double {
         if needs == .hessian { return outputError(compressed) }
-        var units = Tensor(rows: weight.columns, columns: weight.columns)
-        for i in 0..<weight.columns { units[i, i] = 1 }
+        var tiles = Tensor(rows: weight.columns, columns: weight.columns)
+        for i in 0..<weight.columns { tiles[i, i] = 1 }
         // [inputs, outputs]: the columns of W one by one.
-        let decoded = units.multiplied(by: compressed)
+        let decoded = tiles.multiplied(by: compressed)
         let squares = statistics.columnSquares
         var (lost, all) = (0.0, 0.0)
         for column in 0..<weight.columns {

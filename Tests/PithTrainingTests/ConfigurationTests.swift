@@ -14,7 +14,7 @@ struct ConfigurationTests {
     @Test("sizes are read, the rest has defaults")
     func defaults() throws {
         let configuration = try TrainingConfiguration(json: JSONValue(parsing: Self.minimal))
-        #expect(configuration.model.headSize == 4 && configuration.model.keyValueHeadCount == 4)
+        #expect(configuration.model.headDimension == 4 && configuration.model.keyValueHeadCount == 4)
         #expect(configuration.sequenceLength == 32 && configuration.model.tiesEmbeddings)
         #expect(configuration.model.elementType == .bfloat16)
     }

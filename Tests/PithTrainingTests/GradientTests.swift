@@ -154,7 +154,7 @@ struct GradientTests {
 
     @Test mutating func rotation() {
         let inputs = [Input(6, 12, &generator)]
-        let angles = RotaryAngles(RotaryOptions(headSize: 4, theta: 100), length: 3)
+        let angles = RotaryAngles(RotaryOptions(headDimension: 4, theta: 100), length: 3)
         checkGradients(of: inputs) { tape, x in
             let y = tape.scale(x[0], by: 1)
             tape.rotate(y, angles)
@@ -163,10 +163,11 @@ struct GradientTests {
     }
 
     private func options(
-        _ heads: Int, _ keyValueHeads: Int, _ headSize: Int, window: Int? = nil, softcap: Float? = nil
+        _ heads: Int, _ keyValueHeads: Int, _ headDimension: Int, window: Int? = nil, softcap: Float? = nil
     ) -> AttentionOptions {
         AttentionOptions(
-            headCount: heads, cacheShape: CacheShape(headCount: keyValueHeads, headSize: headSize, window: window),
+            headCount: heads,
+            cacheShape: CacheShape(headCount: keyValueHeads, headDimension: headDimension, window: window),
             cache: CacheID(index: 0), softcap: softcap)
     }
 

@@ -8,7 +8,7 @@ import Testing
 /// A model that trains in milliseconds, with shapes that are no multiples of vectors.
 func smallConfiguration(isTied: Bool = true) throws -> TrainingConfiguration {
     let model = try ModelConfiguration(
-        hiddenSize: 20, layerCount: 2, headCount: 4, keyValueHeadCount: 2, headSize: 6, intermediateSize: 27,
+        hiddenSize: 20, layerCount: 2, headCount: 4, keyValueHeadCount: 2, headDimension: 6, intermediateSize: 27,
         vocabularySize: 37, contextLength: 24, tiesEmbeddings: isTied)
     var configuration = TrainingConfiguration(model: model)
     configuration.batchSize = 3

@@ -9,7 +9,7 @@ import Testing
 @Suite("Matrices of GGUF's blocks")
 struct BlockMatrixTests {
     static let types = GGUFType.allCases.filter { $0.form != nil }
-    /// A short row, whole blocks of rows, a rest, more units than are unpacked together.
+    /// A short row, whole blocks of rows, a rest, more tiles than are unpacked together.
     static let extents = [(1, 256), (16, 512), (35, 768), (20, 2304)]
 
     /// Random blocks whose scales are small and finite.

@@ -14,8 +14,10 @@ struct EntropyCodedTests {
     /// Every layout that codes can have, and planes of every number of bits.
     static let specs =
         (2...8).map { "rtn:bits=\($0),symmetric=true" } + [
-            "rtn:bits=3", "gptq:bits=3", "book", "book:bits=3", "ternary", "fp8", "vq", "vq:dimension=8,books=2",
-            "vq:books=3", "magnitude", "magnitude:pattern=2:4", "magnitude+rtn:bits=3", "wanda:pattern=2:4+rtn:bits=4",
+            "rtn:bits=3", "gptq:bits=3", "codebook", "codebook:bits=3", "ternary", "fp8", "vq",
+            "vq:dimension=8,codebooks=2",
+            "vq:codebooks=3", "magnitude", "magnitude:pattern=2:4", "magnitude+rtn:bits=3",
+            "wanda:pattern=2:4+rtn:bits=4",
             "magnitude:block=16x32,sparsity=0.5+rtn:bits=5",
         ]
 

@@ -18,14 +18,14 @@ struct LayoutTests {
             #expect(bitmask.decodedWeight().values[i] == (kept[i] ? rounded.values[i] : 0))
         }
         for (n, m) in [(2, 4), (4, 8), (1, 4), (3, 4), (1, 2), (5, 8), (7, 8)] {
-            let pattern = try KeepPattern(kept: n, of: m)
+            let pattern = try SparsityPattern(kept: n, of: m)
             // Keep the first n columns of each group in even rows, the last in odd ones.
             let kept = (0..<weight.count).map { i in
                 let (row, place) = (i / columns, i % columns % m)
                 return row % 2 == 0 ? place < n : place >= m - n
             }
             let sparse = try PatternSparse(weight, keeping: kept, pattern)
-            let stored = sparse.kept
+            let stored = sparse.mask
             #expect((0..<weight.count).allSatisfy { kept[$0] == stored[$0] || $0 % columns >= columns / m * m })
             let decoded = sparse.decodedWeight()
             for i in 0..<weight.count where kept[i] { #expect(decoded.values[i] == rounded.values[i]) }

@@ -19,7 +19,7 @@ struct MethodAnchorTests {
         #expect(gptq.storedBits == rtn.storedBits)
         #expect(problem.outputError(gptq) < 0.6 * problem.outputError(rtn))
         // The order of rounding changes no sizes, and pays.
-        let inOrder = try problem.compress("gptq:order=false," + options)
+        let inOrder = try problem.compress("gptq:activationOrder=false," + options)
         #expect(inOrder.storedBits == gptq.storedBits)
         #expect(problem.outputError(gptq) < problem.outputError(inOrder))
     }
@@ -156,12 +156,12 @@ struct MethodAnchorTests {
 
     @Test("a learned table beats normal quantiles, and these beat floats of four bits", arguments: problems)
     func tables(problem: LayerProblem) throws {
-        let errors = try ["learned", "nf4", "fp4"].map { try weightError(problem, "book:levels=\($0)") }
+        let errors = try ["learned", "nf4", "fp4"].map { try weightError(problem, "codebook:levels=\($0)") }
         #expect(errors[0] < errors[1] && errors[1] < errors[2])
         // A code of one more bit has about a quarter of the error.
         for bits in 3...7 {
             let (more, less) = (
-                try weightError(problem, "book:bits=\(bits)"), try weightError(problem, "book:bits=\(bits - 1)")
+                try weightError(problem, "codebook:bits=\(bits)"), try weightError(problem, "codebook:bits=\(bits - 1)")
             )
             #expect(more < 0.4 * less)
         }
@@ -191,8 +191,8 @@ struct MethodAnchorTests {
         #expect(vectors.storedBits < single.storedBits)
         #expect(try weightError(problem, "vq:norms=false") < 0.8 * weightError(problem, "rtn:bits=2"))
         #expect(try problem.outputError(of: "vq") < problem.outputError(vectors))
-        // Each further book has about a quarter of the error.
-        let errors = try (1...4).map { try weightError(problem, "vq:norms=false,books=\($0)") }
+        // Each further codebook has about a quarter of the error.
+        let errors = try (1...4).map { try weightError(problem, "vq:norms=false,codebooks=\($0)") }
         for (less, more) in zip(errors, errors.dropFirst()) { #expect(more < 0.4 * less) }
     }
 

@@ -7,22 +7,23 @@ import Testing
 
 @Suite("Packed layouts of codes that are names")
 struct PackedLayoutTests {
-    /// Odd and even extents: short rows, short groups, several groups, whole rows, more units than five and a rest.
+    /// Odd and even extents: short rows, short groups, several groups, whole rows, more tiles than five and a rest.
     static let extents = [
         (1, 1, 32), (5, 16, 64), (3, 33, 32), (17, 64, 32), (7, 95, 64), (35, 200, 200), (16, 160, 64), (18, 4200, 128),
     ]
 
     @Test("codes of a table mean entry · scale, with all kernels", arguments: 2...8, extents)
-    func book(bits: Int, extents: (rows: Int, columns: Int, group: Int)) throws {
+    func codebook(bits: Int, extents: (rows: Int, columns: Int, group: Int)) throws {
         let (rows, columns, group) = extents
         var random = SeededGenerator(seed: UInt64(bits * columns))
         let codes = (0..<rows * columns).map { _ in UInt8(random.index(below: 1 << bits)) }
-        let book = (0..<1 << bits).map { _ in Int8(random.index(below: 255) - 127) }
+        let codebook = (0..<1 << bits).map { _ in Int8(random.index(below: 255) - 127) }
         let scales = random.scales(rows, columns, group)
-        let stored = try BookCodes(
-            codes: codes, book: book, scales: scales, rows: rows, columns: columns, bits: bits, groupSize: group)
+        let stored = try CodebookCodes(
+            codes: codes, codebook: codebook, scales: scales, rows: rows, columns: columns, bits: bits, groupSize: group
+        )
         expectProducts(
-            of: stored, scaled([rows, columns], group, scales) { Float(book[Int(codes[$0])]) }, &random)
+            of: stored, scaled([rows, columns], group, scales) { Float(codebook[Int(codes[$0])]) }, &random)
     }
 
     @Test("trits mean −1, 0 and 1, times a scale, with all kernels", arguments: extents)
@@ -37,21 +38,21 @@ struct PackedLayoutTests {
     @Test(
         "vectors mean the sum of entries, times a scale, with all kernels",
         arguments: [(4, 1), (4, 3), (8, 1), (8, 2), (8, 4)], extents)
-    func vectors(form: (dimension: Int, books: Int), extents: (rows: Int, columns: Int, group: Int)) throws {
-        let ((dimension, books), (rows, columns, group)) = (form, extents)
-        var random = SeededGenerator(seed: UInt64(dimension * books * columns))
+    func vectors(form: (dimension: Int, codebooks: Int), extents: (rows: Int, columns: Int, group: Int)) throws {
+        let ((dimension, codebooks), (rows, columns, group)) = (form, extents)
+        var random = SeededGenerator(seed: UInt64(dimension * codebooks * columns))
         let chunks = (columns + dimension - 1) / dimension
-        let codes = (0..<books).map { _ in (0..<rows * chunks).map { _ in UInt8(random.index(below: 256)) } }
-        // Fewer entries in a book for the smaller matrices; codes beyond them mean zero.
+        let codes = (0..<codebooks).map { _ in (0..<rows * chunks).map { _ in UInt8(random.index(below: 256)) } }
+        // Fewer entries in a codebook for the smaller matrices; codes beyond them mean zero.
         let count = rows < 16 ? 200 : 256
-        let entries = (0..<books * count * dimension).map { _ in Int8(random.index(below: 256) - 128) }
+        let entries = (0..<codebooks * count * dimension).map { _ in Int8(random.index(below: 256) - 128) }
         let scales = random.scales(rows, columns, group)
         let stored = try VectorCodes(
-            codes: codes, books: entries, dimension: dimension, scales: scales, rows: rows, columns: columns,
+            codes: codes, codebooks: entries, dimension: dimension, scales: scales, rows: rows, columns: columns,
             groupSize: group)
         let exact = scaled([rows, columns], group, scales) { place in
             let (row, column) = (place / columns, place % columns)
-            let sum = (0..<books).reduce(Int8(0)) {
+            let sum = (0..<codebooks).reduce(Int8(0)) {
                 let code = Int(codes[$1][row * chunks + column / dimension])
                 guard code < count else { return $0 }
                 return $0 &+ entries[($1 * count + code) * dimension + column % dimension]
@@ -89,18 +90,18 @@ struct PackedLayoutTests {
         let count = problem.weight.count
         func bits(_ spec: String) throws -> Int { try problem.compress(spec).storedBits }
         // Scales have 16 bits, entries 8.
-        #expect(try bits("book:levels=nf4") == (4 * 64 + 16) * count / 64 + 8 * 16)
-        #expect(try bits("book:bits=3,group=128") == (3 * 128 + 16) * count / 128 + 8 * 8)
-        // 64 units: twelve times five in 8 bits, four in 7.
+        #expect(try bits("codebook:levels=nf4") == (4 * 64 + 16) * count / 64 + 8 * 16)
+        #expect(try bits("codebook:bits=3,group=128") == (3 * 128 + 16) * count / 128 + 8 * 8)
+        // 64 tiles: twelve times five in 8 bits, four in 7.
         #expect(try bits("ternary:group=0") == 8 * 4 * (12 * 512 + 7 * 64) + 64 * 16)
-        #expect(try bits("vq:dimension=8,books=2") == 2 * count + 64 * 16 + 2 * 256 * 8 * 8)
-        #expect(try bits("vq:dimension=4,books=1,group=64") == (2 * 64 + 16) * count / 64 + 256 * 4 * 8)
+        #expect(try bits("vq:dimension=8,codebooks=2") == 2 * count + 64 * 16 + 2 * 256 * 8 * 8)
+        #expect(try bits("vq:dimension=4,codebooks=1,group=64") == (2 * 64 + 16) * count / 64 + 256 * 4 * 8)
     }
 
     @Test("an entry that has no opposite is refused")
     func entries() throws {
-        let stored = try BookCodes(
-            codes: [0], book: [-1, 0, 1, 2], scales: [1], rows: 1, columns: 1, bits: 2, groupSize: 32)
+        let stored = try CodebookCodes(
+            codes: [0], codebook: [-1, 0, 1, 2], scales: [1], rows: 1, columns: 1, bits: 2, groupSize: 32)
         var parts = stored.stored
         parts.tensors["book"] = StoredTensor(
             type: .int8, shape: [4], region: ByteRegion(copying: [Int8](arrayLiteral: -128, 0, 1, 2)))

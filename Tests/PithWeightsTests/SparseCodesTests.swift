@@ -45,8 +45,8 @@ private struct SparseCodes {
             groupSize: group)
     }
 
-    func units() throws(PithError) -> UnitCodes {
-        try UnitCodes(
+    func tiles() throws(PithError) -> TileCodes {
+        try TileCodes(
             codes: codes, keeping: kept, scales: scales, zeros: zeros, rows: rows, columns: columns, bits: bits,
             groupSize: group)
     }
@@ -87,12 +87,12 @@ struct SparseCodesTests {
     }
 
     @Test("units are exactly what was kept", arguments: 2...8, extents)
-    func units(bits: Int, extents: (rows: Int, columns: Int, group: Int)) throws {
+    func tiles(bits: Int, extents: (rows: Int, columns: Int, group: Int)) throws {
         for (modulus, hasZeros) in [(1, false), (2, true), (3, false), (100, true)] {
             let sparse = SparseCodes(extents, bits: bits, hasZeros: hasZeros) {
                 ($0 / 16 + $1 / 32 + 1) % modulus == 0
             }
-            check(try sparse.units(), is: sparse.weight)
+            check(try sparse.tiles(), is: sparse.weight)
         }
     }
 
@@ -103,8 +103,8 @@ struct SparseCodesTests {
         // 24 bits for each group, 32 for each block, and 64 bytes of room.
         let grid = rows * columns / 64 * 24
         #expect(try pairs.masked().storedBits == rows * columns * (2 + bits) / 2 + grid + 4 * 32 + 512)
-        let units = SparseCodes((rows, columns, 64), bits: bits, hasZeros: true) { $1 / 32 % 4 == $0 / 16 }
-        #expect(try units.units().storedBits == rows * columns / 4 * bits + grid + 8 * 16 + 5 * 32)
+        let tiles = SparseCodes((rows, columns, 64), bits: bits, hasZeros: true) { $1 / 32 % 4 == $0 / 16 }
+        #expect(try tiles.tiles().storedBits == rows * columns / 4 * bits + grid + 8 * 16 + 5 * 32)
     }
 
     @Test("damaged parts are refused")
@@ -128,15 +128,15 @@ struct SparseCodesTests {
                 parts.tensors[name] = StoredTensor(type: tensor.type, shape: shape, region: ByteRegion(copying: bytes))
             }
         }
-        let (masked, units) = (try sparse.masked(), try whole.units())
+        let (masked, tiles) = (try sparse.masked(), try whole.tiles())
         // A weight more in the matrix, one in a column and one in a row beyond the last.
         for place in [0, 2 * 64 + 16, 3 * 64 + 2] { bytes("mask", of: masked) { $0[place] |= 1 } }
         for name in ["codes", "offsets"] { bytes(name, of: masked) { $0.removeLast(4) } }
         bytes("offsets", of: masked) { $0[4] += 1 }
-        // Units that do not ascend, that are none, and offsets that do not end with the last.
-        bytes("units", of: units) { $0[2] = 0 }
-        bytes("units", of: units) { $0[4] = 3 }
-        bytes("units", of: units) { $0.removeLast(2) }
-        for place in [0, 4, 8] { bytes("offsets", of: units) { $0[place] += 4 } }
+        // Tiles that do not ascend, that are none, and offsets that do not end with the last.
+        bytes("units", of: tiles) { $0[2] = 0 }
+        bytes("units", of: tiles) { $0[4] = 3 }
+        bytes("units", of: tiles) { $0.removeLast(2) }
+        for place in [0, 4, 8] { bytes("offsets", of: tiles) { $0[place] += 4 } }
     }
 }

@@ -92,7 +92,7 @@ struct GGUFWriter {
             ("llama.attention.head_count", .whole(c.headCount)),
             ("llama.attention.head_count_kv", .whole(c.keyValueHeadCount)),
             ("llama.attention.layer_norm_rms_epsilon", .real(Float(c.normEpsilon))),
-            ("llama.rope.dimension_count", .whole(c.headSize)),
+            ("llama.rope.dimension_count", .whole(c.headDimension)),
             ("llama.rope.freq_base", .real(Float(c.ropeTheta))),
             ("tokenizer.ggml.model", .text("no_vocab")),
         ]

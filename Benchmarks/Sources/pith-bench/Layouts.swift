@@ -64,7 +64,7 @@ struct Layout: Sendable {
         Layout(
             "sparse-50-int4", "magnitude:sparsity=0.5+rtn:bits=4", embeddings: "rtn:bits=4", .int8, density: 0.5,
             beside: fourBits),
-        Layout("nf4", "book:levels=nf4", embeddings: "book:levels=nf4", .int8, beside: fourBits),
+        Layout("nf4", "codebook:levels=nf4", embeddings: "codebook:levels=nf4", .int8, beside: fourBits),
 
         Layout("int3", "rtn:bits=3,symmetric=true", embeddings: "rtn:bits=3,symmetric=true", .int8, beside: [.q3K]),
         Layout("int2", "rtn:bits=2", embeddings: "rtn:bits=2", .int8, beside: [.q2K]),

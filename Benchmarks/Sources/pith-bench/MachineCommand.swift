@@ -23,7 +23,7 @@ struct MachineFigures: Codable {
 
     struct Figure: Codable {
         var name: String
-        var unit: String
+        var tile: String
         var best: Double
         var median: Double
     }
@@ -32,7 +32,7 @@ struct MachineFigures: Codable {
 
     /// Measures and prints.
     static func measure(on machine: Machine, _ report: inout Report) -> MachineFigures {
-        var probes: [(name: String, unit: String, sample: () -> Double)] = []
+        var probes: [(name: String, tile: String, sample: () -> Double)] = []
         for size in [4 << 20, 32 << 20, Machine.memorySize] {
             probes.append(("reading \(size >> 20) MiB over and over", "GB/s", { machine.bandwidth(workingSet: size) }))
         }
@@ -44,13 +44,13 @@ struct MachineFigures: Codable {
         var samples = probes.map { _ in [Double]() }
         for _ in 0..<sampleCount { for (i, probe) in probes.enumerated() { samples[i].append(probe.sample()) } }
         let figures = zip(probes, samples).map { probe, samples in
-            Figure(name: probe.name, unit: probe.unit, best: samples.max() ?? .nan, median: pith_bench.median(samples))
+            Figure(name: probe.name, tile: probe.tile, best: samples.max() ?? .nan, median: pith_bench.median(samples))
         }
         report.add(
             "The machine: \(Machine.processor), \(machine.threads) threads",
             .init(
                 header: ["", "best", "median", ""], names: 1,
-                rows: figures.map { [$0.name, $0.best.billions, $0.median.billions, $0.unit] }))
+                rows: figures.map { [$0.name, $0.best.billions, $0.median.billions, $0.tile] }))
         return MachineFigures(processor: Machine.processor, threads: machine.threads, figures: figures)
     }
 }

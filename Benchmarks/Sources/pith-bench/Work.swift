@@ -32,7 +32,7 @@ struct Work: Sendable {
         let weights = c.layerWeightCount * c.layerCount + c.vocabularySize * c.hiddenSize
         let row = c.tiesEmbeddings ? 0 : c.hiddenSize
         // Keys and values are kept in F16 there.
-        let cacheBytes = decode * c.layerCount * 2 * c.keyValueHeadCount * c.headSize * 2
+        let cacheBytes = decode * c.layerCount * 2 * c.keyValueHeadCount * c.headDimension * 2
         self.init(
             c, matrixBytes: Double(weights + row) * type.bitsPerWeight / 8, cacheBytes: cacheBytes, density: 1,
             type.arithmetic, prefill: prefill, decode: decode)

@@ -43,7 +43,7 @@ struct ContentPart: Equatable {
     /// The parts of a file, in order and without gaps, told by its content.
     static func parts(of view: ContentView) -> [ContentPart] {
         guard view.count > 0 else { return [] }
-        view.load(0..<headSize)
+        view.load(0..<headDimension)
         let payload = tensors(view) ?? sound(view) ?? view.region.withBytes { picture($0) ?? [] }
         var (parts, end) = ([ContentPart](), 0)
         for part in payload where !part.range.isEmpty {
@@ -56,7 +56,7 @@ struct ContentPart: Equatable {
     }
 
     // The heads of pictures are shorter.
-    private static let headSize = 1 << 16
+    private static let headDimension = 1 << 16
 
     private static func plain(_ view: ContentView, _ range: Range<Int>) -> ContentPart {
         ContentKind.loadSamples(of: range, view)

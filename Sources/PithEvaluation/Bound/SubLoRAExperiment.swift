@@ -167,7 +167,7 @@ public struct SubLoRAExperiment: Sendable {
 
     private func shape() throws(PithError) -> ModelConfiguration {
         try ModelConfiguration(
-            hiddenSize: width, layerCount: layers, headCount: 4, headSize: max(2, width / 8 * 2),
+            hiddenSize: width, layerCount: layers, headCount: 4, headDimension: max(2, width / 8 * 2),
             intermediateSize: 2 * width, vocabularySize: Self.vocabulary, contextLength: window,
             tiesEmbeddings: false)
     }

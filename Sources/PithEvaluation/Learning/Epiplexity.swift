@@ -122,7 +122,7 @@ public struct Epiplexity: Sendable {
 
     private func shape() throws(PithError) -> ModelConfiguration {
         try ModelConfiguration(
-            hiddenSize: width, layerCount: layers, headCount: 4, headSize: max(2, width / 8 * 2),
+            hiddenSize: width, layerCount: layers, headCount: 4, headDimension: max(2, width / 8 * 2),
             intermediateSize: 2 * width, vocabularySize: 257, contextLength: window, tiesEmbeddings: true)
     }
 

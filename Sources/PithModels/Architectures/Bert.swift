@@ -19,7 +19,7 @@ struct Bert: Architecture {
     init(_ keys: JSONReader) throws(PithError) {
         var configuration = try ModelConfiguration(keys)
         configuration.normEpsilon = try keys.optional("layer_norm_eps")?.real(in: 0...1) ?? 1e-12
-        guard configuration.headCount * configuration.headSize == configuration.hiddenSize,
+        guard configuration.headCount * configuration.headDimension == configuration.hiddenSize,
             configuration.keyValueHeadCount == configuration.headCount
         else { throw keys.failure("the heads do not have the width of the hidden states together") }
         self.configuration = configuration
@@ -76,7 +76,7 @@ struct Bert: Architecture {
             "attention.output.LayerNorm", gguf: "attn_output_norm", width, epsilon: c.normEpsilon)
         let up = linear("intermediate.dense", "ffn_up", units, width)
         let down = linear("output.dense", "ffn_down", width, units, entersStream: true)
-        let shape = CacheShape(headCount: c.headCount, headSize: c.headSize)
+        let shape = CacheShape(headCount: c.headCount, headDimension: c.headDimension)
         return EncoderLayer(
             attention: SelfAttention(
                 input: .separate(query: query, key: key, value: value), output: output,

@@ -40,14 +40,14 @@ extension JSONReader {
     }
 
     /// How many elements of each head are turned: the share that a key names, of any generation of files.
-    func rotatedSize(headSize: Int, default missing: Double) throws(PithError) -> Int {
+    func rotatedSize(headDimension: Int, default missing: Double) throws(PithError) -> Int {
         var share = missing
         for keys in [self, try optional("rope_scaling"), try optional("rope_parameters")] {
             if let part = try keys?.optional("partial_rotary_factor", "rotary_pct") { share = try part.real(in: 0...1) }
         }
-        let size = Int(Double(headSize) * share)
+        let size = Int(Double(headDimension) * share)
         guard size >= 2, size % 2 == 0 else {
-            throw failure("\(share) of a head of \(headSize) elements cannot be turned")
+            throw failure("\(share) of a head of \(headDimension) elements cannot be turned")
         }
         return size
     }

@@ -68,8 +68,8 @@ struct GPT2: Architecture {
         let input = linear("attn.c_attn", "attn_qkv", 3 * hidden, hidden)
         let output = linear("attn.c_proj", "attn_output", hidden, hidden, entersStream: true)
         let feedForwardNorm = list.layerNorm("ln_2", gguf: "ffn_norm", hidden, epsilon: c.normEpsilon)
-        let shape = CacheShape(headCount: c.headCount, headSize: c.headSize)
-        let scale = scalesScores ? 1 / Float(c.headSize).squareRoot() : 1
+        let shape = CacheShape(headCount: c.headCount, headDimension: c.headDimension)
+        let scale = scalesScores ? 1 / Float(c.headDimension).squareRoot() : 1
         return DecoderLayer(
             attentionNorm: attentionNorm,
             attention: SelfAttention(

@@ -21,7 +21,7 @@ struct GPTNeoX: Architecture {
         object["rms_norm_eps"] = object["rms_norm_eps"] ?? .real(1e-5)
         configuration = try ModelConfiguration(JSONReader(.object(object)))
         activation = try keys.activation("hidden_act", default: .gelu)
-        rotatedSize = try keys.rotatedSize(headSize: configuration.headSize, default: 0.25)
+        rotatedSize = try keys.rotatedSize(headDimension: configuration.headDimension, default: 0.25)
         isParallel = try keys.optional("use_parallel_residual")?.flag() ?? true
         hasAttentionBias = try keys.optional("attention_bias")?.flag() ?? true
     }
@@ -55,11 +55,11 @@ struct GPTNeoX: Architecture {
         // GGUF files have all queries first, then all keys, then all values.
         let input = list.linear(
             "attention.query_key_value", gguf: "attn_qkv", 3 * hidden, hidden, hasBias: hasAttentionBias,
-            ggufOrder: .joiningHeads(c.headCount, of: c.headSize))
+            ggufOrder: .joiningHeads(c.headCount, of: c.headDimension))
         let output = list.linear(
             "attention.dense", gguf: "attn_output", hidden, hidden, hasBias: hasAttentionBias, entersStream: true)
         let feedForwardNorm = list.layerNorm("post_attention_layernorm", gguf: "ffn_norm", hidden, epsilon: epsilon)
-        let shape = CacheShape(headCount: c.headCount, headSize: c.headSize)
+        let shape = CacheShape(headCount: c.headCount, headDimension: c.headDimension)
         return DecoderLayer(
             attentionNorm: attentionNorm,
             attention: SelfAttention(
@@ -68,7 +68,7 @@ struct GPTNeoX: Architecture {
                     headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
                     rotary: list.rotary(
                         RotaryOptions(
-                            headSize: c.headSize, rotatedSize: rotatedSize, theta: c.ropeTheta,
+                            headDimension: c.headDimension, rotatedSize: rotatedSize, theta: c.ropeTheta,
                             scaling: c.ropeScaling)))),
             feedForwardNorm: feedForwardNorm,
             feedForward: PlainFeedForward(

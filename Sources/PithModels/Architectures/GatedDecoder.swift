@@ -85,31 +85,32 @@ struct GatedDecoder {
         let c = configuration
         let input = attentionInput(&list)
         let output = linear(
-            "self_attn.o_proj", "attn_output", c.hiddenSize, c.headCount * c.headSize, hasOutputBias, &list,
+            "self_attn.o_proj", "attn_output", c.hiddenSize, c.headCount * c.headDimension, hasOutputBias, &list,
             entersStream: true)
         // One that is as long as the context hides nothing.
         let window = window(index).flatMap { $0 < c.contextLength ? $0 : nil }
-        let shape = CacheShape(headCount: c.keyValueHeadCount, headSize: c.headSize, window: window)
+        let shape = CacheShape(headCount: c.keyValueHeadCount, headDimension: c.headDimension, window: window)
         return SelfAttention(
             input: input, output: output,
-            queryNorm: hasHeadNorms ? norm("self_attn.q_norm", gguf: "attn_q_norm", c.headSize, &list) : nil,
-            keyNorm: hasHeadNorms ? norm("self_attn.k_norm", gguf: "attn_k_norm", c.headSize, &list) : nil,
+            queryNorm: hasHeadNorms ? norm("self_attn.q_norm", gguf: "attn_q_norm", c.headDimension, &list) : nil,
+            keyNorm: hasHeadNorms ? norm("self_attn.k_norm", gguf: "attn_k_norm", c.headDimension, &list) : nil,
             options: AttentionOptions(
                 headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
                 rotary: list.rotary(
-                    rotary?(index) ?? RotaryOptions(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)),
+                    rotary?(index)
+                        ?? RotaryOptions(headDimension: c.headDimension, theta: c.ropeTheta, scaling: c.ropeScaling)),
                 scale: scoreDivisor.map { 1 / Float($0).squareRoot() }, softcap: softcaps.scores))
     }
 
     private func attentionInput(_ list: inout List) -> SelfAttention.Input {
         let c = configuration
-        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
+        let (queryWidth, keyWidth) = (c.headCount * c.headDimension, c.keyValueHeadCount * c.headDimension)
         if isFused {
             let fused = linear(
                 "self_attn.qkv_proj", "attn_qkv", queryWidth + 2 * keyWidth, c.hiddenSize, hasInputBias, &list)
             return .fused(fused, groups: 1)
         }
-        let halves: RowOrder = pairsRows ? .unpairingHeads(of: c.headSize) : .stored
+        let halves: RowOrder = pairsRows ? .unpairingHeads(of: c.headDimension) : .stored
         return .separate(
             query: linear("self_attn.q_proj", "attn_q", queryWidth, c.hiddenSize, hasInputBias, &list, gguf: halves),
             key: linear("self_attn.k_proj", "attn_k", keyWidth, c.hiddenSize, hasInputBias, &list, gguf: halves),

@@ -14,7 +14,7 @@ struct Gemma2: Architecture {
     private let softcaps: (scores: Float?, logits: Float?)
 
     init(_ keys: JSONReader) throws(PithError) {
-        configuration = try ModelConfiguration(keys, headSize: 256, tiesEmbeddings: true)
+        configuration = try ModelConfiguration(keys, headDimension: 256, tiesEmbeddings: true)
         try keys.requireGELU()
         try keys.refusePartialRotation()
         try keys.refuseFlag("attention_bias")

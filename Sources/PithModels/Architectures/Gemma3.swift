@@ -18,7 +18,7 @@ struct Gemma3: Architecture {
         // The newer generation has the angles of both kinds of layers in one key.
         let rotary = try keys.optional("rope_parameters")
         let ofAll = try rotary?.optional("full_attention")
-        var configuration = try ModelConfiguration(keys, headSize: 256, ropeTheta: 1e6, tiesEmbeddings: true)
+        var configuration = try ModelConfiguration(keys, headDimension: 256, ropeTheta: 1e6, tiesEmbeddings: true)
         if let ofAll {
             configuration.ropeTheta = try ofAll.optional("rope_theta")?.real(in: 1...1e12) ?? 1e6
             configuration.ropeScaling = try RotaryScaling(ofAll, contextLength: configuration.contextLength)
@@ -50,8 +50,8 @@ struct Gemma3: Architecture {
         decoder.window = windows.window
         decoder.rotary = { layer in
             windows.window(layer) == nil
-                ? RotaryOptions(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)
-                : RotaryOptions(headSize: c.headSize, theta: localTheta)
+                ? RotaryOptions(headDimension: c.headDimension, theta: c.ropeTheta, scaling: c.ropeScaling)
+                : RotaryOptions(headDimension: c.headDimension, theta: localTheta)
         }
         return decoder.describe()
     }

@@ -27,7 +27,7 @@ struct Phi3: Architecture {
         }
         self.configuration = configuration
         activation = try keys.activation("hidden_act", default: .silu)
-        rotatedSize = try keys.rotatedSize(headSize: configuration.headSize, default: 1)
+        rotatedSize = try keys.rotatedSize(headDimension: configuration.headDimension, default: 1)
         window = try keys.positive("sliding_window")
     }
 
@@ -37,7 +37,8 @@ struct Phi3: Architecture {
         (decoder.isFused, decoder.activation) = (true, activation)
         decoder.window = { _ in window }
         decoder.rotary = { _ in
-            RotaryOptions(headSize: c.headSize, rotatedSize: rotatedSize, theta: c.ropeTheta, scaling: c.ropeScaling)
+            RotaryOptions(
+                headDimension: c.headDimension, rotatedSize: rotatedSize, theta: c.ropeTheta, scaling: c.ropeScaling)
         }
         return decoder.describe()
     }

@@ -14,7 +14,7 @@ struct Qwen3: Architecture {
 
     init(_ keys: JSONReader) throws(PithError) {
         // Where it is left out, the family's own.
-        configuration = try ModelConfiguration(keys, headSize: 128)
+        configuration = try ModelConfiguration(keys, headDimension: 128)
         activation = try keys.activation("hidden_act", default: .silu)
         try keys.refusePartialRotation()
         windows = try LayerWindows(qwen: keys, configuration)

@@ -18,7 +18,7 @@ struct RWKV: Architecture {
 
     let configuration: ModelConfiguration
     private let version: Version
-    private let headSize: Int
+    private let headDimension: Int
     private let groupNormEpsilon: Double
     private let ranks: (mixing: Int, decay: Int, rate: Int, value: Int, gate: Int)
 
@@ -35,9 +35,9 @@ struct RWKV: Architecture {
             withoutAttention: keys, intermediateSize: try keys.member("intermediate_size").integer(in: sizes),
             normEpsilon: 1e-5, tiesEmbeddings: false)
         let width = configuration.hiddenSize
-        headSize = version == .four ? width : try keys.member("head_size").integer(in: 1...1 << 12)
-        guard width % headSize == 0 else {
-            throw .data("is \(headSize), which does not divide the width \(width)", at: "key head_size")
+        headDimension = version == .four ? width : try keys.member("head_size").integer(in: 1...1 << 12)
+        guard width % headDimension == 0 else {
+            throw .data("is \(headDimension), which does not divide the width \(width)", at: "key head_size")
         }
         let isOld = version == .fiveOne || version == .fiveTwo
         groupNormEpsilon = try keys.optional("group_norm_epsilon")?.real(in: 0...1) ?? (isOld ? 1e-5 : 64e-5)
@@ -183,10 +183,10 @@ struct RWKV: Architecture {
     }
 
     private func heads(bonus: String, _ list: inout List) -> MatrixHeads {
-        let count = configuration.hiddenSize / headSize
+        let count = configuration.hiddenSize / headDimension
         return MatrixHeads(
             count: count, bonus: vector(bonus, .zeros, &list), norm: norm("att.ln_x", groupNormEpsilon, &list),
-            state: list.state([count, headSize, headSize]))
+            state: list.state([count, headDimension, headDimension]))
     }
 
     private func norm(_ name: String, _ epsilon: Double, _ list: inout List) -> Norm {

@@ -79,7 +79,7 @@ public enum RowSelector: Sendable {
 /// The angles of rotary position embedding (Su et al. 2021).
 public struct RotaryOptions: Hashable, Sendable {
     /// Elements of a head.
-    public var headSize: Int
+    public var headDimension: Int
     /// How many of them are turned, from the first on: element i is paired with i + rotatedSize / 2.
     public var rotatedSize: Int
     /// The base of the frequencies.
@@ -88,8 +88,8 @@ public struct RotaryOptions: Hashable, Sendable {
     public var scaling: RotaryScaling
 
     /// Options; the whole head is turned unless `rotatedSize` says less.
-    public init(headSize: Int, rotatedSize: Int? = nil, theta: Double, scaling: RotaryScaling = .none) {
-        (self.headSize, self.rotatedSize, self.theta) = (headSize, rotatedSize ?? headSize, theta)
+    public init(headDimension: Int, rotatedSize: Int? = nil, theta: Double, scaling: RotaryScaling = .none) {
+        (self.headDimension, self.rotatedSize, self.theta) = (headDimension, rotatedSize ?? headDimension, theta)
         self.scaling = scaling
     }
 }
@@ -118,8 +118,8 @@ public struct CacheShape: Equatable, Sendable {
     public var window: Int?
 
     /// A shape; values are as wide as keys unless `valueSize` says otherwise.
-    public init(headCount: Int, headSize: Int, valueSize: Int? = nil, window: Int? = nil) {
-        (self.headCount, keySize, self.valueSize) = (headCount, headSize, valueSize ?? headSize)
+    public init(headCount: Int, headDimension: Int, valueSize: Int? = nil, window: Int? = nil) {
+        (self.headCount, keySize, self.valueSize) = (headCount, headDimension, valueSize ?? headDimension)
         self.window = window
     }
 }

@@ -6,11 +6,11 @@ public enum ActivationSite: Hashable, Sendable {
     case input(of: [ParameterID])
     /// What a norm makes of its input, [rows, width].
     case normalized(by: ParameterID)
-    /// Queries, after rotation, [rows, heads · headSize].
+    /// Queries, after rotation, [rows, heads · headDimension].
     case queries
-    /// Keys, after rotation, [rows, keyValueHeads · headSize].
+    /// Keys, after rotation, [rows, keyValueHeads · headDimension].
     case keys
-    /// Values, [rows, keyValueHeads · headSize].
+    /// Values, [rows, keyValueHeads · headDimension].
     case values
     /// What enters an element-wise function or a recurrence, [rows, width].
     case operand

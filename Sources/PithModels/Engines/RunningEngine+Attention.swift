@@ -51,7 +51,7 @@ extension RunningEngine {
     /// Turns each head of x by the angles of its row's position, in place.
     private func rotate(_ x: Value, _ rotary: RotaryID) {
         let (kernels, table) = (kernels, model.rotaries[rotary.index])
-        let (half, size) = (table.half, table.headSize)
+        let (half, size) = (table.half, table.headDimension)
         let (cosines, sines) = workspace.angles(rotary)
         forEachRows(of: x) { block in
             for row in block {

@@ -57,14 +57,16 @@ extension Architectures {
         object["vocab_size"] = file[tensor: "token_embd.weight"]?.shape.first.map { .integer($0) }
         object["tie_word_embeddings"] = .bool(file[tensor: "output.weight"] == nil)
         object["rope_scaling"] = try rotation(of: file)
-        if let part = file[hyperparameter: "rope.dimension_count"]?.integer, let size = headSize(object), part != size {
+        if let part = file[hyperparameter: "rope.dimension_count"]?.integer, let size = headDimension(object),
+            part != size
+        {
             object["partial_rotary_factor"] = .real(Double(part) / Double(size))
         }
         family.complete(&object, from: file)
         return .object(object)
     }
 
-    private static func headSize(_ object: JSONObject) -> Int? {
+    private static func headDimension(_ object: JSONObject) -> Int? {
         if case .integer(let size)? = object["head_dim"] { return size }
         guard case .integer(let width)? = object["hidden_size"],
             case .integer(let heads)? = object["num_attention_heads"],

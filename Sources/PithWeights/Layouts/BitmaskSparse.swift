@@ -13,7 +13,7 @@ package struct BitmaskSparse: SparseLayout {
     package let outputCount: Int
     package let inputCount: Int
 
-    private let mask: StoredTensor
+    private let packedMask: StoredTensor
     private let values: StoredTensor
     private let offsets: StoredTensor
     private let type: pith_element
@@ -22,13 +22,13 @@ package struct BitmaskSparse: SparseLayout {
     package var storedBits: Int { stored.storedBits }
 
     package var stored: StoredParts {
-        StoredParts(tensors: ["mask": mask, "values": values, "offsets": offsets])
+        StoredParts(tensors: ["mask": packedMask, "values": values, "offsets": offsets])
     }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         (outputCount, inputCount) = try matrixExtents(shape)
         maskBytes = (inputCount + 7) / 8
-        mask = try parts.tensor("mask", .uint8, [outputCount, maskBytes])
+        packedMask = try parts.tensor("mask", .uint8, [outputCount, maskBytes])
         offsets = try parts.tensor("offsets", .uint32, [outputCount]).aligned
         guard let values = parts.tensors["values"] else { throw .data("part 'values' is missing") }
         guard values.shape.count == 1, let type = values.type.dense else {
@@ -43,7 +43,7 @@ package struct BitmaskSparse: SparseLayout {
 
     /// Every row must begin where the kept weights of the rows before end.
     private func validateRows() throws(PithError) {
-        let (mask, offsets) = (mask.byteValues, offsets.region.bytes.assumingMemoryBound(to: UInt32.self))
+        let (mask, offsets) = (packedMask.byteValues, offsets.region.bytes.assumingMemoryBound(to: UInt32.self))
         let unused = UInt8(truncatingIfNeeded: 0xFF << (inputCount - 8 * max(0, maskBytes - 1)))
         var kept = 0
         for row in 0..<outputCount {
@@ -60,33 +60,33 @@ package struct BitmaskSparse: SparseLayout {
         }
     }
 
-    /// Takes the weights of `weight` for which `kept` is true.
-    package init(_ weight: Tensor, keeping kept: [Bool]) throws(PithError) {
-        precondition(kept.count == weight.count, "a truth value for each weight")
+    /// Takes the weights of `weight` for which `mask` is true.
+    package init(_ weight: Tensor, keeping mask: [Bool]) throws(PithError) {
+        precondition(mask.count == weight.count, "a truth value for each weight")
         let (rows, columns) = (weight.rows, weight.columns)
         let maskBytes = (columns + 7) / 8
         guard weight.count < Int(UInt32.max) else { throw .data("the matrix is too large for 32-bit offsets") }
-        var mask = [UInt8](repeating: 0, count: rows * maskBytes)
+        var packed = [UInt8](repeating: 0, count: rows * maskBytes)
         var values: [Float] = []
         var offsets: [UInt32] = []
         for row in 0..<rows {
             offsets.append(UInt32(values.count))
-            for column in 0..<columns where kept[row * columns + column] {
-                mask[row * maskBytes + column / 8] |= 1 << UInt8(column % 8)
+            for column in 0..<columns where mask[row * columns + column] {
+                packed[row * maskBytes + column / 8] |= 1 << UInt8(column % 8)
                 values.append(weight.values[row * columns + column])
             }
         }
         let parts = StoredParts(tensors: [
-            "mask": StoredTensor(bytes: mask, shape: [rows, maskBytes]),
+            "mask": StoredTensor(bytes: packed, shape: [rows, maskBytes]),
             "values": StoredTensor(Tensor(shape: [values.count], values: values), as: .halfType(for: values)),
             "offsets": StoredTensor(offsets, as: .uint32, shape: [rows]),
         ])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
-    package var kept: [Bool] {
+    package var mask: [Bool] {
         (0..<outputCount).flatMap { row in
-            (0..<inputCount).map { mask.byteValues[row * maskBytes + $0 / 8] >> UInt8($0 % 8) & 1 == 1 }
+            (0..<inputCount).map { packedMask.byteValues[row * maskBytes + $0 / 8] >> UInt8($0 % 8) & 1 == 1 }
         }
     }
 
@@ -94,7 +94,7 @@ package struct BitmaskSparse: SparseLayout {
     private func sparseRow(_ row: Int) -> pith_sparse_row {
         let start = Int(offsets.region.bytes.assumingMemoryBound(to: UInt32.self)[row])
         return pith_sparse_row(
-            patterns: mask.byteValues.baseAddress.map { $0 + row * maskBytes }, masks: nil,
+            patterns: packedMask.byteValues.baseAddress.map { $0 + row * maskBytes }, masks: nil,
             values: values.region.bytes.baseAddress.map { $0 + start * values.type.byteCount },
             pattern_bytes: Int64((outputCount - row) * maskBytes), value_count: Int64(values.count - start),
             type: type, bits: 8)

@@ -12,10 +12,10 @@ struct CodedTensor {
     enum Arrangement: Equatable {
         /// As they are.
         case plain
-        /// Units of 512 codes of so many bits, which lie in planes: as whole codes, as many in a byte as fit.
+        /// Tiles of 512 codes of so many bits, which lie in planes: as whole codes, as many in a byte as fit.
         case codes(bits: Int)
-        /// Runs of 64 bytes that belong to so many books in turn: book by book.
-        case books(Int)
+        /// Runs of 64 bytes that belong to so many codebooks in turn: codebook by codebook.
+        case codebooks(Int)
     }
 
     private static let types: [ElementType] = [
@@ -75,7 +75,7 @@ extension CodedTensor.Arrangement {
         switch self {
         case .plain: 0
         case .codes(let bits): UInt8(bits)
-        case .books(let count): UInt8(16 + count)
+        case .codebooks(let count): UInt8(16 + count)
         }
     }
 
@@ -83,7 +83,7 @@ extension CodedTensor.Arrangement {
         switch number {
         case 0: self = .plain
         case 3, 5, 6, 7: self = .codes(bits: Int(number))
-        case 18...32: self = .books(Int(number) - 16)
+        case 18...32: self = .codebooks(Int(number) - 16)
         default: return nil
         }
     }
@@ -93,7 +93,7 @@ extension CodedTensor.Arrangement {
         switch self {
         case .plain: Array(region.bytes)
         case .codes(let bits): CodePlanes(bits: bits).joined(region)
-        case .books(let count): Self.transposed(region, runs: region.count / (64 * count), of: count)
+        case .codebooks(let count): Self.transposed(region, runs: region.count / (64 * count), of: count)
         }
     }
 
@@ -105,7 +105,7 @@ extension CodedTensor.Arrangement {
             let planes = CodePlanes(bits: bits)
             guard region.count % planes.joinedBytes == 0 else { throw .data("its codes are no whole units") }
             return planes.split(region)
-        case .books(let count):
+        case .codebooks(let count):
             guard region.count % (64 * count) == 0 else { throw .data("its codes are not of \(count) books") }
             return Self.transposed(region, runs: count, of: region.count / (64 * count))
         }
@@ -128,18 +128,18 @@ extension CodedTensor.Arrangement {
     }
 }
 
-/// Units of 512 codes in planes of 4, 2 and 1 bits, as `packPlanes` makes them, and the same as whole codes: of those of
+/// Tiles of 512 codes in planes of 4, 2 and 1 bits, as `packPlanes` makes them, and the same as whole codes: of those of
 /// 3 bits two in a byte. Which bits go together is seen only in whole codes.
 private struct CodePlanes {
     let bits: Int
     /// Codes in a byte, each in its own `bits` bits.
     private var codesOfByte: Int { bits == 3 ? 2 : 1 }
-    /// Bytes of a unit of whole codes.
+    /// Bytes of a tile of whole codes.
     var joinedBytes: Int { 512 / codesOfByte }
-    /// Bytes of a unit of planes.
+    /// Bytes of a tile of planes.
     private var planeBytes: Int { 64 * bits }
 
-    /// A plane's bits, the lowest of them in a code, and its first byte in a unit.
+    /// A plane's bits, the lowest of them in a code, and its first byte in a tile.
     private var planes: [(width: Int, shift: Int, start: Int)] {
         var (planes, shift) = ([(width: Int, shift: Int, start: Int)](), 0)
         for width in [4, 2, 1] where bits & width != 0 {
@@ -149,7 +149,7 @@ private struct CodePlanes {
         return planes
     }
 
-    /// For eight lanes side by side, calls `body` with the place of a vector's codes in a unit of whole codes and in its
+    /// For eight lanes side by side, calls `body` with the place of a vector's codes in a tile of whole codes and in its
     /// plane, each with their shift, for all planes.
     @inline(__always)
     private func forEachField(
@@ -169,7 +169,7 @@ private struct CodePlanes {
         }
     }
 
-    /// Whole codes of units of planes.
+    /// Whole codes of tiles of planes.
     func joined(_ region: ByteRegion) -> [UInt8] {
         converted(region, from: planeBytes, to: joinedBytes) { source, target in
             forEachField { joined, joinedShift, plane, planeShift, mask in
@@ -178,7 +178,7 @@ private struct CodePlanes {
         }
     }
 
-    /// Planes of units of whole codes.
+    /// Planes of tiles of whole codes.
     func split(_ region: ByteRegion) -> [UInt8] {
         converted(region, from: joinedBytes, to: planeBytes) { source, target in
             forEachField { joined, joinedShift, plane, planeShift, mask in
@@ -197,22 +197,22 @@ private struct CodePlanes {
         target.storeBytes(of: target.load(as: UInt64.self) | field &<< newShift, as: UInt64.self)
     }
 
-    /// All units of a region, each made by `body` of a copy of its bytes and of zeros.
+    /// All tiles of a region, each made by `body` of a copy of its bytes and of zeros.
     @inline(__always)
     private func converted(
         _ region: ByteRegion, from size: Int, to newSize: Int,
         _ body: (UnsafeRawPointer, UnsafeMutableRawPointer) -> Void
     ) -> [UInt8] {
-        let units = region.count / size
-        return [UInt8](unsafeUninitializedCapacity: units * newSize) { result, count in
-            count = units * newSize
+        let tiles = region.count / size
+        return [UInt8](unsafeUninitializedCapacity: tiles * newSize) { result, count in
+            count = tiles * newSize
             withUnsafeTemporaryAllocation(byteCount: size + newSize, alignment: 64) { memory in
                 let (source, target) = (memory.baseAddress!, memory.baseAddress! + size)
-                for unit in 0..<units {
-                    source.copyMemory(from: region.bytes.baseAddress! + unit * size, byteCount: size)
+                for tile in 0..<tiles {
+                    source.copyMemory(from: region.bytes.baseAddress! + tile * size, byteCount: size)
                     target.initializeMemory(as: UInt8.self, repeating: 0, count: newSize)
                     body(UnsafeRawPointer(source), target)
-                    UnsafeMutableRawPointer(result.baseAddress! + unit * newSize).copyMemory(
+                    UnsafeMutableRawPointer(result.baseAddress! + tile * newSize).copyMemory(
                         from: target, byteCount: newSize)
                 }
             }

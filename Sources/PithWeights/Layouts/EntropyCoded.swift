@@ -12,7 +12,7 @@ package struct EntropyCoded: StoredLinear, RowDecodable {
 
     /// The layouts that can be inside, by their numbers: all whose rows can be decoded and that are not coded already.
     private static let layouts = [
-        DenseOperator.layout, GroupedCodes.layout, MaskedCodes.layout, UnitCodes.layout, BookCodes.layout,
+        DenseOperator.layout, GroupedCodes.layout, MaskedCodes.layout, TileCodes.layout, CodebookCodes.layout,
         TernaryCodes.layout, VectorCodes.layout, ScaledFloats.layout, BitmaskSparse.layout, PatternSparse.layout,
     ]
     private static let prefix = "coded."
@@ -67,7 +67,7 @@ package struct EntropyCoded: StoredLinear, RowDecodable {
         (stored, self.inner) = (parts, inner)
     }
 
-    /// Codes that lie in planes have 64 bytes for each bit of a unit, and codes of several books 64 bytes for each book.
+    /// Codes that lie in planes have 64 bytes for each bit of a tile, and codes of several codebooks 64 bytes for each codebook.
     private static func arrangement(
         of tensor: StoredTensor, in parameters: [String: Int]
     ) -> CodedTensor.Arrangement {
@@ -75,7 +75,9 @@ package struct EntropyCoded: StoredLinear, RowDecodable {
         if let bits = parameters["bits"], [3, 5, 6, 7].contains(bits), shape.count > 1, shape.last == 64 * bits {
             return .codes(bits: bits)
         }
-        if let books = parameters["books"], books > 1, shape.count == 5, shape[3] == books { return .books(books) }
+        if let codebooks = parameters["books"], codebooks > 1, shape.count == 5, shape[3] == codebooks {
+            return .codebooks(codebooks)
+        }
         return .plain
     }
 

@@ -6,8 +6,8 @@ import PithTensor
 /// Integer codes of 2 to 8 bits with a scale, and perhaps a zero point, for each group of columns of a row:
 /// weight = (code − zero) · scale.
 ///
-/// Rows lie in blocks of 16, side by side, in units of 32 columns, so that vectors of any width read them in one
-/// stream. Parts: `codes` U8 [blocks, units, 64 · bits]; `scales` F16 [blocks, groups, 16]; `zeros` U8
+/// Rows lie in blocks of 16, side by side, in tiles of 32 columns, so that vectors of any width read them in one
+/// stream. Parts: `codes` U8 [blocks, tiles, 64 · bits]; `scales` F16 [blocks, groups, 16]; `zeros` U8
 /// [blocks, groups, 16], absent where all are 2^(bits−1). Parameters: `bits`, `groupSize`.
 package struct GroupedCodes: PackedLayout {
     package static let layout = "codes"
@@ -31,7 +31,7 @@ package struct GroupedCodes: PackedLayout {
         (outputCount, inputCount) = try matrixExtents(shape)
         grid = try CodeGrid(parts, rows: outputCount, columns: inputCount)
         let packing = grid.packing
-        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.units, 64 * grid.bits])
+        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.tiles, 64 * grid.bits])
     }
 
     /// Packs codes, one byte for each weight, [rows, columns], and their scales and zeros, [rows, groups].
@@ -40,27 +40,27 @@ package struct GroupedCodes: PackedLayout {
     ) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
         precondition(codes.count == rows * columns, "a code for each weight")
-        let units = packing.unitBytes(of: codes)
+        let tiles = packing.tileBytes(of: codes)
         var parts = StoredParts(
             tensors: packing.gridParts(scales: scales, zeros: zeros),
             parameters: ["bits": bits, "groupSize": groupSize])
         parts.tensors["codes"] = StoredTensor(
-            bytes: packPlanes(units, bits: bits), shape: [packing.blocks, packing.units, 64 * bits])
+            bytes: packPlanes(tiles, bits: bits), shape: [packing.blocks, packing.tiles, 64 * bits])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
     package var packed: pith_packed {
-        grid.packed(pith_packing(UInt32(bits)), codes, unitBytes: 64 * bits)
+        grid.packed(pith_packing(UInt32(bits)), codes, tileBytes: 64 * bits)
     }
 }
 
-/// Packs units of bytes, 512 each, into planes of 4, 2 and 1 bits: the lowest bits first, and in each byte of a plane
+/// Packs tiles of bytes, 512 each, into planes of 4, 2 and 1 bits: the lowest bits first, and in each byte of a plane
 /// of b bits the bytes of 8/b vectors of 64, the first in the lowest bits.
-func packPlanes(_ units: [UInt8], bits: Int) -> [UInt8] {
-    guard bits < 8 else { return units }
+func packPlanes(_ tiles: [UInt8], bits: Int) -> [UInt8] {
+    guard bits < 8 else { return tiles }
     var packed: [UInt8] = []
-    packed.reserveCapacity(units.count / 8 * bits)
-    for unit in stride(from: 0, to: units.count, by: 512) {
+    packed.reserveCapacity(tiles.count / 8 * bits)
+    for tile in stride(from: 0, to: tiles.count, by: 512) {
         var shift = 0
         for width in [4, 2, 1] where bits & width != 0 {
             let (perByte, mask) = (8 / width, UInt8(1 << width) - 1)
@@ -68,7 +68,7 @@ func packPlanes(_ units: [UInt8], bits: Int) -> [UInt8] {
                 for lane in 0..<64 {
                     var byte: UInt8 = 0
                     for i in 0..<perByte {
-                        byte |= (units[unit + (vector + i) * 64 + lane] >> UInt8(shift) & mask) << UInt8(i * width)
+                        byte |= (tiles[tile + (vector + i) * 64 + lane] >> UInt8(shift) & mask) << UInt8(i * width)
                     }
                     packed.append(byte)
                 }

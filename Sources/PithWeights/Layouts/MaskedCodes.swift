@@ -6,8 +6,8 @@ import PithTensor
 /// Integer codes of 2 to 8 bits for the weights that a mask keeps, with a scale, and perhaps a zero point, for each
 /// group of columns of a row: weight = (code − zero) · scale, and 0 for weights left out.
 ///
-/// Blocks and units are those of `GroupedCodes`. Parts: `mask` U8 [blocks, units, 64], a bit for each weight of a unit;
-/// `codes` U8 [bytes + 64], the kept codes of one unit after the other, and zeros behind the last for vectors to read;
+/// Blocks and tiles are those of `GroupedCodes`. Parts: `mask` U8 [blocks, tiles, 64], a bit for each weight of a tile;
+/// `codes` U8 [bytes + 64], the kept codes of one tile after the other, and zeros behind the last for vectors to read;
 /// `offsets` U32 [blocks], where those of each block begin; `scales` F16 and `zeros` U8 [blocks, groups, 16].
 /// Parameters: `bits`, `groupSize`.
 package struct MaskedCodes: PackedLayout {
@@ -37,7 +37,7 @@ package struct MaskedCodes: PackedLayout {
         (outputCount, inputCount) = try matrixExtents(shape)
         grid = try CodeGrid(parts, rows: outputCount, columns: inputCount)
         let packing = grid.packing
-        mask = try parts.tensor("mask", .uint8, [packing.blocks, packing.units, 64])
+        mask = try parts.tensor("mask", .uint8, [packing.blocks, packing.tiles, 64])
         offsets = try parts.tensor("offsets", .uint32, [packing.blocks]).aligned
         guard let codes = parts.tensors["codes"], codes.type == .uint8, codes.shape.count == 1 else {
             throw .data("part 'codes' is no list of bytes")
@@ -55,10 +55,10 @@ package struct MaskedCodes: PackedLayout {
                 throw .data(
                     "part 'offsets' has \(offsets[block]) for block \(block)", remedy: "part 'mask' says \(end)")
             }
-            for unit in 0..<packing.units {
-                let masks = UnitMasks(mask.region.bytes, at: 64 * (block * packing.units + unit))
+            for tile in 0..<packing.tiles {
+                let masks = TileMasks(mask.region.bytes, at: 64 * (block * packing.tiles + tile))
                 for vector in 0..<8
-                where masks.words[vector] & ~packing.presentBytes(block: block, unit: unit, vector: vector) != 0 {
+                where masks.words[vector] & ~packing.presentBytes(block: block, tile: tile, vector: vector) != 0 {
                     throw .data("part 'mask' keeps weights beyond the last in block \(block)")
                 }
                 end += masks.codeBytes(bits: bits)
@@ -77,7 +77,7 @@ package struct MaskedCodes: PackedLayout {
     ) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
         precondition(codes.count == rows * columns && kept.count == codes.count, "a code for each weight")
-        let (codes, kept) = (packing.unitBytes(of: codes), packing.unitBytes(of: kept.map { $0 ? 1 : 0 }))
+        let (codes, kept) = (packing.tileBytes(of: codes), packing.tileBytes(of: kept.map { $0 ? 1 : 0 }))
         var (mask, packed, offsets) = ([UInt8](), [UInt8](), [UInt32]())
         mask.reserveCapacity(codes.count / 8)
         for block in 0..<packing.blocks {
@@ -85,8 +85,8 @@ package struct MaskedCodes: PackedLayout {
                 throw .data("the matrix is too large for 32-bit offsets")
             }
             offsets.append(offset)
-            for unit in block * packing.units..<(block + 1) * packing.units {
-                let places = unit * 512..<(unit + 1) * 512
+            for tile in block * packing.tiles..<(block + 1) * packing.tiles {
+                let places = tile * 512..<(tile + 1) * 512
                 for first in stride(from: places.lowerBound, to: places.upperBound, by: 8) {
                     mask.append((0..<8).reduce(0) { $0 | kept[first + $1] << UInt8($1) })
                 }
@@ -97,22 +97,22 @@ package struct MaskedCodes: PackedLayout {
         var parts = StoredParts(
             tensors: packing.gridParts(scales: scales, zeros: zeros),
             parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["mask"] = StoredTensor(bytes: mask, shape: [packing.blocks, packing.units, 64])
+        parts.tensors["mask"] = StoredTensor(bytes: mask, shape: [packing.blocks, packing.tiles, 64])
         parts.tensors["codes"] = StoredTensor(bytes: packed, shape: [packed.count])
         parts.tensors["offsets"] = StoredTensor(offsets, as: .uint32, shape: [packing.blocks])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
     package var packed: pith_packed {
-        var packed = grid.packed(pith_packing(PITH_MASKED_2.rawValue + UInt32(bits - 2)), codes, unitBytes: 1)
+        var packed = grid.packed(pith_packing(PITH_MASKED_2.rawValue + UInt32(bits - 2)), codes, tileBytes: 1)
         packed.masks = mask.byteValues.baseAddress
         packed.offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress
         return packed
     }
 }
 
-/// What is kept of one unit: 64 bits for each of its eight vectors.
-private struct UnitMasks {
+/// What is kept of one tile: 64 bits for each of its eight vectors.
+private struct TileMasks {
     var words = SIMD8<UInt64>()
 
     init(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
@@ -132,7 +132,7 @@ private struct UnitMasks {
     }
 }
 
-/// Appends the kept of the 512 codes of a unit as planes of 8, 4, 2 and 1 bits, the lowest bits first. A plane of b
+/// Appends the kept of the 512 codes of a tile as planes of 8, 4, 2 and 1 bits, the lowest bits first. A plane of b
 /// bits has 8/b streams side by side in its bytes, each with the kept codes of b vectors; it is as long as the longest.
 private func packKeptPlanes(
     _ codes: ArraySlice<UInt8>, keeping kept: ArraySlice<UInt8>, bits: Int, into packed: inout [UInt8]

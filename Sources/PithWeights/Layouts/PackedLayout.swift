@@ -3,48 +3,48 @@ import PithCore
 import PithModels
 import PithTensor
 
-/// How a matrix is cut for packed layouts: blocks of 16 rows, units of 32 columns, groups of columns with a scale.
+/// How a matrix is cut for packed layouts: blocks of 16 rows, tiles of 32 columns, groups of columns with a scale.
 package struct Packing: Sendable {
     let rows: Int
     let columns: Int
     /// Blocks of 16 rows.
     let blocks: Int
-    /// Units of 32 columns.
-    let units: Int
+    /// Tiles of 32 columns.
+    let tiles: Int
     /// Groups in a row.
     let groups: Int
-    /// Units that share a scale.
-    let unitsOfGroup: Int
+    /// Tiles that share a scale.
+    let tilesOfGroup: Int
     /// Columns of a group of inputs, 32 to 128: as many as fit a group of weights in whole numbers.
     let inputGroup: Int
 
-    /// Checks that groups are whole units, or whole rows. `unitsAlone`: groups of inputs are to be single units.
-    init(rows: Int, columns: Int, groupSize: Int, unitsAlone: Bool = false) throws(PithError) {
+    /// Checks that groups are whole tiles, or whole rows. `tilesAlone`: groups of inputs are to be single tiles.
+    init(rows: Int, columns: Int, groupSize: Int, tilesAlone: Bool = false) throws(PithError) {
         guard groupSize > 0, groupSize % 32 == 0 || groupSize >= columns else {
             throw .data("parameter 'groupSize' is \(groupSize)", remedy: "it should be a multiple of 32")
         }
         (self.rows, self.columns) = (rows, columns)
         blocks = (rows + 15) / 16
-        units = (columns + 31) / 32
-        unitsOfGroup = max(1, min((groupSize + 31) / 32, units))
-        groups = (units + unitsOfGroup - 1) / unitsOfGroup
-        inputGroup = unitsAlone ? 32 : 32 * (groups <= 1 ? min(4, max(1, units)) : Self.inputUnits(of: unitsOfGroup))
+        tiles = (columns + 31) / 32
+        tilesOfGroup = max(1, min((groupSize + 31) / 32, tiles))
+        groups = (tiles + tilesOfGroup - 1) / tilesOfGroup
+        inputGroup = tilesAlone ? 32 : 32 * (groups <= 1 ? min(4, max(1, tiles)) : Self.inputTiles(of: tilesOfGroup))
     }
 
-    private static func inputUnits(of group: Int) -> Int { [4, 3, 2].first { group % $0 == 0 } ?? 1 }
+    private static func inputTiles(of group: Int) -> Int { [4, 3, 2].first { group % $0 == 0 } ?? 1 }
 
-    /// Where the weight at a row and a column lies among the bytes of unpacked units.
+    /// Where the weight at a row and a column lies among the bytes of unpacked tiles.
     func place(_ row: Int, _ column: Int) -> Int {
-        ((row / 16 * units + column / 32) * 8 + column % 32 / 4) * 64 + row % 16 * 4 + column % 4
+        ((row / 16 * tiles + column / 32) * 8 + column % 32 / 4) * 64 + row % 16 * 4 + column % 4
     }
 
-    /// Bytes of a matrix, [rows, columns], as unpacked units, [blocks, units, 512], with zeros for padding.
-    func unitBytes(of bytes: [UInt8]) -> [UInt8] {
-        var units = [UInt8](repeating: 0, count: blocks * self.units * 512)
+    /// Bytes of a matrix, [rows, columns], as unpacked tiles, [blocks, tiles, 512], with zeros for padding.
+    func tileBytes(of bytes: [UInt8]) -> [UInt8] {
+        var tiles = [UInt8](repeating: 0, count: blocks * self.tiles * 512)
         for row in 0..<rows {
-            for column in 0..<columns { units[place(row, column)] = bytes[row * columns + column] }
+            for column in 0..<columns { tiles[place(row, column)] = bytes[row * columns + column] }
         }
-        return units
+        return tiles
     }
 
     /// Values of rows and groups, [rows, groups], as [blocks, groups, 16].
@@ -59,8 +59,8 @@ package struct Packing: Sendable {
     }
 
     /// Which of the 64 bytes of a vector, [16 rows, 4 columns], belong to the matrix: a bit each.
-    func presentBytes(block: Int, unit: Int, vector: Int) -> UInt64 {
-        let (rows, columns) = (min(16, rows - 16 * block), min(4, max(0, columns - 32 * unit - 4 * vector)))
+    func presentBytes(block: Int, tile: Int, vector: Int) -> UInt64 {
+        let (rows, columns) = (min(16, rows - 16 * block), min(4, max(0, columns - 32 * tile - 4 * vector)))
         let rowMask = rows == 16 ? UInt64.max : 1 << UInt64(4 * rows) - 1
         return 0x1111_1111_1111_1111 * ((1 << UInt64(columns)) - 1) & rowMask
     }
@@ -78,7 +78,7 @@ package struct Packing: Sendable {
 
     /// A matrix cut in this way as the kernels take it; `zero` counts where there are no `zeros`.
     func packed(
-        _ packing: pith_packing, _ codes: StoredTensor, unitBytes: Int, _ scales: StoredTensor,
+        _ packing: pith_packing, _ codes: StoredTensor, tileBytes: Int, _ scales: StoredTensor,
         zeros: StoredTensor? = nil, zero: Int
     ) -> pith_packed {
         var packed = pith_packed()
@@ -87,8 +87,8 @@ package struct Packing: Sendable {
         packed.zeros = zeros?.byteValues.baseAddress
         packed.zero = Int32(zero)
         packed.packing = packing
-        (packed.unit_bytes, packed.units) = (Int64(unitBytes), Int64(units))
-        (packed.group, packed.groups) = (Int64(unitsOfGroup), Int64(groups))
+        (packed.unit_bytes, packed.units) = (Int64(tileBytes), Int64(tiles))
+        (packed.group, packed.groups) = (Int64(tilesOfGroup), Int64(groups))
         return packed
     }
 
@@ -124,10 +124,10 @@ struct CodeGrid: Sendable {
     private let zeros: StoredTensor?
 
     /// Takes the parts `scales` and `zeros` and the parameters `bits` and `groupSize`, checked.
-    init(_ parts: StoredParts, rows: Int, columns: Int, unitsAlone: Bool = false) throws(PithError) {
+    init(_ parts: StoredParts, rows: Int, columns: Int, tilesAlone: Bool = false) throws(PithError) {
         bits = try parts.parameter("bits", in: 2...8)
         groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: rows, columns: columns, groupSize: groupSize, unitsAlone: unitsAlone)
+        packing = try Packing(rows: rows, columns: columns, groupSize: groupSize, tilesAlone: tilesAlone)
         scales = try packing.scales(parts)
         zeros = try packing.zeros(parts, bits: bits)
     }
@@ -141,12 +141,12 @@ struct CodeGrid: Sendable {
     }
 
     /// A matrix on this grid as the kernels take it.
-    func packed(_ kind: pith_packing, _ codes: StoredTensor, unitBytes: Int) -> pith_packed {
-        packing.packed(kind, codes, unitBytes: unitBytes, scales, zeros: zeros, zero: 1 << (bits - 1))
+    func packed(_ kind: pith_packing, _ codes: StoredTensor, tileBytes: Int) -> pith_packed {
+        packing.packed(kind, codes, tileBytes: tileBytes, scales, zeros: zeros, zero: 1 << (bits - 1))
     }
 }
 
-/// A layout that unpacks to units of bytes. It says how it lies in memory; the kernels do the rest.
+/// A layout that unpacks to tiles of bytes. It says how it lies in memory; the kernels do the rest.
 package protocol PackedLayout: StoredLinear, RowDecodable {
     /// How it is cut.
     var packing: Packing { get }

@@ -14,7 +14,7 @@ package struct PatternSparse: SparseLayout {
     package let outputCount: Int
     package let inputCount: Int
     /// How many of how many are kept.
-    package let pattern: KeepPattern
+    package let pattern: SparsityPattern
 
     private let patterns: StoredTensor
     private let values: StoredTensor
@@ -33,7 +33,7 @@ package struct PatternSparse: SparseLayout {
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         (outputCount, inputCount) = try matrixExtents(shape)
         let (kept, size) = (try parts.parameter("kept", in: 1...7), try parts.parameter("size", in: 2...8))
-        do { pattern = try KeepPattern(kept: kept, of: size) } catch { throw .data(error.message) }
+        do { pattern = try SparsityPattern(kept: kept, of: size) } catch { throw .data(error.message) }
         masks = pattern.masksOfEight
         patternBytes = pattern.patternBytes(columns: inputCount)
         patterns = try parts.tensor("patterns", .uint8, [outputCount, patternBytes])
@@ -71,18 +71,18 @@ package struct PatternSparse: SparseLayout {
         return window >> (bit % 8) & ((1 << bits) - 1)
     }
 
-    /// Takes the weights of `weight` for which `kept` is true: no more than n of each group of m.
-    package init(_ weight: Tensor, keeping kept: [Bool], _ pattern: KeepPattern) throws(PithError) {
-        precondition(kept.count == weight.count, "a truth value for each weight")
+    /// Takes the weights of `weight` for which `mask` is true: no more than n of each group of m.
+    package init(_ weight: Tensor, keeping mask: [Bool], _ pattern: SparsityPattern) throws(PithError) {
+        precondition(mask.count == weight.count, "a truth value for each weight")
         let (rows, columns, groups) = (weight.rows, weight.columns, pattern.groups(columns: weight.columns))
         var (indices, values) = ([UInt8](), Tensor(rows: rows, columns: groups * pattern.kept))
         indices.reserveCapacity(rows * groups)
         for row in 0..<rows {
             var next = 0
             for first in stride(from: 0, to: columns, by: pattern.size) {
-                let mask = pattern.mask { first + $0 < columns && kept[row * columns + first + $0] }
-                indices.append(UInt8(pattern.masks.firstIndex(of: mask) ?? 0))
-                for column in first..<first + pattern.size where mask >> UInt8(column - first) & 1 == 1 {
+                let bits = pattern.bits { first + $0 < columns && mask[row * columns + first + $0] }
+                indices.append(UInt8(pattern.masks.firstIndex(of: bits) ?? 0))
+                for column in first..<first + pattern.size where bits >> UInt8(column - first) & 1 == 1 {
                     if column < columns { values[row, next] = weight[row, column] }
                     next += 1
                 }
@@ -97,7 +97,7 @@ package struct PatternSparse: SparseLayout {
         try self.init(parts, shape: weight.shape, layouts: WeightLayouts.catalogue)
     }
 
-    package var kept: [Bool] {
+    package var mask: [Bool] {
         (0..<outputCount).flatMap { row in
             (0..<inputCount).map { column in
                 pattern.masks[patternIndex(row, column / pattern.size)] >> UInt8(column % pattern.size) & 1 == 1
@@ -137,10 +137,10 @@ package struct PatternSparse: SparseLayout {
     }
 }
 
-extension KeepPattern {
+extension SparsityPattern {
     /// The mask of a group that keeps n: those for which `isKept` is true, filled up from the far end if they are
     /// fewer, with columns beyond the last where possible.
-    fileprivate func mask(_ isKept: (_ place: Int) -> Bool) -> UInt8 {
+    fileprivate func bits(_ isKept: (_ place: Int) -> Bool) -> UInt8 {
         var mask: UInt8 = 0
         for place in 0..<size where isKept(place) { mask |= 1 << UInt8(place) }
         for place in (0..<size).reversed() where mask.nonzeroBitCount < kept { mask |= 1 << UInt8(place) }

@@ -5,7 +5,7 @@ import PithTensor
 
 /// Weights −1, 0 and 1, five to a byte, with a scale for each group of columns of a row.
 ///
-/// Parts: `codes` U8 [blocks, bytes of a block], where five units of 32 columns take 512 bytes; `scales` F16
+/// Parts: `codes` U8 [blocks, bytes of a block], where five tiles of 32 columns take 512 bytes; `scales` F16
 /// [blocks, groups, 16]. Parameter: `groupSize`.
 package struct TernaryCodes: PackedLayout {
     package static let layout = "ternary"
@@ -29,7 +29,7 @@ package struct TernaryCodes: PackedLayout {
         (outputCount, inputCount) = try matrixExtents(shape)
         groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
         packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
-        codes = try parts.tensor("codes", .uint8, [packing.blocks, Self.blockBytes(units: packing.units)])
+        codes = try parts.tensor("codes", .uint8, [packing.blocks, Self.blockBytes(tiles: packing.tiles)])
         scales = try packing.scales(parts)
     }
 
@@ -37,40 +37,40 @@ package struct TernaryCodes: PackedLayout {
     package init(signs: [Int8], scales: [Float], rows: Int, columns: Int, groupSize: Int) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
         precondition(signs.count == rows * columns, "a sign for each weight")
-        let units = packing.unitBytes(of: signs.map { UInt8($0 + 1) })
+        let tiles = packing.tileBytes(of: signs.map { UInt8($0 + 1) })
         var parts = StoredParts(
             tensors: packing.gridParts(scales: scales), parameters: ["groupSize": groupSize])
         parts.tensors["codes"] = StoredTensor(
-            bytes: packTrits(units, unitsOfRow: packing.units),
-            shape: [packing.blocks, Self.blockBytes(units: packing.units)])
+            bytes: packTrits(tiles, tilesOfRow: packing.tiles),
+            shape: [packing.blocks, Self.blockBytes(tiles: packing.tiles)])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
     /// Bytes of 16 rows.
-    private static func blockBytes(units: Int) -> Int { units / 5 * 512 + bitsOfTrits(units % 5) * 64 }
+    private static func blockBytes(tiles: Int) -> Int { tiles / 5 * 512 + bitsOfTrits(tiles % 5) * 64 }
 
     package var packed: pith_packed {
-        packing.packed(PITH_TRITS, codes, unitBytes: 0, scales, zero: 1)
+        packing.packed(PITH_TRITS, codes, tileBytes: 0, scales, zero: 1)
     }
 }
 
 /// Bits that hold up to five digits to the base of three: 0, 2, 4, 5, 7 and 8.
 private func bitsOfTrits(_ count: Int) -> Int { (8 * count + 4) / 5 }
 
-/// Packs units of the bytes 0, 1 and 2, 512 each, five at a time: the byte at one place of all five becomes a fraction
-/// of 256 whose digits to the base of three they are, the first unit's first. The last units of a row that are fewer
+/// Packs tiles of the bytes 0, 1 and 2, 512 each, five at a time: the byte at one place of all five becomes a fraction
+/// of 256 whose digits to the base of three they are, the first tile's first. The last tiles of a row that are fewer
 /// become fractions of as many bits as they need, packed in planes.
-func packTrits(_ units: [UInt8], unitsOfRow: Int) -> [UInt8] {
-    guard unitsOfRow > 0 else { return [] }
+func packTrits(_ tiles: [UInt8], tilesOfRow: Int) -> [UInt8] {
+    guard tilesOfRow > 0 else { return [] }
     var packed: [UInt8] = []
-    packed.reserveCapacity(units.count / 5 + 512)
-    for row in stride(from: 0, to: units.count / 512, by: unitsOfRow) {
-        for first in stride(from: 0, to: unitsOfRow, by: 5) {
-            let members = first..<min(first + 5, unitsOfRow)
+    packed.reserveCapacity(tiles.count / 5 + 512)
+    for row in stride(from: 0, to: tiles.count / 512, by: tilesOfRow) {
+        for first in stride(from: 0, to: tilesOfRow, by: 5) {
+            let members = first..<min(first + 5, tilesOfRow)
             let bits = bitsOfTrits(members.count)
             let values = members.reduce(1) { value, _ in 3 * value }
             let fractions = (0..<512).map { byte in
-                let digits = members.reduce(0) { 3 * $0 + Int(units[(row + $1) * 512 + byte]) }
+                let digits = members.reduce(0) { 3 * $0 + Int(tiles[(row + $1) * 512 + byte]) }
                 return UInt8((digits << bits + values - 1) / values)
             }
             packed += packPlanes(fractions, bits: bits)

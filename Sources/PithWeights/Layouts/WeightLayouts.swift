@@ -6,7 +6,7 @@ import PithTensor
 public enum WeightLayouts {
     /// All layouts, the dense one included.
     public static let catalogue = LayoutCatalogue([
-        DenseOperator.self, ScaledFloats.self, GroupedCodes.self, MaskedCodes.self, UnitCodes.self, BookCodes.self,
+        DenseOperator.self, ScaledFloats.self, GroupedCodes.self, MaskedCodes.self, TileCodes.self, CodebookCodes.self,
         TernaryCodes.self, VectorCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self,
         SumOperator.self, ProductOperator.self, LosslessMatrix.self, EntropyCoded.self,
     ])

@@ -121,20 +121,20 @@ struct QuantizationGrid: Sendable {
 
     /// The stored form of codes on this grid, one byte each, [rows, columns]: of all, or of those that are kept.
     func store(
-        _ codes: [UInt8], keeping kept: [Bool]?, rows: Int, columns: Int
+        _ codes: [UInt8], keeping mask: [Bool]?, rows: Int, columns: Int
     ) throws(PithError) -> any StoredLinear {
-        guard let kept else {
+        guard let mask else {
             return try GroupedCodes(
                 codes: codes, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
                 groupSize: groupSize)
         }
-        if UnitCodes.canKeep(kept, rows: rows, columns: columns) {
-            return try UnitCodes(
-                codes: codes, keeping: kept, scales: scales, zeros: storedZeros, rows: rows, columns: columns,
+        if TileCodes.canKeep(mask, rows: rows, columns: columns) {
+            return try TileCodes(
+                codes: codes, keeping: mask, scales: scales, zeros: storedZeros, rows: rows, columns: columns,
                 bits: bits, groupSize: groupSize)
         }
         return try MaskedCodes(
-            codes: codes, keeping: kept, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
+            codes: codes, keeping: mask, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
             groupSize: groupSize)
     }
 }

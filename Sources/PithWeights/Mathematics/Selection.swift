@@ -1,12 +1,12 @@
 import PithTensor
 
 /// Keeps, in the whole matrix, all but the `count` weights of least score: a truth value for each, [rows, columns].
-func leavingOut(_ count: Int, ofMatrix scores: Tensor) -> [Bool] {
+func maskPruning(_ count: Int, ofMatrix scores: Tensor) -> [Bool] {
     smallest(count, of: scores.values.map(\.orderKey)).map { !$0 }
 }
 
 /// Keeps all but the weights of least score in each row: `count` are left out in all, as evenly as whole numbers allow.
-func leavingOut(_ count: Int, ofEachRow scores: Tensor) -> [Bool] {
+func maskPruning(_ count: Int, ofEachRow scores: Tensor) -> [Bool] {
     let (rows, columns) = (scores.rows, scores.columns)
     return (0..<rows).flatMap { row in
         let share = count / rows + (row < count % rows ? 1 : 0)
@@ -15,11 +15,11 @@ func leavingOut(_ count: Int, ofEachRow scores: Tensor) -> [Bool] {
     }
 }
 
-/// Leaves out whole units of 16 rows by 32 columns, those of least mean squared score, until `count` weights are gone.
-func leavingOutUnits(_ count: Int, of scores: Tensor) -> [Bool] {
+/// Leaves out whole tiles of 16 rows by 32 columns, those of least mean squared score, until `count` weights are gone.
+func maskPruningTiles(_ count: Int, of scores: Tensor) -> [Bool] {
     let columns = scores.columns
     var kept = [Bool](repeating: true, count: scores.count)
-    _ = UnitGrid(rows: scores.rows, columns: 0..<columns).leaveOut(count) { row, column in
+    _ = TileGrid(rows: scores.rows, columns: 0..<columns).leaveOut(count) { row, column in
         let score = Double(scores.values[row * columns + column])
         return score * score
     } _: { row, column in
@@ -29,7 +29,7 @@ func leavingOutUnits(_ count: Int, of scores: Tensor) -> [Bool] {
 }
 
 /// Keeps the n weights of largest score in each group of m of a row.
-func keeping(_ pattern: KeepPattern, by scores: Tensor) -> [Bool] {
+func keeping(_ pattern: SparsityPattern, by scores: Tensor) -> [Bool] {
     let (rows, columns) = (scores.rows, scores.columns)
     var kept: [Bool] = []
     kept.reserveCapacity(scores.count)

@@ -2,23 +2,23 @@ import PithCore
 import PithModels
 import PithTensor
 
-/// How much is left out, and in which arrangement: the options that all pruners share.
+/// How much is pruned, and in which arrangement: the options that all pruners share.
 enum SparsityTarget: Sendable {
     /// A share of all weights, wherever they stand.
     case anywhere(Double)
     /// All but n of every m weights of a row.
-    case pattern(KeepPattern)
-    /// A share of all weights or a little more, in whole units of 16 rows by 32 columns, which kernels then skip.
-    case units(Double)
+    case pattern(SparsityPattern)
+    /// A share of all weights or a little more, in whole tiles of 16 rows by 32 columns, which kernels then skip.
+    case tiles(Double)
 
     static let sparsity = MethodOption.real(
-        "sparsity", 0.5, in: 0...0.99, "the share of weights left out, if no pattern is given")
+        "sparsity", 0.5, in: 0...0.99, "the share of weights pruned, if no pattern is given")
     static let pattern = MethodOption.choice(
-        "pattern", KeepPattern?.none, of: [nil] + KeepPattern.all, { $0?.description ?? "none" },
+        "pattern", SparsityPattern?.none, of: [nil] + SparsityPattern.all, { $0?.description ?? "none" },
         "n:m keeps n of every m weights of a row")
     static let block = MethodOption.choice(
         "block", false, of: [false, true], { $0 ? "16x32" : "none" },
-        "leave out whole blocks of so many rows by columns")
+        "prune whole blocks of so many rows by columns")
 
     static let schema: [any DeclaredOption] = [sparsity, pattern, block]
 
@@ -26,58 +26,58 @@ enum SparsityTarget: Sendable {
         let (pattern, sparsity) = (options[Self.pattern], options[Self.sparsity])
         switch (pattern, options[Self.block]) {
         case (nil, false): self = .anywhere(sparsity)
-        case (nil, true): self = .units(sparsity)
+        case (nil, true): self = .tiles(sparsity)
         case (let pattern?, false): self = .pattern(pattern)
         default: throw .usage("pattern and block exclude each other", remedy: "give one of them")
         }
     }
 
     /// The weights of `weight` for which `kept` is true, in the stored form that suits the arrangement.
-    func store(_ weight: Tensor, keeping kept: [Bool]) throws(PithError) -> any StoredLinear {
-        if case .pattern(let pattern) = self { return try PatternSparse(weight, keeping: kept, pattern) }
-        return try BitmaskSparse(weight, keeping: kept)
+    func store(_ weight: Tensor, keeping mask: [Bool]) throws(PithError) -> any StoredLinear {
+        if case .pattern(let pattern) = self { return try PatternSparse(weight, keeping: mask, pattern) }
+        return try BitmaskSparse(weight, keeping: mask)
     }
 
     /// How many of the first `count` weights of a matrix, in whatever order, are left out: the share of them rounded.
-    static func leftOut(of count: Int, _ sparsity: Double) -> Int {
+    static func prunedCount(of count: Int, _ sparsity: Double) -> Int {
         min(count, Int(saturating: sparsity * Double(count)))
     }
 }
 
-/// The units of 16 rows by 32 columns in some columns of a matrix.
-struct UnitGrid {
+/// The tiles of 16 rows by 32 columns in some columns of a matrix.
+struct TileGrid {
     let rows: Int
     /// Begins on a multiple of 32.
     let columns: Range<Int>
 
-    /// Units beside each other.
+    /// Tiles beside each other.
     private var width: Int { (columns.count + 31) / 32 }
 
-    /// Calls `body` with the row, the column and the unit of each weight.
-    private func forEachWeight(_ body: (_ row: Int, _ column: Int, _ unit: Int) -> Void) {
+    /// Calls `body` with the row, the column and the tile of each weight.
+    private func forEachWeight(_ body: (_ row: Int, _ column: Int, _ tile: Int) -> Void) {
         for row in 0..<rows {
             for column in columns { body(row, column, row / 16 * width + (column - columns.lowerBound) / 32) }
         }
     }
 
-    /// Leaves out the units of least mean score until `count` weights or more are gone: calls `body` with the row and
+    /// Leaves out the tiles of least mean score until `count` weights or more are gone: calls `body` with the row and
     /// the column of each, and returns how many they are.
     func leaveOut(
         _ count: Int, by score: (_ row: Int, _ column: Int) -> Double, _ body: (_ row: Int, _ column: Int) -> Void
     ) -> Int {
-        let units = (rows + 15) / 16 * width
-        var (sums, sizes) = ([Double](repeating: 0, count: units), [Int](repeating: 0, count: units))
-        forEachWeight { row, column, unit in
-            sums[unit] += score(row, column)
-            sizes[unit] += 1
+        let tiles = (rows + 15) / 16 * width
+        var (sums, sizes) = ([Double](repeating: 0, count: tiles), [Int](repeating: 0, count: tiles))
+        forEachWeight { row, column, tile in
+            sums[tile] += score(row, column)
+            sizes[tile] += 1
         }
         let means = zip(sums, sizes).map { $0 / Double(max(1, $1)) }
-        var (isLeftOut, gone) = ([Bool](repeating: false, count: units), 0)
-        for unit in (0..<units).sorted(by: { (means[$0], $0) < (means[$1], $1) }) where gone < count {
-            isLeftOut[unit] = true
-            gone += sizes[unit]
+        var (isLeftOut, gone) = ([Bool](repeating: false, count: tiles), 0)
+        for tile in (0..<tiles).sorted(by: { (means[$0], $0) < (means[$1], $1) }) where gone < count {
+            isLeftOut[tile] = true
+            gone += sizes[tile]
         }
-        forEachWeight { row, column, unit in if isLeftOut[unit] { body(row, column) } }
+        forEachWeight { row, column, tile in if isLeftOut[tile] { body(row, column) } }
         return gone
     }
 }
@@ -100,5 +100,5 @@ func validateQuantizer(_ name: String, after previous: any WeightCodec) throws(P
 /// A layout that tells which weights it keeps.
 protocol SparseLayout: StoredLinear, RowDecodable {
     /// A truth value for each weight, [rows, columns].
-    var kept: [Bool] { get }
+    var mask: [Bool] { get }
 }

@@ -9,24 +9,24 @@ private let rounds = 12
 /// 2007), then Lloyd's method, errors weighed by the importance of columns and the squares of groups.
 ///
 /// The result depends on `random` alone, not on the number of threads.
-func learnBook(
+func learnCodebook(
     _ chunks: WeightChunks, entryCount: Int, _ random: inout SeededGenerator, pool: ThreadPool
-) -> LearnedBook {
-    var book = LearnedBook(
+) -> LearnedCodebook {
+    var codebook = LearnedCodebook(
         entries: seedEntries(chunks, entryCount: entryCount, &random),
         codes: [UInt8](repeating: 0, count: chunks.rows * chunks.count))
-    improve(&book, chunks, rounds: rounds, pool: pool)
-    return book
+    improve(&codebook, chunks, rounds: rounds, pool: pool)
+    return codebook
 }
 
 /// Lloyd's method: chunks go to their nearest entries, and entries to the means of their chunks.
-func improve(_ book: inout LearnedBook, _ chunks: WeightChunks, rounds: Int, pool: ThreadPool) {
-    guard !book.codes.isEmpty else { return }
+func improve(_ codebook: inout LearnedCodebook, _ chunks: WeightChunks, rounds: Int, pool: ThreadPool) {
+    guard !codebook.codes.isEmpty else { return }
     for _ in 0..<rounds {
-        assign(chunks, &book, pool: pool)
-        moveEntries(chunks, &book, pool: pool)
+        assign(chunks, &codebook, pool: pool)
+        moveEntries(chunks, &codebook, pool: pool)
     }
-    assign(chunks, &book, pool: pool)
+    assign(chunks, &codebook, pool: pool)
 }
 
 /// Chunks out of a sample, each drawn with a probability that grows with its distance from those drawn before.
@@ -69,12 +69,12 @@ private func seedEntries(
 }
 
 /// Gives each chunk the code of its nearest entry.
-private func assign(_ chunks: WeightChunks, _ book: inout LearnedBook, pool: ThreadPool) {
-    let (dimension, entries) = (chunks.dimension, book.entries)
+private func assign(_ chunks: WeightChunks, _ codebook: inout LearnedCodebook, pool: ThreadPool) {
+    let (dimension, entries) = (chunks.dimension, codebook.entries)
     let entryCount = entries.count / dimension
     let kernels = kernels
     chunks.values.withUnsafeBufferPointer { values in
-        book.codes.withUnsafeMutableBufferPointer { codes in
+        codebook.codes.withUnsafeMutableBufferPointer { codes in
             let (values, codes) = (values.baseAddress!, codes.baseAddress!)
             pool.forEachBlock(of: chunks.count, grain: 4) { block in
                 for chunk in block {
@@ -101,8 +101,8 @@ private func assign(_ chunks: WeightChunks, _ book: inout LearnedBook, pool: Thr
 }
 
 /// Moves each entry to the mean of its chunks.
-private func moveEntries(_ chunks: WeightChunks, _ book: inout LearnedBook, pool: ThreadPool) {
-    let size = book.entries.count
+private func moveEntries(_ chunks: WeightChunks, _ codebook: inout LearnedCodebook, pool: ThreadPool) {
+    let size = codebook.entries.count
     // Sums of the parts of the matrix, of sums of weights and of weighted values, always cut in the same way.
     let parts = min(16, chunks.rows)
     var sums = [Double](repeating: 0, count: parts * 2 * size)
@@ -112,7 +112,7 @@ private func moveEntries(_ chunks: WeightChunks, _ book: inout LearnedBook, pool
             for part in block {
                 let sums = base + part * 2 * size
                 for row in part * chunks.rows / parts..<(part + 1) * chunks.rows / parts {
-                    addRow(row, chunks, book.codes, to: sums, size: size)
+                    addRow(row, chunks, codebook.codes, to: sums, size: size)
                 }
             }
         }
@@ -121,7 +121,7 @@ private func moveEntries(_ chunks: WeightChunks, _ book: inout LearnedBook, pool
         let (mass, moment) = (0..<parts).reduce((0.0, 0.0)) {
             ($0.0 + sums[$1 * 2 * size + i], $0.1 + sums[($1 * 2 + 1) * size + i])
         }
-        if mass > 0 { book.entries[i] = Float(moment / mass) }
+        if mass > 0 { codebook.entries[i] = Float(moment / mass) }
     }
 }
 

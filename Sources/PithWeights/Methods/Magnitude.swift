@@ -7,7 +7,7 @@ struct Magnitude: PruningCodec {
     static let entry = MethodEntry(
         identifier: "magnitude",
         paper: Paper("Learning both Weights and Connections for Efficient Neural Networks", 2015),
-        summary: "leave out the weights of least absolute value", options: SparsityTarget.schema)
+        summary: "prune the weights of least absolute value", options: SparsityTarget.schema)
 
     let target: SparsityTarget
 
@@ -18,13 +18,14 @@ struct Magnitude: PruningCodec {
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let weight = problem.weight
         let scores = Tensor(shape: weight.shape, values: weight.values.map(abs))
-        let kept =
+        let mask =
             switch target {
             case .pattern(let pattern): keeping(pattern, by: scores)
-            case .units(let sparsity): leavingOutUnits(SparsityTarget.leftOut(of: weight.count, sparsity), of: scores)
+            case .tiles(let sparsity):
+                maskPruningTiles(SparsityTarget.prunedCount(of: weight.count, sparsity), of: scores)
             case .anywhere(let sparsity):
-                leavingOut(SparsityTarget.leftOut(of: weight.count, sparsity), ofMatrix: scores)
+                maskPruning(SparsityTarget.prunedCount(of: weight.count, sparsity), ofMatrix: scores)
             }
-        return try target.store(weight, keeping: kept)
+        return try target.store(weight, keeping: mask)
     }
 }

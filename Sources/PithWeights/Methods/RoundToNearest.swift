@@ -19,18 +19,18 @@ struct RoundToNearest: WeightCodec {
     }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
-        let (weight, kept) = problem.prunedWeight()
-        return try roundedToNearest(weight, keeping: kept, options, pool: problem.pool)
+        let (weight, mask) = problem.prunedWeight()
+        return try roundedToNearest(weight, keeping: mask, options, pool: problem.pool)
     }
 }
 
 /// A matrix with each weight, or each that is kept, at the nearest level of its group.
 func roundedToNearest(
-    _ weight: Tensor, keeping kept: [Bool]? = nil, _ options: GridOptions, pool: ThreadPool
+    _ weight: Tensor, keeping mask: [Bool]? = nil, _ options: GridOptions, pool: ThreadPool
 ) throws(PithError) -> any StoredLinear {
     let grid = try QuantizationGrid(weight, options)
     return try grid.store(
-        nearestCodes(weight, grid, pool: pool), keeping: kept, rows: weight.rows, columns: weight.columns)
+        nearestCodes(weight, grid, pool: pool), keeping: mask, rows: weight.rows, columns: weight.columns)
 }
 
 /// The codes of the nearest levels, one byte each, [rows, columns].

@@ -10,7 +10,7 @@ struct SparseGPT: PruningCodec {
     static let entry = MethodEntry(
         identifier: "sparsegpt",
         paper: Paper("SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot", 2023),
-        summary: "leave weights out column by column; later columns make up for what is gone",
+        summary: "prune column by column; later columns make up for what is gone",
         options: SparsityTarget.schema + [damping])
 
     let target: SparsityTarget
@@ -26,84 +26,84 @@ struct SparseGPT: PruningCodec {
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         var weight = problem.weight
         let sweep = try ColumnSweep(hessian: problem.hessian(), damping: damping, pool: problem.pool)
-        let kept =
+        let mask =
             switch target {
             case .anywhere(let sparsity): prune(&weight, sparsity, sweep)
             case .pattern(let pattern): prune(&weight, pattern, sweep)
-            case .units(let sparsity): pruneUnits(&weight, sparsity, sweep)
+            case .tiles(let sparsity): pruneTiles(&weight, sparsity, sweep)
             }
-        return try target.store(weight, keeping: kept)
+        return try target.store(weight, keeping: mask)
     }
 
     /// Chooses what to leave out of a whole block of columns when the sweep reaches it.
     private func prune(_ weight: inout Tensor, _ sparsity: Double, _ sweep: ColumnSweep) -> [Bool] {
         let (rows, columns) = (weight.rows, weight.columns)
-        var kept = [Bool](repeating: true, count: weight.count)
-        kept.withUnsafeMutableBufferPointer { kept in
+        var mask = [Bool](repeating: true, count: weight.count)
+        mask.withUnsafeMutableBufferPointer { mask in
             sweep.run(&weight) { block, weights in
                 // So many that the whole matrix ends with the exact share.
                 let count =
-                    SparsityTarget.leftOut(of: rows * block.upperBound, sparsity)
-                    - SparsityTarget.leftOut(of: rows * block.lowerBound, sparsity)
+                    SparsityTarget.prunedCount(of: rows * block.upperBound, sparsity)
+                    - SparsityTarget.prunedCount(of: rows * block.lowerBound, sparsity)
                 var scores: [Float] = []
                 scores.reserveCapacity(rows * block.count)
                 for row in 0..<rows {
-                    for j in block { scores.append(sweep.harm(weights[row * columns + j], column: j)) }
+                    for j in block { scores.append(sweep.saliency(weights[row * columns + j], column: j)) }
                 }
                 for (i, isLeftOut) in smallest(count, of: scores.map(\.orderKey)).enumerated() where isLeftOut {
-                    kept[i / block.count * columns + block.lowerBound + i % block.count] = false
+                    mask[i / block.count * columns + block.lowerBound + i % block.count] = false
                 }
             } replace: { row, j, weights in
-                kept[row * columns + j] ? weights[j] : 0
+                mask[row * columns + j] ? weights[j] : 0
             }
         }
-        return kept
+        return mask
     }
 
-    /// Chooses which units to leave out of a whole block of columns when the sweep reaches it.
-    private func pruneUnits(_ weight: inout Tensor, _ sparsity: Double, _ sweep: ColumnSweep) -> [Bool] {
+    /// Chooses which tiles to leave out of a whole block of columns when the sweep reaches it.
+    private func pruneTiles(_ weight: inout Tensor, _ sparsity: Double, _ sweep: ColumnSweep) -> [Bool] {
         let (rows, columns) = (weight.rows, weight.columns)
-        var (kept, gone) = ([Bool](repeating: true, count: weight.count), 0)
-        kept.withUnsafeMutableBufferPointer { kept in
+        var (mask, gone) = ([Bool](repeating: true, count: weight.count), 0)
+        mask.withUnsafeMutableBufferPointer { mask in
             sweep.run(&weight) { block, weights in
-                let count = SparsityTarget.leftOut(of: rows * block.upperBound, sparsity) - gone
-                gone += UnitGrid(rows: rows, columns: block).leaveOut(count) { row, column in
-                    let harm = Double(sweep.harm(weights[row * columns + column], column: column))
-                    return harm * harm
+                let count = SparsityTarget.prunedCount(of: rows * block.upperBound, sparsity) - gone
+                gone += TileGrid(rows: rows, columns: block).leaveOut(count) { row, column in
+                    let saliency = Double(sweep.saliency(weights[row * columns + column], column: column))
+                    return saliency * saliency
                 } _: { row, column in
-                    kept[row * columns + column] = false
+                    mask[row * columns + column] = false
                 }
             } replace: { row, j, weights in
-                kept[row * columns + j] ? weights[j] : 0
+                mask[row * columns + j] ? weights[j] : 0
             }
         }
-        return kept
+        return mask
     }
 
     /// Chooses what to keep of each group of m columns when the sweep reaches it.
-    private func prune(_ weight: inout Tensor, _ pattern: KeepPattern, _ sweep: ColumnSweep) -> [Bool] {
+    private func prune(_ weight: inout Tensor, _ pattern: SparsityPattern, _ sweep: ColumnSweep) -> [Bool] {
         let columns = weight.columns
-        var kept = [Bool](repeating: true, count: weight.count)
-        kept.withUnsafeMutableBufferPointer { kept in
+        var mask = [Bool](repeating: true, count: weight.count)
+        mask.withUnsafeMutableBufferPointer { mask in
             sweep.run(&weight) { row, j, weights in
                 if j % pattern.size == 0 {
                     let group = j..<min(columns, j + pattern.size)
-                    let scores = group.map { sweep.harm(weights[$0], column: $0) }
+                    let scores = group.map { sweep.saliency(weights[$0], column: $0) }
                     for (k, isKept) in zip(group, keepLargest(pattern.kept, of: scores)) {
-                        kept[row * columns + k] = isKept
+                        mask[row * columns + k] = isKept
                     }
                 }
-                return kept[row * columns + j] ? weights[j] : 0
+                return mask[row * columns + j] ? weights[j] : 0
             }
         }
-        return kept
+        return mask
     }
 }
 
 extension ColumnSweep {
     /// How much the output suffers if the weight of a column is left out and the columns to the right make up for
     /// it: the root of w² / U[j, j]².
-    func harm(_ weight: Float, column: Int) -> Float {
+    func saliency(_ weight: Float, column: Int) -> Float {
         let pivot = factor.values[column * factor.columns + column]
         return abs(weight) / pivot
     }

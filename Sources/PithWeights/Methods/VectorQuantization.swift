@@ -2,12 +2,12 @@ import PithCore
 import PithModels
 import PithTensor
 
-/// Gives a code to several neighbouring weights at once: the nearest entry of a book, and of further books that learn
+/// Gives a code to several neighbouring weights at once: the nearest entry of a codebook, and of further codebooks that learn
 /// what the ones before left over.
 struct VectorQuantization: WeightCodec {
     static let dimension = MethodOption.choice("dimension", 4, of: [4, 8], "weights that a code stands for")
-    static let books = MethodOption.integer(
-        "books", 1, in: VectorCodes.bookRange, "books whose entries are added, with a code for each")
+    static let codebooks = MethodOption.integer(
+        "codebooks", 1, in: VectorCodes.codebookRange, "codebooks whose entries are added, with a code for each")
     static let group = GridOptions.group(0)
     static let norms = MethodOption.flag("norms", true, "weigh errors by the norms of the inputs")
 
@@ -16,27 +16,27 @@ struct VectorQuantization: WeightCodec {
         paper: Paper(
             "NoWag: A Unified Framework for Shape Preserving Compression of Large Language Models", 2025,
             identifier: "nowag"),
-        summary: "a code of 8 bits for 4 or 8 neighbouring weights, from books learned by k-means",
-        options: [dimension, books, group, norms])
+        summary: "a code of 8 bits for 4 or 8 neighbouring weights, from codebooks learned by k-means",
+        options: [dimension, codebooks, group, norms])
 
     private let dimension: Int
-    private let books: Int
+    private let codebooks: Int
     private let group: Int
     private let norms: Bool
 
     init(_ options: OptionValues) throws(PithError) {
         dimension = options[Self.dimension]
-        books = options[Self.books]
+        codebooks = options[Self.codebooks]
         group = try GridOptions.checkedGroup(options, Self.group)
         norms = options[Self.norms]
     }
 
-    /// Rounds in which all books are learned again.
+    /// Rounds in which all codebooks are learned again.
     private static let sweeps = 3
 
     var needs: CalibrationNeeds { norms ? .columnNorms : .nothing }
 
-    /// Vectors, what the books leave of them, and the distances to entries.
+    /// Vectors, what the codebooks leave of them, and the distances to entries.
     func memory(rows: Int, columns: Int) -> Int { 64 * rows * columns }
 
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
@@ -47,21 +47,21 @@ struct VectorQuantization: WeightCodec {
         var chunks = WeightChunks(
             weight, sizes: sizes, groupSize: groupSize, dimension: dimension,
             importance: norms ? importance(try problem.columnSquares()) : nil)
-        // 2. Learn a book, take away what it says, and go on with what is left.
-        // Books that took more than their codes would be no gain.
+        // 2. Learn a codebook, take away what it says, and go on with what is left.
+        // Codebooks that took more than their codes would be no gain.
         let entryCount = min(256, max(1, chunks.rows * chunks.count / 4))
         var random = SeededGenerator(seed: problem.seed)
-        var learned: [LearnedBook] = []
-        for _ in 0..<books {
-            learned.append(learnBook(chunks, entryCount: entryCount, &random, pool: problem.pool))
+        var learned: [LearnedCodebook] = []
+        for _ in 0..<codebooks {
+            learned.append(learnCodebook(chunks, entryCount: entryCount, &random, pool: problem.pool))
             chunks.subtract(learned[learned.count - 1])
         }
         // 3. Each learns again what all the others leave over.
-        for _ in 0..<(books > 1 ? Self.sweeps : 0) {
-            for book in learned.indices {
-                chunks.add(learned[book])
-                improve(&learned[book], chunks, rounds: 3, pool: problem.pool)
-                chunks.subtract(learned[book])
+        for _ in 0..<(codebooks > 1 ? Self.sweeps : 0) {
+            for codebook in learned.indices {
+                chunks.add(learned[codebook])
+                improve(&learned[codebook], chunks, rounds: 3, pool: problem.pool)
+                chunks.subtract(learned[codebook])
             }
         }
         // 4. Entries become whole numbers of steps.
@@ -69,30 +69,31 @@ struct VectorQuantization: WeightCodec {
         let whole = rounded.flatMap { $0.entries.map { Int8(saturating: $0 * steps) } }
         let scales = try storedScales(sizes.map { $0 / steps })
         return try VectorCodes(
-            codes: rounded.map { $0.codes }, books: whole, dimension: dimension, scales: scales, rows: weight.rows,
+            codes: rounded.map { $0.codes }, codebooks: whole, dimension: dimension, scales: scales, rows: weight.rows,
             columns: weight.columns, groupSize: groupSize)
     }
 }
 
-/// Rounds entries to whole numbers of steps, book by book: later ones make up for the rounding of earlier ones. There
+/// Rounds entries to whole numbers of steps, codebook by codebook: later ones make up for the rounding of earlier ones. There
 /// are as many steps in 1 as let no entry, and no sum of those that are used, leave −127…127.
 private func roundEntries(
-    of learned: [LearnedBook], _ rest: WeightChunks, pool: ThreadPool
-) -> (books: [LearnedBook], steps: Float) {
+    of learned: [LearnedCodebook], _ rest: WeightChunks, pool: ThreadPool
+) -> (codebooks: [LearnedCodebook], steps: Float) {
     let largest = max(
         largestMagnitude(learned.flatMap { $0.entries }), largestMagnitude(rest.sums(of: learned)))
     var steps = largest > 0 ? 124 / largest : 1
     while true {
-        var (books, rest) = (learned, rest)
-        for book in books.indices {
-            rest.add(books[book])
-            improve(&books[book], rest, rounds: book > 0 ? 2 : 0, pool: pool)
-            books[book].entries = books[book].entries.map { ($0 * steps).rounded() / steps }
-            improve(&books[book], rest, rounds: 0, pool: pool)
-            rest.subtract(books[book])
+        var (codebooks, rest) = (learned, rest)
+        for codebook in codebooks.indices {
+            rest.add(codebooks[codebook])
+            improve(&codebooks[codebook], rest, rounds: codebook > 0 ? 2 : 0, pool: pool)
+            codebooks[codebook].entries = codebooks[codebook].entries.map { ($0 * steps).rounded() / steps }
+            improve(&codebooks[codebook], rest, rounds: 0, pool: pool)
+            rest.subtract(codebooks[codebook])
         }
-        let largest = max(largestMagnitude(books.flatMap { $0.entries }), largestMagnitude(rest.sums(of: books)))
-        guard largest * steps >= 127.5 else { return (books, steps) }
+        let largest = max(
+            largestMagnitude(codebooks.flatMap { $0.entries }), largestMagnitude(rest.sums(of: codebooks)))
+        guard largest * steps >= 127.5 else { return (codebooks, steps) }
         steps *= 0.9
     }
 }
@@ -144,31 +145,35 @@ struct WeightChunks {
         self.importance = (0..<width).map { $0 < columns ? importance?[$0] ?? 1 : 0 }
         // A power of two changes no digit, and squares stay in range.
         let largest = largestMagnitude(sizes)
-        let unit = largest > 0 ? largest.binade : 1
+        let scale = largest > 0 ? largest.binade : 1
         squares = (0..<weight.rows).flatMap { row in
             (0..<count).map { chunk in
-                let size = sizes[row * groups + chunk * dimension / groupSize] / unit
+                let size = sizes[row * groups + chunk * dimension / groupSize] / scale
                 return size * size
             }
         }
     }
 
-    /// Leaves what a book does not say.
-    mutating func subtract(_ book: LearnedBook) { book.accumulate(into: &values, factor: -1, dimension: dimension) }
+    /// Leaves what a codebook does not say.
+    mutating func subtract(_ codebook: LearnedCodebook) {
+        codebook.accumulate(into: &values, factor: -1, dimension: dimension)
+    }
 
     /// Takes that back.
-    mutating func add(_ book: LearnedBook) { book.accumulate(into: &values, factor: 1, dimension: dimension) }
+    mutating func add(_ codebook: LearnedCodebook) {
+        codebook.accumulate(into: &values, factor: 1, dimension: dimension)
+    }
 
-    /// What some books say together, [rows, count · dimension].
-    func sums(of books: [LearnedBook]) -> [Float] {
+    /// What some codebooks say together, [rows, count · dimension].
+    func sums(of codebooks: [LearnedCodebook]) -> [Float] {
         var sums = [Float](repeating: 0, count: values.count)
-        for book in books { book.accumulate(into: &sums, factor: 1, dimension: dimension) }
+        for codebook in codebooks { codebook.accumulate(into: &sums, factor: 1, dimension: dimension) }
         return sums
     }
 }
 
 /// Some short vectors, and which of them is nearest to each chunk.
-struct LearnedBook {
+struct LearnedCodebook {
     /// [entries, dimension].
     var entries: [Float]
     /// [rows, chunks].

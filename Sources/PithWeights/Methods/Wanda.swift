@@ -7,7 +7,7 @@ struct Wanda: PruningCodec {
     static let entry = MethodEntry(
         identifier: "wanda",
         paper: Paper("A Simple and Effective Pruning Approach for Large Language Models", 2023),
-        summary: "leave out the weights of least |weight| · ‖input‖ in each row", options: SparsityTarget.schema)
+        summary: "prune the weights of least |weight| · ‖input‖ in each row", options: SparsityTarget.schema)
 
     let target: SparsityTarget
 
@@ -18,14 +18,15 @@ struct Wanda: PruningCodec {
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let weight = problem.weight
         let scores = wandaScores(weight, columnSquares: try problem.columnSquares())
-        let kept =
+        let mask =
             switch target {
             case .pattern(let pattern): keeping(pattern, by: scores)
-            case .units(let sparsity): leavingOutUnits(SparsityTarget.leftOut(of: weight.count, sparsity), of: scores)
+            case .tiles(let sparsity):
+                maskPruningTiles(SparsityTarget.prunedCount(of: weight.count, sparsity), of: scores)
             case .anywhere(let sparsity):
-                leavingOut(SparsityTarget.leftOut(of: weight.count, sparsity), ofEachRow: scores)
+                maskPruning(SparsityTarget.prunedCount(of: weight.count, sparsity), ofEachRow: scores)
             }
-        return try target.store(weight, keeping: kept)
+        return try target.store(weight, keeping: mask)
     }
 }
 
@@ -34,8 +35,8 @@ func wandaScores(_ weight: Tensor, columnSquares: [Double]) -> Tensor {
     let roots = columnSquares.map { $0.squareRoot() }
     let largest = roots.max() ?? 0
     // A power of two changes no digit, and products stay in range.
-    let unit = largest > 0 ? 2 * largest.binade : 1
-    let norms = roots.map { Float($0 / unit) }
+    let scale = largest > 0 ? 2 * largest.binade : 1
+    let norms = roots.map { Float($0 / scale) }
     var scores = weight
     for row in 0..<weight.rows {
         for column in 0..<weight.columns {

@@ -1,7 +1,7 @@
 import PithCore
 
 /// Keeps n of every m weights that follow one another in a row; written `n:m`, as in 2:4.
-package struct KeepPattern: Hashable, Sendable, CustomStringConvertible {
+package struct SparsityPattern: Hashable, Sendable, CustomStringConvertible {
     /// Weights kept of each group.
     package let kept: Int
     /// Weights in a group: 2, 4 or 8.
@@ -12,7 +12,8 @@ package struct KeepPattern: Hashable, Sendable, CustomStringConvertible {
     let indexBits: Int
 
     /// All patterns that can be stored.
-    package static let all = [2, 4, 8].flatMap { size in (1..<size).compactMap { try? KeepPattern(kept: $0, of: size) }
+    package static let all = [2, 4, 8].flatMap { size in
+        (1..<size).compactMap { try? SparsityPattern(kept: $0, of: size) }
     }
 
     /// Checks the counts.

@@ -26,13 +26,13 @@ public struct Measurement: Equatable, Sendable {
 
 /// Measures models on a text in lock-step: all read the same window, then their distributions are compared token by
 /// token, so that no logits are kept. Figures depend neither on the batch size nor on the number of threads.
-public struct Ruler: Sendable {
+public struct Evaluator: Sendable {
     /// Windows that are read together.
     public var batchSize: Int
     /// Rows of logits that are held at a time for each model.
     private static let rowChunk = BlockSums.blockLength
 
-    /// Creates a ruler.
+    /// Creates a evaluator.
     public init(batchSize: Int = 4) { self.batchSize = max(1, batchSize) }
 
     /// Measures `candidates` against `reference`; the first result is the reference's own, with no divergence.

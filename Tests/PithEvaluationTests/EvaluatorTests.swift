@@ -10,7 +10,7 @@ func openGolden(_ name: String, threads: Int = 2) throws -> (folder: ModelSource
 }
 
 @Suite("The ruler")
-struct RulerTests {
+struct EvaluatorTests {
     private func text(_ folder: ModelSource, letters: Int = 500, window: Int = 40) throws -> EvaluationText {
         try EvaluationText(
             GoldenModels.text(letters: letters), name: "letters", tokenizer: folder.tokenizer,
@@ -19,13 +19,13 @@ struct RulerTests {
 
     @Test func aModelDoesNotDivergeFromItself() throws {
         let (folder, model) = try openGolden("grouped-untied")
-        let results = try Ruler().measure(model, against: [model], on: try text(folder))
+        let results = try Evaluator().measure(model, against: [model], on: try text(folder))
         #expect(results[0] == results[1])
         #expect(results[0].klDivergence == Estimate(0, standardError: 0))
         #expect(results[0].top1Agreement == Estimate(1, standardError: 0))
     }
 
-    /// Everything again, in double precision and without any of the ruler's parts.
+    /// Everything again, in double precision and without any of the evaluator's parts.
     @Test func figuresFollowTheirDefinitions() throws {
         let (folder, reference) = try openGolden("grouped-untied")
         var candidate = reference
@@ -33,7 +33,7 @@ struct RulerTests {
         let letters = GoldenModels.text(letters: 90)
         let text = try EvaluationText(
             letters, name: "", tokenizer: folder.tokenizer, configuration: folder.configuration, windowLength: 31)
-        let measured = try Ruler().measure(reference, against: [candidate], on: text)[1]
+        let measured = try Evaluator().measure(reference, against: [candidate], on: text)[1]
 
         let tokens = folder.tokenizer.encode(letters, addingSpecialTokens: false)
         var (divergence, surprise, agreements) = (0.0, 0.0, 0.0)
@@ -76,8 +76,8 @@ struct RulerTests {
         var same = reference
         same.scaleFinalNorm(by: 0.8)
         let text = try text(folder)
-        let expected = try Ruler(batchSize: 4).measure(reference, against: [same], on: text)
-        #expect(try Ruler(batchSize: batch).measure(model, against: [candidate], on: text) == expected)
+        let expected = try Evaluator(batchSize: 4).measure(reference, against: [same], on: text)
+        #expect(try Evaluator(batchSize: batch).measure(model, against: [candidate], on: text) == expected)
     }
 
     @Test func textsThatAreTooShortAreRefused() throws {

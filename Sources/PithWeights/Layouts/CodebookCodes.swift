@@ -6,9 +6,9 @@ import PithTensor
 /// Codes of 2 to 8 bits that name the entries of one table, with a scale for each group of columns of a row:
 /// weight = entry · scale. Entries are whole numbers from −127 to 127.
 ///
-/// Codes lie as those of `GroupedCodes` do. Parts: `codes` U8 [blocks, units, 64 · bits]; `scales` F16
+/// Codes lie as those of `GroupedCodes` do. Parts: `codes` U8 [blocks, tiles, 64 · bits]; `scales` F16
 /// [blocks, groups, 16]; `book` I8 [2^bits]. Parameters: `bits`, `groupSize`.
-package struct BookCodes: PackedLayout {
+package struct CodebookCodes: PackedLayout {
     package static let layout = "book"
 
     package let outputCount: Int
@@ -21,7 +21,7 @@ package struct BookCodes: PackedLayout {
     package let packing: Packing
     private let codes: StoredTensor
     private let scales: StoredTensor
-    private let book: StoredTensor
+    private let codebook: StoredTensor
     /// Entries plus 128, at least 16 of them: what the kernels look up.
     private let table: StoredTensor
 
@@ -29,7 +29,7 @@ package struct BookCodes: PackedLayout {
 
     package var stored: StoredParts {
         StoredParts(
-            tensors: ["codes": codes, "scales": scales, "book": book],
+            tensors: ["codes": codes, "scales": scales, "book": codebook],
             parameters: ["bits": bits, "groupSize": groupSize])
     }
 
@@ -38,35 +38,35 @@ package struct BookCodes: PackedLayout {
         bits = try parts.parameter("bits", in: 2...8)
         groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
         packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
-        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.units, 64 * bits])
+        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.tiles, 64 * bits])
         scales = try packing.scales(parts)
-        book = try parts.tensor("book", .int8, [1 << bits])
-        guard !book.byteValues.contains(0x80) else {
+        codebook = try parts.tensor("book", .int8, [1 << bits])
+        guard !codebook.byteValues.contains(0x80) else {
             throw .data("part 'book' holds -128", remedy: "its entries are from -127 to 127")
         }
-        let padding = [UInt8](repeating: 128, count: max(0, 16 - book.count))
-        table = StoredTensor(bytes: book.byteValues.map { $0 ^ 0x80 } + padding, shape: [max(16, book.count)])
+        let padding = [UInt8](repeating: 128, count: max(0, 16 - codebook.count))
+        table = StoredTensor(bytes: codebook.byteValues.map { $0 ^ 0x80 } + padding, shape: [max(16, codebook.count)])
     }
 
-    /// Packs codes, one byte for each weight, [rows, columns], of the entries of `book`, [2^bits], with scales,
+    /// Packs codes, one byte for each weight, [rows, columns], of the entries of `codebook`, [2^bits], with scales,
     /// [rows, groups].
     package init(
-        codes: [UInt8], book: [Int8], scales: [Float], rows: Int, columns: Int, bits: Int, groupSize: Int
+        codes: [UInt8], codebook: [Int8], scales: [Float], rows: Int, columns: Int, bits: Int, groupSize: Int
     ) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
         precondition(codes.count == rows * columns, "a code for each weight")
         var parts = StoredParts(
             tensors: packing.gridParts(scales: scales), parameters: ["bits": bits, "groupSize": groupSize])
         parts.tensors["codes"] = StoredTensor(
-            bytes: packPlanes(packing.unitBytes(of: codes), bits: bits),
-            shape: [packing.blocks, packing.units, 64 * bits])
-        parts.tensors["book"] = StoredTensor(book, as: .int8, shape: [book.count])
+            bytes: packPlanes(packing.tileBytes(of: codes), bits: bits),
+            shape: [packing.blocks, packing.tiles, 64 * bits])
+        parts.tensors["book"] = StoredTensor(codebook, as: .int8, shape: [codebook.count])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
     package var packed: pith_packed {
         var packed = packing.packed(
-            pith_packing(PITH_BOOK_2.rawValue + UInt32(bits - 2)), codes, unitBytes: 64 * bits, scales, zero: 128)
+            pith_packing(PITH_BOOK_2.rawValue + UInt32(bits - 2)), codes, tileBytes: 64 * bits, scales, zero: 128)
         packed.books = 1
         packed.tables = table.byteValues.baseAddress
         return packed

@@ -3,7 +3,7 @@ import PithModels
 import PithTensor
 
 /// Rounds every weight to the nearest entry of a table that all groups of the matrix share.
-struct Book: WeightCodec {
+struct Codebook: WeightCodec {
     /// Where the table comes from.
     enum Levels: String, CaseIterable { case learned, nf4, fp4 }
 
@@ -12,7 +12,7 @@ struct Book: WeightCodec {
     static let bits = MethodOption.integer("bits", 4, in: 2...8, "bits of a code; nf4 and fp4 have 4")
 
     static let entry = MethodEntry(
-        identifier: "book", paper: Paper("QLoRA: Efficient Finetuning of Quantized LLMs", 2023),
+        identifier: "codebook", paper: Paper("QLoRA: Efficient Finetuning of Quantized LLMs", 2023),
         summary: "round each weight to the nearest entry of a table, given or learned by k-means",
         options: [levels, bits, GridOptions.group])
 
@@ -53,8 +53,9 @@ struct Book: WeightCodec {
                 codes[column] = table.code(scale > 0 ? weights[column] / scale : 0)
             }
         }
-        return try BookCodes(
-            codes: codes, book: table.entries, scales: scales, rows: weight.rows, columns: weight.columns, bits: bits,
+        return try CodebookCodes(
+            codes: codes, codebook: table.entries, scales: scales, rows: weight.rows, columns: weight.columns,
+            bits: bits,
             groupSize: groupSize)
     }
 }
