@@ -1,8 +1,8 @@
 import PithCore
 import PithTensor
 
-/// Turns a model of rwkv.cpp into a folder with the names that `RWKV` describes. A vocabulary of 256 is bytes; any other
-/// needs the `tokenizer.json` that belongs to it.
+/// Turns a model of rwkv.cpp into a folder with the names that `RWKV` describes. A vocabulary of 256 is bytes; any
+/// other needs the `tokenizer.json` that belongs to it.
 ///
 /// Blocks of codes become the numbers that they stand for, in 32 bits. The file is checked to the last byte before
 /// anything is written.

@@ -6,8 +6,9 @@ import PithTensor
 /// The forward pass. Rows of several sequences go through the linear operators together; a row's result does not
 /// depend on its company.
 extension LanguageModel {
-    /// Reads `tokens[s]` into `states[s]` and returns the last hidden states of all rows, normalised as the output reads
-    /// them if there is one, [rows, hidden], sequence after sequence. Values that are no finite numbers are an error, which calls their row by `name`.
+    /// Reads `tokens[s]` into `states[s]` and returns the last hidden states of all rows, normalised as the output
+    /// reads them if there is one, [rows, hidden], sequence after sequence. Values that are no finite numbers are an
+    /// error, which calls their row by `name`.
     public func hiddenStates(
         _ tokens: [[Int]], states: inout [SequenceState], workspace: ForwardWorkspace = ForwardWorkspace(),
         observer: (any ActivationObserver)? = nil, name: RowName? = nil
@@ -162,8 +163,8 @@ extension LanguageModel {
         return result
     }
 
-    /// Runs one layer over the residual stream `hidden`, [rows, width of the stream], in place. The positions of `states` stay as they
-    /// are, for the layers behind.
+    /// Runs one layer over the residual stream `hidden`, [rows, width of the stream], in place. The positions of
+    /// `states` stay as they are, for the layers behind.
     ///
     /// `workspace` was prepared for these rows. Calibration calls this layer by layer, so that compressed layers feed
     /// those behind them.

@@ -71,8 +71,8 @@ CONFIGURATIONS = {
     "gemma3-pattern": dict(model_type="gemma3_text", num_attention_heads=2, num_key_value_heads=1, head_dim=12,
                            sliding_window=6, num_hidden_layers=7, final_logit_softcapping=4.0),
     "mamba": dict(model_type="mamba", state_size=5, conv_kernel=3, time_step_rank=3),
-    "mamba-biases": dict(model_type="mamba", hidden_size=20, intermediate_size=None, state_size=18, expand=3, use_bias=True,
-                         use_conv_bias=False, tie_word_embeddings=False, residual_in_fp32=False,
+    "mamba-biases": dict(model_type="mamba", hidden_size=20, intermediate_size=None, state_size=18, expand=3,
+                         use_bias=True, use_conv_bias=False, tie_word_embeddings=False, residual_in_fp32=False,
                          layer_norm_epsilon=1e-3),
 }
 

@@ -1,5 +1,5 @@
-"""Makes logits/rwkv*: tiny random models of each version of RWKV and the logits that the formulas of the papers give for
-them, token by token in double precision (Peng et al. 2023, 2024 and 2025). That these formulas are those of trained
+"""Makes logits/rwkv*: tiny random models of each version of RWKV and the logits that the formulas of the papers give
+for them, token by token in double precision (Peng et al. 2023, 2024 and 2025). That these formulas are those of trained
 models is tested on the files of rwkv.cpp.
 
     python3 make_rwkv_golden.py
@@ -56,7 +56,8 @@ def shapes(c):
             yield att + "time_decay_w1.weight", [decay, width]
             yield att + "time_decay_w2.weight", [width, decay]
         else:
-            vectors = [f"att.x_{x}" for x in "rwkvag"] + ["att.k_k", "att.k_a", "att.r_k", "att.w0", "att.a0", "ffn.x_k"]
+            vectors = [f"att.x_{x}" for x in "rwkvag"]
+            vectors += ["att.k_k", "att.k_a", "att.r_k", "att.w0", "att.a0", "ffn.x_k"]
             ranks = dict(w="decay", a="a", g="gate")
             if layer > 0:
                 vectors.append("att.v0")

@@ -3,9 +3,9 @@ import PithFormats
 
 /// RWKV, versions 4 (Peng et al. 2023), 5.1, 5.2 and 6 (Peng et al. 2024) and 7 (Peng et al. 2025).
 ///
-/// Parameters have the names of the authors' checkpoints. Matrices of low rank lie as all matrices do, [outputs, inputs],
-/// and are called `.weight` for it; decays are numbers before they go through exp(-exp(x)). `importRWKV` makes such
-/// folders.
+/// Parameters have the names of the authors' checkpoints. Matrices of low rank lie as all matrices do, [outputs,
+/// inputs], and are called `.weight` for it; decays are numbers before they go through exp(-exp(x)). `importRWKV` makes
+/// such folders.
 struct RWKV: Architecture {
     static let modelTypes = ["rwkv"]
     static let classNames = ["RWKV"]

@@ -28,8 +28,8 @@ struct RecurrentLayer: Block {
 
 /// How rows of a sequence come to know of each other without attention.
 protocol TimeMix: Sendable {
-    /// What each row of x makes of itself and the rows before, [rows, hidden], and the values that later layers take in;
-    /// `values` are those of the first layer.
+    /// What each row of x makes of itself and the rows before, [rows, hidden], and the values that later layers take
+    /// in; `values` are those of the first layer.
     func mix<E: Engine>(
         _ x: E.Value, _ values: E.Value?, _ engine: inout E
     ) -> (output: E.Value, values: E.Value)

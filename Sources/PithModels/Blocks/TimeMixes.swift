@@ -49,7 +49,8 @@ struct MatrixTimeMix: TimeMix {
     enum Shares: Sendable {
         /// The same for all rows, [hidden]; the gate may be missing.
         case fixed(key: ParameterID, value: ParameterID, receptance: ParameterID, gate: ParameterID?)
-        /// From the row itself: tanh(W₁ x) in parts of a rank, each to a share for decay, key, value, receptance and gate.
+        /// From the row itself: tanh(W₁ x) in parts of a rank, each to a share for decay, key, value, receptance and
+        /// gate.
         case learned(share: ParameterID, down: Linear, up: [Linear], rank: Int)
     }
 

@@ -1,8 +1,8 @@
 import PithCore
 import PithTensor
 
-/// What one recurrence keeps of the positions read, however many they are. Copies share their elements until one of them
-/// reads on.
+/// What one recurrence keeps of the positions read, however many they are. Copies share their elements until one of
+/// them reads on.
 public struct RecurrentState: Equatable, Sendable {
     /// The extents.
     public let shape: [Int]

@@ -31,9 +31,10 @@ public struct SequenceState: Sendable {
         return end < promptEnd ? .promptPart : end == promptEnd ? .promptEnd : .continuation
     }
 
-    /// Forgets all but the first `count` positions. Where an attention sees a window only, no more may be forgotten than
-    /// was read last at once: what lies further back is gone. A recurrence keeps no positions one by one, so that it can
-    /// forget all of them or none: with recurrences anything between is refused, and a copy made there is the way back.
+    /// Forgets all but the first `count` positions. Where an attention sees a window only, no more may be forgotten
+    /// than was read last at once: what lies further back is gone. A recurrence keeps no positions one by one, so that
+    /// it can forget all of them or none: with recurrences anything between is refused, and a copy made there is the
+    /// way back.
     public mutating func truncate(to count: Int) throws(PithError) {
         let count = min(max(0, count), position)
         guard recurrent.isEmpty || count == 0 || count == position else {

@@ -15,8 +15,8 @@ public protocol Engine {
     /// Cuts each row into `groups` equal parts, and each of these into parts of some widths, which add up to its width:
     /// for each width the parts of all groups side by side, [rows, groups · width].
     mutating func split(_ x: Value, widths: [Int], groups: Int) -> [Value]
-    /// Normalises rows, or each of `groups` equal parts of each row by itself. The weights are those of a part, or of all
-    /// parts side by side.
+    /// Normalises rows, or each of `groups` equal parts of each row by itself. The weights are those of a part, or of
+    /// all parts side by side.
     mutating func normalize(_ x: Value, _ norm: Norm, groups: Int) -> Value
     /// x + stream; consumes `stream`.
     mutating func add(_ x: Value, to stream: Value) -> Value
@@ -55,8 +55,8 @@ public protocol Engine {
 
     /// The row before each row, zeros before the first. The state is one row, [width].
     mutating func previous(_ x: Value, _ state: StateID) -> Value
-    /// Each channel's last elements, times its weights, [width, length] with the row's own last, plus its bias. The state
-    /// is the rows before, [length - 1, width].
+    /// Each channel's last elements, times its weights, [width, length] with the row's own last, plus its bias. The
+    /// state is the rows before, [length - 1, width].
     mutating func convolve(_ x: Value, _ weights: ParameterID, bias: ParameterID?, _ state: StateID) -> Value
     /// A selective state space; the state is [width, size].
     mutating func scan(_ inputs: ScanInputs<Value>, _ state: StateID) -> Value

@@ -23,8 +23,8 @@ public struct ScanInputs<Value> {
 /// What enters a recurrence of one matrix S for each head, [size, size], from keys to values:
 /// S = diag(decay) S + b (aᵀ S) + key valueᵀ.
 ///
-/// Without a and b (RWKV 5 and 6, Peng et al. 2024) a row reads receptance · S before its own key and value are in; with
-/// them, the generalised delta rule (RWKV 7, Peng et al. 2025), it reads the S behind.
+/// Without a and b (RWKV 5 and 6, Peng et al. 2024) a row reads receptance · S before its own key and value are in;
+/// with them, the generalised delta rule (RWKV 7, Peng et al. 2025), it reads the S behind.
 public struct RecurrenceInputs<Value> {
     /// [rows, heads · size] each.
     public var receptances: Value, decays: Value, keys: Value, values: Value

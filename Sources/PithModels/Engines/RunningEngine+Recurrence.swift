@@ -1,7 +1,7 @@
 import CPithKernels
 
-/// Operations that go from row to row of a sequence. Each sequence has its own states; the rows of one follow each other
-/// on one thread, and channels or heads, which do not meet, are shared by all.
+/// Operations that go from row to row of a sequence. Each sequence has its own states; the rows of one follow each
+/// other on one thread, and channels or heads, which do not meet, are shared by all.
 extension RunningEngine {
     /// Calls `body` for each sequence with its first row, its number of rows and one of its states.
     private mutating func forEachState(
