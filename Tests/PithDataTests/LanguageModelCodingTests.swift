@@ -50,6 +50,13 @@ struct LanguageModelCodingTests {
         }
     }
 
+    /// An encoder reads at once what its decoder reads token by token: with such models both would differ.
+    @Test(arguments: ["dynamic-rope", "phi3-longrope"]) func anglesThatFollowTheLengthAreRefused(name: String) throws {
+        let method = try Self.method("lm:model=\(GoldenModels.path(name))")
+        let error = #expect(throws: PithError.self) { try method.encode(Array("abc".utf8), Self.context) }
+        #expect(error?.message.contains("angles") == true)
+    }
+
     /// Tokenizers that put spaces before texts, fall back to bytes, or hold numbers as single digits.
     @Test(
         arguments: ["lm", "llmzip:coder=adaptive"],
