@@ -115,8 +115,10 @@ struct RuntimeOptions: ParsableArguments {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        _ = try CacheCatalogue.method(for: plan.cache)
-        _ = try InputCatalogue.method(for: plan.activations)
+        do throws(PithError) {
+            _ = try CacheCatalogue.method(for: plan.cache)
+            _ = try InputCatalogue.method(for: plan.activations)
+        } catch { throw ValidationError("\(error)") }
     }
 
     /// What the options say.
