@@ -52,7 +52,9 @@ extension ModelConfiguration {
     ) throws(PithError) {
         try Self.refuseQuantization(keys)
         let sizes = 1...Self.sizeLimit
-        let eosTokens = try keys.optional("eos_token_id")?.tokens() ?? missingEnd.map { [$0] } ?? []
+        // A key that is there and null says that no token ends a text.
+        let missingEnds = try keys.object()["eos_token_id"] == nil ? missingEnd.map { [$0] } : nil
+        let eosTokens = try keys.optional("eos_token_id")?.tokens() ?? missingEnds ?? []
         try self.init(
             hiddenSize: try keys.member("hidden_size", or: "d_model").integer(in: sizes),
             layerCount: try keys.member("num_hidden_layers", or: "n_layer").integer(in: sizes),
