@@ -78,6 +78,43 @@ struct ArchitectureTests {
         }
     }
 
+    /// Values that no writer means: each is refused by an error, or described without more memory than it is worth.
+    @Test(arguments: GoldenModels.names) func brokenValuesAreRefusedOrHarmless(name: String) throws {
+        let document = try JSONValue(contentsOf: joinPath(GoldenModels.path(name), ModelConfiguration.fileName))
+        guard case .object(let object) = document else { throw PithError.fault("no object") }
+        let values: [JSONValue?] = [
+            nil, .null, 0, 1, -1, 3, 4096, .integer(1 << 24), .integer(.max), 0.5, -2.0, 1e300, true, "", "gelu", [],
+            [1, "a", .null], ["rope_type": "longrope"], ["rope_type": "yarn", "factor": -1],
+        ]
+        var refused = 0
+        for key in object.keys {
+            for value in values {
+                var broken = object
+                broken[key] = value
+                do throws(PithError) {
+                    let architecture = try Architectures.open(JSONReader(.object(broken)))
+                    #expect(architecture.configuration.layerCount <= 4096)
+                    if architecture.configuration.layerCount < 64 { _ = architecture.describe().weightCount }
+                } catch {
+                    #expect(error.kind == .data && !error.message.isEmpty, "\(key)")
+                    refused += 1
+                }
+            }
+        }
+        #expect(refused > 50)
+    }
+
+    @Test func expertsAreNotWithoutLimit() throws {
+        let mixtral: [(String, JSONValue?)] = [
+            ("model_type", "mixtral"), ("architectures", nil), ("num_experts_per_tok", 2), ("num_local_experts", 8),
+        ]
+        #expect(try Self.open(mixtral).describe().parameters.count { $0.ggufSlice != nil } == 2 * 8 * 3)
+        let error = #expect(throws: PithError.self) {
+            try Self.open(mixtral + [("num_local_experts", 60000), ("num_hidden_layers", 4000)])
+        }
+        #expect(error?.place?.contains("num_local_experts") == true)
+    }
+
     @Test func aNameOfTheFamilyIsEnough() throws {
         #expect(try Self.open([("model_type", nil)]) is Llama)
         #expect(try Self.open([("architectures", nil)]) is Llama)

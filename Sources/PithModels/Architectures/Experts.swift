@@ -27,10 +27,15 @@ struct Experts {
     /// Hidden units of the expert that all rows go to; nil where there is none.
     var sharedSize: Int?
 
+    /// No model has more experts in all its layers.
+    private static let limit = 1 << 16
+
     /// Reads the sizes; `isNormalized` stands for a missing `norm_topk_prob`.
-    init(_ keys: JSONReader, _ names: Names, intermediateSize: Int, isNormalized: Bool) throws(PithError) {
+    init(
+        _ keys: JSONReader, _ names: Names, layerCount: Int, intermediateSize: Int, isNormalized: Bool
+    ) throws(PithError) {
         let key = try keys.optional("num_experts") == nil ? "num_local_experts" : "num_experts"
-        let count = try keys.member(key).integer(in: 1...4096)
+        let count = try keys.member(key).integer(in: 1...Self.limit / layerCount)
         let active = try keys.member("num_experts_per_tok").integer(in: 1...count)
         let flag = try keys.optional("norm_topk_prob")?.flag()
         (self.names, self.intermediateSize) = (names, intermediateSize)

@@ -44,7 +44,9 @@ public struct Llama: Architecture {
         experts =
             try keys.optional("num_local_experts") == nil
             ? nil
-            : try Experts(keys, .mixtral, intermediateSize: configuration.intermediateSize, isNormalized: true)
+            : try Experts(
+                keys, .mixtral, layerCount: configuration.layerCount,
+                intermediateSize: configuration.intermediateSize, isNormalized: true)
         hasAttentionBias = try keys.optional("attention_bias")?.flag() ?? false
         hasFeedForwardBias = try keys.optional("mlp_bias")?.flag() ?? false
     }

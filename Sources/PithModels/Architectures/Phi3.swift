@@ -29,6 +29,13 @@ struct Phi3: Architecture {
         activation = try keys.activation("hidden_act", default: .silu)
         rotatedSize = try keys.rotatedSize(headDimension: configuration.headDimension, default: 1)
         window = try keys.positive("sliding_window")
+        if case .longRope(let short, let long, _, _) = configuration.ropeScaling,
+            short.count != rotatedSize / 2 || long.count != rotatedSize / 2
+        {
+            throw keys.failure(
+                "short_factor has \(short.count) and long_factor \(long.count) numbers",
+                remedy: "\(rotatedSize / 2) elements of a head are turned by angles of their own")
+        }
     }
 
     func describe() -> ModelDescription {

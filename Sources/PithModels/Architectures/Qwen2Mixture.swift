@@ -22,7 +22,8 @@ struct Qwen2Mixture: Architecture {
         windows = try LayerWindows(used: keys, configuration) { $0 % 2 == 0 && $0 < end }
         hasBias = try keys.optional("qkv_bias")?.flag() ?? true
         var experts = try Experts(
-            keys, .qwen, intermediateSize: keys.size("moe_intermediate_size") ?? 1408, isNormalized: false)
+            keys, .qwen, layerCount: configuration.layerCount,
+            intermediateSize: keys.size("moe_intermediate_size") ?? 1408, isNormalized: false)
         experts.sharedSize = try keys.size("shared_expert_intermediate_size") ?? 5632
         self.experts = experts
         layers = try SparseLayers(keys)

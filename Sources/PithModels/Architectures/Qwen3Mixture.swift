@@ -21,7 +21,8 @@ struct Qwen3Mixture: Architecture {
         windows = try LayerWindows(used: keys, configuration) { _ in true }
         hasBias = try keys.optional("attention_bias")?.flag() ?? false
         experts = try Experts(
-            keys, .qwen, intermediateSize: keys.size("moe_intermediate_size") ?? 768, isNormalized: false)
+            keys, .qwen, layerCount: configuration.layerCount,
+            intermediateSize: keys.size("moe_intermediate_size") ?? 768, isNormalized: false)
         layers = try SparseLayers(keys)
     }
 
