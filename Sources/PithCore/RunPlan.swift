@@ -28,12 +28,15 @@ public struct RunPlan: Hashable, Sendable, CustomStringConvertible {
     /// Whether weights are to be stored otherwise.
     public var compresses: Bool { !weights.stages.isEmpty || !embeddings.stages.isEmpty }
 
-    /// Parses a text.
+    /// Parses a text; a plane that is given twice is refused.
     public init(parsing text: String) throws(PithError) {
         for part in text.split(separator: " ") {
-            let plane = Self.planes.first { part.hasPrefix("\($0.name)=") }
-            let spec = try Spec(parsing: String(part.dropFirst(plane.map { $0.name.utf8.count + 1 } ?? 0)))
-            self[keyPath: plane?.path ?? \.weights] = spec
+            let named = Self.planes.first { part.hasPrefix("\($0.name)=") }
+            let (name, path) = named ?? Self.planes[0]
+            guard self[keyPath: path].stages.isEmpty else {
+                throw .usage("'\(text)' gives \(name) twice", remedy: "stages are composed with +")
+            }
+            self[keyPath: path] = try Spec(parsing: String(part.dropFirst(named == nil ? 0 : name.utf8.count + 1)))
         }
     }
 

@@ -82,14 +82,16 @@ public struct Comparison: Sendable {
         var reference = base
         (reference.weights, reference.embeddings) = (Spec(stages: []), Spec(stages: []))
         var (candidates, seconds) = ([Candidate(source: folder, plan: reference)], [0.0])
+        // What is stored alike is compressed once.
+        var written = [RunPlan(): (source: folder, seconds: 0.0)]
         for (index, plan) in plans.enumerated() {
-            var source = folder
-            var time = 0.0
-            if plan.compresses {
+            let storage = RunPlan(weights: plan.weights, embeddings: plan.embeddings)
+            if written[storage] == nil {
                 let target = joinPath(workFolder, "\(index + 1)")
-                time = try compress(plan, into: target, quiet: quiet)
-                source = try ModelSource(target)
+                let time = try compress(storage, into: target, quiet: quiet)
+                written[storage] = (try ModelSource(target), time)
             }
+            guard let (source, time) = written[storage] else { continue }
             seconds.append(time)
             candidates.append(Candidate(source: source, plan: plan))
         }

@@ -66,7 +66,9 @@ struct SpecTests {
         #expect(plan.description == "weights=gptq:bits=4 embeddings=rtn:bits=8 cache=bf16")
         #expect(plan.beside(base).description == "weights=gptq:bits=4 cache=bf16")
         #expect(RunPlan().over(base) == base && base.beside(base) == RunPlan())
-        #expect(throws: PithError.self) { try RunPlan(parsing: "cache=") }
+        for text in ["cache=", "rtn gptq", "cache=f16 cache=f32", "rtn weights=rtn"] {
+            #expect(throws: PithError.self) { try RunPlan(parsing: text) }
+        }
     }
 
     @Test(arguments: [

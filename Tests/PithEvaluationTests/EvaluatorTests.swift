@@ -139,6 +139,13 @@ struct ComparisonTests {
             #expect(asked.count == 3 * Comparison.speedRounds)
             #expect(throws: PithError.self) { try run(["cache=nothing"], in: folder) }
         }
+        // What is stored alike is written once.
+        try TestData.withTemporaryFolder { folder in
+            let (rows, _) = try run(["rtn:bits=4", "rtn:bits=4 cache=f32"], in: folder)
+            #expect(
+                rows[1].bytes == rows[2].bytes && rows[1].measurement.klDivergence != rows[2].measurement.klDivergence)
+            #expect(try Files.names(in: folder) == ["1"])
+        }
     }
 
     @Test("speeds are measured in turns, equal layouts as one")
