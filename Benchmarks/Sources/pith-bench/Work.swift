@@ -19,7 +19,7 @@ struct Work: Sendable {
         let description = model.description
         let layers = description.layers.indices.flatMap { description.matrices(ofLayer: $0) }
             .reduce(0) { $0 + model[matrix: $1].storedBits }
-        let head = model[matrix: description.output.matrix].storedBits
+        let head = description.output.map { model[matrix: $0.matrix].storedBits } ?? 0
         let row = c.tiesEmbeddings ? 0 : model[matrix: description.input.table].storedBits / c.vocabularySize
         self.init(
             c, matrixBytes: Double(layers + head + row) / 8, cacheBytes: cacheBytes,
