@@ -46,8 +46,7 @@ extension Tape {
 
     /// Adds the sum of the rows of `dy` to the gradient of a row vector.
     func addColumnSums(_ dy: UnsafePointer<Float>, rows: Int, to vector: Variable) {
-        let (target, isFirst) = gradientTarget(vector)
-        if isFirst { target.initialize(repeating: 0, count: vector.count) }
+        let target = zeroedGradient(vector)
         for row in 0..<rows { kernels.add_scaled(dy + row * vector.count, 1, Int64(vector.count), target) }
     }
 
@@ -77,20 +76,7 @@ extension Tape {
 
     /// The rows of `table` that `tokens` names: [tokens, columns].
     public func embed(_ tokens: UnsafeBufferPointer<Int32>, _ table: Variable) -> Variable {
-        let columns = table.columns
-        precondition(tokens.allSatisfy { (0..<table.rows).contains(Int($0)) }, "a token is outside the table")
-        let y = makeVariable(rows: tokens.count, columns: columns)
-        for (row, token) in tokens.enumerated() {
-            (y.values + row * columns).update(from: table.values + Int(token) * columns, count: columns)
-        }
-        record(y) { [unowned self] dy in
-            let (target, isFirst) = gradientTarget(table)
-            if isFirst { target.initialize(repeating: 0, count: table.count) }
-            for (row, token) in tokens.enumerated() {
-                kernels.add_scaled(dy + row * columns, 1, Int64(columns), target + Int(token) * columns)
-            }
-        }
-        return y
+        gather(table, tokens.map { Int($0) })
     }
 
     /// The rows of x whose numbers `rows` names: [rows, columns].

@@ -61,10 +61,7 @@ struct Mamba: Architecture {
         func linear(
             _ name: String, _ gguf: String, _ outputs: Int, _ inputs: Int, _ hasBias: Bool, entersStream: Bool = false
         ) -> Linear {
-            Linear(
-                list.matrix(
-                    "mixer.\(name).weight", gguf: "\(gguf).weight", outputs, inputs, entersStream: entersStream),
-                bias: hasBias ? list.bias("mixer.\(name).bias", gguf: "\(gguf).bias", outputs) : nil)
+            list.linear("mixer.\(name)", gguf: gguf, outputs, inputs, hasBias: hasBias, entersStream: entersStream)
         }
         // In the order in which they are used.
         let norm = Norm.rms(
