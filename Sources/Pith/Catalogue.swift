@@ -1,6 +1,7 @@
 import PithCore
 import PithData
 import PithModels
+import PithTraining
 import PithWeights
 
 /// All methods of Pith, plane by plane: what `pith methods` lists, and the tables in README and Docs are made from.
@@ -8,6 +9,7 @@ public enum Catalogue {
     /// The planes. Each names its methods itself.
     public static let planes = [
         WeightCatalogue.plane, CacheCatalogue.plane, InputCatalogue.plane, DataCatalogue.plane,
+        AdapterCatalogue.plane,
     ]
 
     /// The methods of a plane as a table in Markdown: name, what it does, where it was published, and its options with

@@ -118,9 +118,9 @@ extension LanguageModel {
             if let wrong = sequence.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
                 throw .data("token \(wrong) is outside the vocabulary of \(configuration.vocabularySize)")
             }
-            guard state.position + sequence.count <= configuration.contextLength else {
+            guard state.rowCount + sequence.count <= configuration.contextLength else {
                 throw .usage(
-                    "\(state.position + sequence.count) tokens do not fit the context",
+                    "\(state.rowCount + sequence.count) tokens do not fit the context",
                     remedy: "this model reads at most \(configuration.contextLength)")
             }
         }
@@ -131,6 +131,21 @@ extension LanguageModel {
         let workspace = ForwardWorkspace()
         workspace.prepare(self, sequences.map(\.count), sequences.map { _ in makeState() })
         return embed(sequences.flatMap { $0 }, workspace)
+    }
+
+    /// A state that has read the vectors in front of texts, [count, width].
+    func stateBehind(_ prompt: Tensor, _ state: SequenceState) -> SequenceState {
+        let workspace = ForwardWorkspace()
+        var (states, count) = ([state], prompt.rows)
+        workspace.prepare(self, [count], states)
+        var hidden = Tensor(rows: count, columns: description.streamWidth)
+        var engine = RunningEngine(self, workspace, vectors: prompt, states: [], observer: nil)
+        hidden.values.withUnsafeMutableBufferPointer { buffer in
+            if let base = buffer.baseAddress { engine.run(description.input, into: base) }
+        }
+        runLayers(description.layers.indices, &hidden, &states, workspace, nil)
+        states[0].ahead = count
+        return states[0]
     }
 
     private func embed(_ tokens: [Int], _ workspace: ForwardWorkspace) -> Tensor {

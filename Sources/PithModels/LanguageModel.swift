@@ -25,6 +25,8 @@ public struct LanguageModel: Sendable {
     public var endTokens: [Int]
     /// How keys and values are kept.
     public var cache: any CacheMethod = PlainCache(.float16)
+    /// Vectors that are read in front of each text, [count, width]; nil for none.
+    var prompt: Tensor?
     var parameters: [ParameterValue]
     let rotaries: [RotaryTable]
 
@@ -92,11 +94,12 @@ public struct LanguageModel: Sendable {
         return table
     }
 
-    /// The state of a sequence of which nothing was read yet.
+    /// The state of a sequence of which nothing was read yet but what stands in front of all.
     public func makeState() -> SequenceState {
-        SequenceState(
+        let state = SequenceState(
             caches: description.caches.map { cache.makeCache($0) },
             recurrent: description.states.map { RecurrentState(shape: $0) })
+        return prompt.map { stateBehind($0, state) } ?? state
     }
 
     /// The number of weights: what bits per weight are counted over.

@@ -6,21 +6,13 @@ import PithTensor
 /// A decoder's weights, and its loss and gradient on sequences that the caller chooses: for learners whose data or
 /// parameters are not those of `Trainer`. Results do not depend on the number of threads.
 package final class DecoderLearner {
-    /// The model's sizes.
-    package let shape: ModelConfiguration
-    /// Where each parameter lies among the weights.
-    package let parameterSet: ParameterSet
     /// Steps of the optimizer so far.
     package private(set) var step = 0
-    private let buffer: FloatBuffer
-    private let laneGradients: [FloatBuffer]
-    private let optimizer: AdamW
+    private let model: LearnedModel
+    private let lanes: GradientLanes
+    private let optimizer: Adam
     private let pool: ThreadPool
-    private var angles: [Int: SequenceAngles] = [:]
-    /// Sequences are dealt to so many lanes, each summed on its own.
     private static let laneCount = 4
-    /// Rows that go through the model together.
-    private static let rowsTogether = 512
 
     /// A model of the Llama family with weights drawn from the seed.
     package convenience init(_ shape: ModelConfiguration, seed: UInt64, pool: ThreadPool) {
@@ -29,38 +21,48 @@ package final class DecoderLearner {
 
     /// A model of a folder's family and shape, with weights drawn from the seed.
     package convenience init(_ folder: ModelSource, seed: UInt64, pool: ThreadPool) {
-        self.init(folder.configuration, folder.description, seed: seed, pool: pool)
+        self.init(folder.architecture, seed: seed, pool: pool)
     }
 
     /// A model with weights drawn from the seed.
     package convenience init(_ architecture: any Architecture, seed: UInt64, pool: ThreadPool) {
-        self.init(architecture.configuration, architecture.describe(), seed: seed, pool: pool)
+        let shape = architecture.configuration
+        self.init(
+            LearnedModel(
+                architecture.describe(), vocabularySize: shape.vocabularySize, contextLength: shape.contextLength,
+                seed: seed), pool: pool)
     }
 
-    private init(_ shape: ModelConfiguration, _ description: ModelDescription, seed: UInt64, pool: ThreadPool) {
-        self.shape = shape
-        self.pool = pool
-        let set = ParameterSet(description)
-        parameterSet = set
-        buffer = FloatBuffer(count: set.count)
-        laneGradients = (0..<Self.laneCount).map { _ in FloatBuffer(count: set.count) }
-        optimizer = AdamW(set)
-        var generator = SeededGenerator(seed: seed)
-        set.initialize(buffer, from: &generator)
+    /// A model of which all parameters learn, from their values on.
+    package convenience init(continuing model: LanguageModel, pool: ThreadPool) {
+        self.init(LearnedModel(continuing: model), pool: pool)
     }
 
-    /// All parameters in order.
-    package var parameters: [ParameterSet.Entry] { parameterSet.entries }
+    /// A model whose adapters learn, and nothing else of it. Throws where the spec does not fit it.
+    package convenience init(
+        adapting model: LanguageModel, by spec: Spec, seed: UInt64, pool: ThreadPool
+    ) throws(PithError) {
+        let adaptation = try Adaptation(spec, for: model.description)
+        self.init(LearnedModel(adapting: model, by: adaptation, seed: seed), pool: pool)
+    }
+
+    private init(_ model: LearnedModel, pool: ThreadPool) {
+        (self.model, self.pool) = (model, pool)
+        lanes = GradientLanes(model, count: Self.laneCount, pool: pool)
+        optimizer = Adam(model.parameterSet)
+    }
+
+    /// Tokens that the model knows.
+    package var vocabularySize: Int { model.vocabularySize }
+    /// All parameters that learn, in order.
+    package var parameters: [ParameterSet.Entry] { model.parameterSet.entries }
     /// All weights, gaps between parameters included.
-    package var weights: UnsafeMutableBufferPointer<Float> { .init(start: buffer.pointer, count: buffer.count) }
+    package var weights: UnsafeMutableBufferPointer<Float> {
+        .init(start: model.weights.pointer, count: model.weights.count)
+    }
     /// The gradient of the last `computeGradient`, in the order of the weights.
     package var gradient: UnsafeMutableBufferPointer<Float> {
-        .init(start: laneGradients[0].pointer, count: buffer.count)
-    }
-
-    /// Takes the weights of a model folder of the same shape.
-    package func load(_ archive: TensorArchive) throws(PithError) {
-        try parameterSet.load(from: archive, into: buffer)
+        .init(start: lanes.gradient.pointer, count: model.weights.count)
     }
 
     /// The loss, in nats, of each token but the first of each sequence, predicted from those before it. One that is no
@@ -68,21 +70,7 @@ package final class DecoderLearner {
     package func losses(of sequences: [[Int32]]) throws(PithError) -> [[Double]] {
         let groups = groups(of: sequences)
         var losses = sequences.map { [Double](repeating: 0, count: max(0, $0.count - 1)) }
-        var parts = [[Double]](repeating: [], count: groups.count)
-        parts.withUnsafeMutableBufferPointer { parts in
-            pool.forEachBlock(of: groups.count, grain: max(1, groups.count / (4 * pool.threadCount))) { block in
-                let tape = Tape(isRecording: false)
-                let model = TapeModel(parameterSet, weights: buffer, gradients: nil)
-                for index in block {
-                    parts[index] = [Double](repeating: 0, count: groups[index].rows)
-                    parts[index].withUnsafeMutableBufferPointer {
-                        _ = run(groups[index], sequences, model, scale: 1, rowLosses: $0.baseAddress, on: tape)
-                    }
-                    tape.reset()
-                }
-            }
-        }
-        for (group, part) in zip(groups, parts) {
+        for (group, part) in zip(groups, lanes.losses(of: groups.map { $0.group(sequences) })) {
             for (place, index) in group.members.enumerated() {
                 losses[index] = Array(part[place * group.length..<(place + 1) * group.length])
             }
@@ -106,23 +94,11 @@ package final class DecoderLearner {
     package func computeGradient(of sequences: [[Int32]]) throws(PithError) -> Double {
         let groups = groups(of: sequences)
         let tokens = groups.reduce(0) { $0 + $1.rows }
-        var sums = [Double](repeating: 0, count: Self.laneCount)
-        sums.withUnsafeMutableBufferPointer { sums in
-            pool.forEachBlock(of: Self.laneCount, grain: 1) { block in
-                for lane in block {
-                    laneGradients[lane].pointer.initialize(repeating: 0, count: buffer.count)
-                    let tape = Tape()
-                    let model = TapeModel(parameterSet, weights: buffer, gradients: laneGradients[lane])
-                    for index in stride(from: lane, to: groups.count, by: Self.laneCount) {
-                        sums[lane] += run(
-                            groups[index], sequences, model, scale: 1 / Float(tokens), rowLosses: nil, on: tape)
-                        tape.reset()
-                    }
-                }
-            }
+        let dealt = (0..<Self.laneCount).map { lane in
+            stride(from: lane, to: groups.count, by: Self.laneCount).map { groups[$0].group(sequences) }
         }
-        let norm = optimizer.reduce(laneGradients, pool: pool)
-        let loss = sums.reduce(0, +) / Double(max(1, tokens))
+        let (sum, norm) = lanes.computeGradient(dealt, scale: 1 / Float(tokens))
+        let loss = sum / Double(max(1, tokens))
         guard loss.isFinite else { throw failure("the loss is \(loss)") }
         guard norm.isFinite else { throw failure("the norm of the gradient is \(norm)") }
         return loss
@@ -130,14 +106,12 @@ package final class DecoderLearner {
 
     /// One step of AdamW along `gradient`, whose norm is cut to `clip`.
     package func update(rate: Double, weightDecay: Double = 0, clip: Double = 1) {
-        var options = TrainingConfiguration(model: shape)
-        options.weightDecay = weightDecay
         step += 1
         let norm = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
         optimizer.update(
-            buffer, gradient: laneGradients[0],
+            model.weights.pointer, gradient: lanes.gradient.pointer,
             gradientScale: Float(min(1, clip / max(norm, .leastNormalMagnitude))), rate: Float(rate), step: step,
-            options, pool: pool)
+            Adam.Options(weightDecay: weightDecay), pool: pool)
     }
 
     /// `count` sequences of `length` tokens behind `first`, drawn token by token from what the model expects.
@@ -146,7 +120,7 @@ package final class DecoderLearner {
     ) throws(PithError) -> [[Int32]] {
         var sequences = [[Int32]](repeating: [first], count: count)
         for _ in 0..<length {
-            for (index, logits) in lastLogits(of: sequences).enumerated() {
+            for (index, logits) in lanes.lastLogits(of: sequences).enumerated() {
                 if let (token, value) = logits.firstNonFinite {
                     throw failure("the logit of token \(token) is \(value)")
                 }
@@ -155,28 +129,6 @@ package final class DecoderLearner {
             }
         }
         return sequences
-    }
-
-    /// What is expected behind each of some sequences of one length.
-    private func lastLogits(of sequences: [[Int32]]) -> [[Float]] {
-        let (length, columns) = (sequences[0].count, shape.vocabularySize)
-        let angles = prepareAngles(length)
-        var result = [[Float]](repeating: [], count: sequences.count)
-        result.withUnsafeMutableBufferPointer { result in
-            pool.forEachBlock(of: sequences.count, grain: max(1, sequences.count / (2 * pool.threadCount))) { block in
-                let (tape, model) = (
-                    Tape(isRecording: false), TapeModel(parameterSet, weights: buffer, gradients: nil)
-                )
-                sequences[block].flatMap { $0 }.withUnsafeBufferPointer { tokens in
-                    let logits = model.logits(tokens, angles: angles, on: tape)
-                    for (place, index) in block.enumerated() {
-                        let last = logits.values + ((place + 1) * length - 1) * columns
-                        result[index] = Array(UnsafeBufferPointer(start: last, count: columns))
-                    }
-                }
-            }
-        }
-        return result
     }
 
     /// The token that a share, in 0..<1, of the probability lies before.
@@ -192,53 +144,31 @@ package final class DecoderLearner {
     }
 
     /// Sequences of one length that go through the model together.
-    private struct Group {
+    private struct Members {
         var length: Int
         var members: [Int]
         var rows: Int { length * members.count }
+
+        func group(_ sequences: [[Int32]]) -> SequenceGroup {
+            SequenceGroup(
+                length: length, inputs: members.flatMap { sequences[$0].dropLast() },
+                targets: members.flatMap { sequences[$0].dropFirst() })
+        }
     }
 
-    private func groups(of sequences: [[Int32]]) -> [Group] {
-        var groups: [Group] = []
+    private func groups(of sequences: [[Int32]]) -> [Members] {
+        var groups: [Members] = []
         // At most so many rows, and a part for each lane.
         let total = sequences.reduce(0) { $0 + $1.count }
-        let limit = min(Self.rowsTogether, total / Self.laneCount)
+        let limit = min(GradientLanes.rowsTogether, total / Self.laneCount)
         for (index, sequence) in sequences.enumerated() where sequence.count > 1 {
             let length = sequence.count - 1
-            prepareAngles(length)
             if let last = groups.last, last.length == length, last.rows + length <= limit {
                 groups[groups.count - 1].members.append(index)
             } else {
-                groups.append(Group(length: length, members: [index]))
+                groups.append(Members(length: length, members: [index]))
             }
         }
         return groups
-    }
-
-    /// The angles of sequences of a length, made once.
-    @discardableResult
-    private func prepareAngles(_ length: Int) -> SequenceAngles {
-        if let known = angles[length] { return known }
-        let made = SequenceAngles(parameterSet.description, length: length)
-        angles[length] = made
-        return made
-    }
-
-    private func run(
-        _ group: Group, _ sequences: [[Int32]], _ model: TapeModel, scale: Float,
-        rowLosses: UnsafeMutablePointer<Double>?, on tape: Tape
-    ) -> Double {
-        guard let angles = angles[group.length] else { preconditionFailure("angles are made with the groups") }
-        let inputs = group.members.flatMap { sequences[$0].dropLast() }
-        let targets = group.members.flatMap { sequences[$0].dropFirst() }
-        return inputs.withUnsafeBufferPointer { inputs in
-            targets.withUnsafeBufferPointer { targets in
-                let loss = model.loss(
-                    inputs, targets: targets, angles: angles, scale: scale, rowLosses: rowLosses, on: tape)
-                // While the tokens are where the tape saw them.
-                if tape.isRecording { tape.backward() }
-                return loss
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@ import PithFormats
 import PithModels
 import PithTensor
 
-/// All parameters of a model, in one block of floats: where each lies, in the order of the description.
+/// Parameters that learn, in one block of floats: where each lies.
 package struct ParameterSet: Sendable {
     /// One parameter.
     package struct Entry: Sendable {
@@ -28,36 +28,55 @@ package struct ParameterSet: Sendable {
         var range: Range<Int> { offset..<offset + count }
     }
 
-    /// The model.
-    package let description: ModelDescription
-    /// All parameters.
-    package private(set) var entries: [Entry] = []
+    /// The parameters, in order.
+    package let entries: [Entry]
     /// Floats of the block, gaps included.
-    package private(set) var count = 0
+    package let count: Int
+    /// Consecutive floats of one parameter: the units of parallel work on all of them.
+    let chunks: [Chunk]
+
+    /// A part of a parameter.
+    struct Chunk: Sendable {
+        let offset: Int
+        let count: Int
+        let isMatrix: Bool
+        static let largest = 1 << 16
+    }
 
     /// Floats of all parameters.
-    var parameterCount: Int { description.weightCount }
+    var parameterCount: Int { entries.reduce(0) { $0 + $1.count } }
 
-    /// Lays out the parameters of a model.
-    init(_ description: ModelDescription) {
-        self.description = description
-        for spec in description.parameters {
+    /// Lays out some parameters, one after the other.
+    init(_ specs: [ParameterSpec]) {
+        var (entries, count) = ([Entry](), 0)
+        for spec in specs {
             entries.append(Entry(spec: spec, offset: count))
             count += (spec.count + 15) / 16 * 16
         }
+        (self.entries, self.count) = (entries, count)
+        chunks = entries.flatMap { entry in
+            stride(from: 0, to: entry.count, by: Chunk.largest).map { start in
+                Chunk(
+                    offset: entry.offset + start, count: min(Chunk.largest, entry.count - start),
+                    isMatrix: entry.isMatrix)
+            }
+        }
     }
 
-    /// Fills a block with the starting values.
-    func initialize(_ weights: FloatBuffer, from generator: inout SeededGenerator) {
+    /// Fills the places of `entries` in a block with starting values, for a model of so many layers.
+    func initialize(
+        _ entries: [Entry], of weights: FloatBuffer, layerCount: Int, from generator: inout SeededGenerator
+    ) {
         let usual: Float = 0.02
         // Each layer adds two terms to the residual stream; together they shall start as one would.
-        let residual = usual / Float(2 * description.layers.count).squareRoot()
+        let residual = usual / Float(2 * layerCount).squareRoot()
         for entry in entries {
             for i in entry.range {
                 weights.pointer[i] =
                     switch entry.spec.initial {
                     case .normal: usual * generator.normal()
                     case .normalByDepth: residual * generator.normal()
+                    case .uniform(let bound): bound * (2 * generator.uniform() - 1)
                     case .ones: 1
                     case .zeros: 0
                     case .constant(let value): value
@@ -67,37 +86,17 @@ package struct ParameterSet: Sendable {
         }
     }
 
-    /// A parameter as a Hugging Face folder has it, in some type.
-    func stored(_ entry: Entry, of weights: FloatBuffer, as type: ElementType) -> StoredTensor {
-        let values = Array(UnsafeBufferPointer(start: weights.pointer + entry.offset, count: entry.count))
-        return StoredTensor(entry.spec.arrangement.given(Tensor(shape: entry.spec.shape, values: values)), as: type)
+    /// A parameter's values.
+    func values(_ entry: Entry, of weights: FloatBuffer) -> Tensor {
+        Tensor(
+            shape: entry.spec.shape,
+            values: Array(UnsafeBufferPointer(start: weights.pointer + entry.offset, count: entry.count)))
     }
 
-    /// Takes all parameters from a Hugging Face folder.
-    func load(from archive: TensorArchive, into weights: FloatBuffer) throws(PithError) {
-        for (index, entry) in entries.enumerated() {
-            let name = description.name(of: ParameterID(index), isThere: archive.contains)
-            let tensor = try archive.tensor(name)
-            guard tensor.shape == entry.spec.folderShape else {
-                throw .data(
-                    "the shape is \(tensor.shape)", at: "tensor \(name)",
-                    remedy: "\(entry.spec.folderShape) is expected")
-            }
-            let values = entry.spec.arrangement.taken(from: try tensor.decoded()).values
-            for (place, value) in values.enumerated() { weights.pointer[entry.offset + place] = value }
-        }
-    }
-}
-
-extension ModelConfiguration {
-    /// Floating-point operations that training a model of the Llama family needs for one token of sequences of
-    /// `length`: 6 for each weight of a product (2 forward, 4 back; the look-up of an embedding costs none, the head
-    /// does), and for each layer and query head 12 · headDimension for each of the (length + 1) / 2 keys that a query sees on
-    /// average.
-    public func trainingOperations(perTokenAt length: Int) -> Double {
-        let description = Llama(self).describe()
-        let products = description.parameters.filter { $0.kind == .matrix }.reduce(0) { $0 + $1.count }
-        let head = tiesEmbeddings ? vocabularySize * hiddenSize : 0
-        return 6 * Double(products + head) + 6 * Double(layerCount * headCount * headDimension) * Double(length + 1)
+    /// Takes the values of a parameter from a model that has it as parameter `id`.
+    func load(_ entry: Entry, into weights: FloatBuffer, from model: LanguageModel, _ id: ParameterID) {
+        let target = weights.pointer + entry.offset
+        guard entry.isMatrix else { return target.update(from: model[vector: id], count: entry.count) }
+        model[matrix: id].decode(into: target)
     }
 }

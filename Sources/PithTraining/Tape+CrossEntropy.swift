@@ -2,9 +2,6 @@ import CPithKernels
 import PithTensor
 
 extension Tape {
-    /// Rows whose logits are computed together, so that they stay in a cache until their gradients are used.
-    private static let chunk = 128
-
     /// The sum over rows of -log softmax(x · headᵀ)[target]; an end of the tape.
     ///
     /// While recording, the gradients of `scale` times the sum go to `x` and `head` at once, chunk by chunk:
@@ -14,19 +11,27 @@ extension Tape {
         _ x: Variable, head: Variable, softcap: Float? = nil, targets: UnsafeBufferPointer<Int32>, scale: Float = 1,
         rowLosses: UnsafeMutablePointer<Double>? = nil
     ) -> Double {
+        crossEntropy(
+            x, head: .values(head), softcap: softcap, targets: targets, scale: scale, rowLosses: rowLosses)
+    }
+
+    /// The same with a head that may be stored in any form.
+    func crossEntropy(
+        _ x: Variable, head: TapeWeight, softcap: Float? = nil, targets: UnsafeBufferPointer<Int32>, scale: Float = 1,
+        rowLosses: UnsafeMutablePointer<Double>? = nil
+    ) -> Double {
         precondition(targets.count == x.rows, "as many targets as rows are needed")
         let (vocabulary, columns) = (head.rows, head.columns)
         precondition(targets.allSatisfy { (0..<vocabulary).contains(Int($0)) }, "a target is outside the vocabulary")
-        let logits = buffers.take(Self.chunk * vocabulary)
+        let chunk = head.rowsOfLogits
+        let logits = buffers.take(chunk * vocabulary)
         defer { buffers.giveBack(logits) }
-        let flow = isRecording ? gradientTarget(x) : nil
+        let flow = isRecording && !x.isFrozen ? gradientTarget(x) : nil
         var total = 0.0
-        for start in stride(from: 0, to: x.rows, by: Self.chunk) {
-            let count = min(Self.chunk, x.rows - start)
+        for start in stride(from: 0, to: x.rows, by: chunk) {
+            let count = min(chunk, x.rows - start)
             let input = x.values + start * columns
-            LinearAlgebra.multiply(
-                input, .plain, lda: columns, head.values, .transposed, ldb: columns,
-                into: logits, ldc: vocabulary, m: count, n: vocabulary, k: columns)
+            head.multiply(input, rows: count, into: logits, beta: 0, buffers)
             let slopes = softcap.map { cap(logits, at: $0, count: count * vocabulary) }
             for row in 0..<count {
                 let target = Int64(targets[start + row])
@@ -39,12 +44,12 @@ extension Tape {
                 for i in 0..<count * vocabulary { logits[i] *= slopes[i] }
                 buffers.giveBack(slopes)
             }
-            guard let flow else { continue }
-            LinearAlgebra.multiply(
-                logits, .plain, lda: vocabulary, head.values, .plain, ldb: columns,
-                into: flow.pointer + start * columns, ldc: columns, m: count, n: columns, k: vocabulary,
-                beta: flow.isFirst ? 0 : 1)
-            addWeightGradient(logits, outputs: vocabulary, input, rows: count, to: head)
+            guard isRecording else { continue }
+            if let flow {
+                head.multiplyBack(
+                    logits, rows: count, into: flow.pointer + start * columns, beta: flow.isFirst ? 0 : 1, buffers)
+            }
+            addWeightGradient(logits, input, rows: count, to: head)
         }
         return total
     }

@@ -58,6 +58,7 @@ extension Tape {
         }
         record(y) { [unowned self] dy in
             forEachRow { part, row, at in
+                guard !part.isFrozen else { return }
                 let target = zeroedGradient(part)
                 kernels.add_scaled(dy + at, 1, Int64(part.columns), target + row * part.columns)
             }

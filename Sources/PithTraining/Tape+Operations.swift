@@ -8,37 +8,42 @@ extension Tape {
     public func linear(
         _ x: Variable, _ weight: Variable, bias: Variable? = nil, addedTo residual: Variable? = nil
     ) -> Variable {
+        linear(x, .values(weight), bias: bias, addedTo: residual)
+    }
+
+    /// The same of a matrix that may be stored in any form.
+    func linear(
+        _ x: Variable, _ weight: TapeWeight, bias: Variable? = nil, addedTo residual: Variable? = nil
+    ) -> Variable {
         precondition(x.columns == weight.columns, "inner extents \(x.columns) and \(weight.columns) differ")
         let y = makeVariable(rows: x.rows, columns: weight.rows)
         if let residual {
             precondition(residual.rows == y.rows && residual.columns == y.columns, "the residual does not fit")
             y.values.update(from: residual.values, count: y.count)
         }
-        LinearAlgebra.multiply(
-            x.values, .plain, lda: x.columns, weight.values, .transposed, ldb: weight.columns,
-            into: y.values, ldc: y.columns, m: x.rows, n: weight.rows, k: x.columns, beta: residual == nil ? 0 : 1)
+        weight.multiply(x.values, rows: x.rows, into: y.values, beta: residual == nil ? 0 : 1, buffers)
         if let bias {
             precondition(bias.count == y.columns, "the bias does not fit")
             for row in 0..<y.rows { kernels.add_scaled(bias.values, 1, Int64(y.columns), y.values + row * y.columns) }
         }
         record(y) { [unowned self] dy in
             if let bias { addColumnSums(dy, rows: y.rows, to: bias) }
-            // dx = dy · W
-            let (dx, isFirst) = gradientTarget(x)
-            LinearAlgebra.multiply(
-                dy, .plain, lda: y.columns, weight.values, .plain, ldb: weight.columns,
-                into: dx, ldc: x.columns, m: x.rows, n: x.columns, k: y.columns, beta: isFirst ? 0 : 1)
-            addWeightGradient(dy, outputs: y.columns, x.values, rows: x.rows, to: weight)
+            if !x.isFrozen {
+                let (dx, isFirst) = gradientTarget(x)
+                weight.multiplyBack(dy, rows: x.rows, into: dx, beta: isFirst ? 0 : 1, buffers)
+            }
+            addWeightGradient(dy, x.values, rows: x.rows, to: weight)
             if let residual { passGradient(of: y, to: residual) }
         }
         return y
     }
 
-    /// dW += dyᵀ · x: dy is [rows, outputs], x [rows, inputs].
+    /// dW += dyᵀ · x, if W learns: dy is [rows, outputs], x [rows, inputs].
     func addWeightGradient(
-        _ dy: UnsafePointer<Float>, outputs: Int, _ x: UnsafePointer<Float>, rows: Int, to weight: Variable
+        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, rows: Int, to weight: TapeWeight
     ) {
-        let (dw, isFirst) = gradientTarget(weight)
+        guard case .values(let weight) = weight, !weight.isFrozen else { return }
+        let (outputs, (dw, isFirst)) = (weight.rows, gradientTarget(weight))
         LinearAlgebra.multiply(
             dy, .transposed, lda: outputs, x, .plain, ldb: weight.columns,
             into: dw, ldc: weight.columns, m: outputs, n: weight.columns, k: rows, beta: isFirst ? 0 : 1)
@@ -46,6 +51,7 @@ extension Tape {
 
     /// Adds the sum of the rows of `dy` to the gradient of a row vector.
     func addColumnSums(_ dy: UnsafePointer<Float>, rows: Int, to vector: Variable) {
+        guard !vector.isFrozen else { return }
         let target = zeroedGradient(vector)
         for row in 0..<rows { kernels.add_scaled(dy + row * vector.count, 1, Int64(vector.count), target) }
     }
@@ -74,19 +80,15 @@ extension Tape {
         return y
     }
 
-    /// The rows of `table` that `tokens` names: [tokens, columns].
-    public func embed(_ tokens: UnsafeBufferPointer<Int32>, _ table: Variable) -> Variable {
-        gather(table, tokens.map { Int($0) })
-    }
-
     /// The rows of x whose numbers `rows` names: [rows, columns].
     public func gather(_ x: Variable, _ rows: [Int]) -> Variable {
         let columns = x.columns
         precondition(rows.allSatisfy { (0..<x.rows).contains($0) }, "a row is outside the table")
-        let y = makeVariable(rows: rows.count, columns: columns)
+        let y = makeVariable(rows: rows.count, columns: columns, isFrozen: x.isFrozen)
         for (place, row) in rows.enumerated() {
             (y.values + place * columns).update(from: x.values + row * columns, count: columns)
         }
+        guard !x.isFrozen else { return y }
         record(y) { [unowned self] dy in
             let target = zeroedGradient(x)
             for (place, row) in rows.enumerated() {

@@ -11,6 +11,8 @@ public final class Variable {
     public let values: UnsafeMutablePointer<Float>
     /// The gradient in the same order; nil while none has arrived.
     public internal(set) var gradient: UnsafeMutablePointer<Float>?
+    /// Whether nothing that learns is behind it: gradients that flow to it are dropped.
+    let isFrozen: Bool
 
     /// The number of elements.
     public var count: Int { rows * columns }
@@ -18,12 +20,11 @@ public final class Variable {
     /// A matrix over memory that someone else owns. With a `gradient` it is a parameter: what flows to it is added
     /// to what stands there, and it outlives the steps of a tape.
     public init(
-        rows: Int, columns: Int, values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>? = nil
+        rows: Int, columns: Int, values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>? = nil,
+        isFrozen: Bool = false
     ) {
-        self.rows = rows
-        self.columns = columns
-        self.values = values
-        self.gradient = gradient
+        (self.rows, self.columns) = (rows, columns)
+        (self.values, self.gradient, self.isFrozen) = (values, gradient, isFrozen)
     }
 }
 
@@ -36,6 +37,8 @@ public final class Tape {
     public var isRecording: Bool
 
     let buffers = BufferPool()
+    /// Where layers run that are run again on the way back.
+    private(set) lazy var inner = Tape(isRecording: false)
     let kernels: pith_kernels
     let training: pith_training_kernels
     private var records: [Record] = []
@@ -74,10 +77,14 @@ public final class Tape {
     /// Sends `gradient` into `output` and from there to everything that it was computed from.
     public func backward(from output: Variable, gradient: [Float]) {
         precondition(gradient.count == output.count, "the gradient does not fit the shape")
-        let (target, _) = gradientTarget(output)
         gradient.withUnsafeBufferPointer { source in
-            if let base = source.baseAddress { target.update(from: base, count: source.count) }
+            if let base = source.baseAddress { backward(from: output, gradient: base) }
         }
+    }
+
+    /// The same; `gradient` has as many floats as the output.
+    func backward(from output: Variable, gradient: UnsafePointer<Float>) {
+        gradientTarget(output).pointer.update(from: gradient, count: output.count)
         backward()
     }
 
@@ -94,8 +101,8 @@ public final class Tape {
         records.removeAll(keepingCapacity: true)
     }
 
-    func makeVariable(rows: Int, columns: Int) -> Variable {
-        Variable(rows: rows, columns: columns, values: buffers.take(rows * columns))
+    func makeVariable(rows: Int, columns: Int, isFrozen: Bool = false) -> Variable {
+        Variable(rows: rows, columns: columns, values: buffers.take(rows * columns), isFrozen: isFrozen)
     }
 
     func record(
@@ -105,11 +112,12 @@ public final class Tape {
         records.append(Record(output: output, isOrigin: isOrigin, sendBack: sendBack))
     }
 
-    /// Where a contribution to a gradient goes: to be written if it is the first, to be added otherwise.
+    /// Where a contribution to a gradient goes: to be written if it is the first, to be added otherwise. What flows to
+    /// a frozen variable is written to a buffer that nobody reads.
     func gradientTarget(_ variable: Variable) -> (pointer: UnsafeMutablePointer<Float>, isFirst: Bool) {
         if let gradient = variable.gradient { return (gradient, false) }
         let gradient = buffers.take(variable.count)
-        variable.gradient = gradient
+        if !variable.isFrozen { variable.gradient = gradient }
         return (gradient, true)
     }
 
@@ -122,6 +130,7 @@ public final class Tape {
 
     /// Adds `gradient`, as many floats as the variable has, to the variable's.
     func addGradient(_ gradient: UnsafePointer<Float>, to variable: Variable) {
+        guard !variable.isFrozen else { return }
         let (target, isFirst) = gradientTarget(variable)
         if isFirst {
             target.update(from: gradient, count: variable.count)
@@ -132,7 +141,7 @@ public final class Tape {
 
     /// Gives the gradient of `source`, which has done its work, to `target` without a copy where that can be.
     func passGradient(of source: Variable, to target: Variable) {
-        guard let gradient = source.gradient else { return }
+        guard let gradient = source.gradient, !target.isFrozen else { return }
         if target.gradient == nil {
             target.gradient = gradient
             source.gradient = nil

@@ -6,29 +6,42 @@ struct TapeEngine: Engine {
     typealias Value = Variable
 
     let tape: Tape
-    /// In the order of the description.
-    let parameters: [Variable]
+    let weights: TapeWeights
     /// Whole sequences in a row.
-    let tokens: UnsafeBufferPointer<Int32>
-    /// The angles of one sequence, in the order of the description.
+    let tokens: [Int]
+    /// The angles of one sequence, in the order of the description; its length counts what stands in front.
     let angles: SequenceAngles
 
-    private func variable(_ id: ParameterID) -> Variable { parameters[id.index] }
+    private func variable(_ id: ParameterID) -> Variable { weights.variable(id) }
+    /// Rows of all sequences.
+    private var rowCount: Int { tokens.count / (angles.length - weights.promptLength) * angles.length }
 
     mutating func embed(_ table: ParameterID, _ selector: RowSelector) -> Variable {
-        switch selector {
-        case .token: tape.embed(tokens, variable(table))
-        case .position(let offset): tape.gather(variable(table), tokens.indices.map { $0 % angles.length + offset })
-        case .row(let row): tape.gather(variable(table), Array(repeating: row, count: tokens.count))
-        }
+        let rows =
+            switch selector {
+            case .token: tokens
+            case .position(let offset): (0..<rowCount).map { $0 % angles.length + offset }
+            case .row(let row): Array(repeating: row, count: rowCount)
+            }
+        let vectors = tape.gather(weights[table], rows)
+        guard case .token = selector, let prompt = weights.prompt else { return vectors }
+        // The input scales all rows, and these are in the scale of the stream.
+        let scaled = weights.inputScale == 1 ? prompt : tape.scale(prompt, by: 1 / weights.inputScale)
+        return tape.prepend(scaled, to: vectors, length: angles.length - weights.promptLength)
     }
 
     mutating func linear(_ x: Variable, _ maps: [Linear]) -> [Variable] {
-        maps.map { tape.linear(x, variable($0.weight), bias: $0.bias.map(variable)) }
+        maps.map { product(x, $0, addedTo: nil) }
     }
 
     mutating func linear(_ x: Variable, _ map: Linear, addedTo stream: Variable) -> Variable {
-        tape.linear(x, variable(map.weight), bias: map.bias.map(variable), addedTo: stream)
+        product(x, map, addedTo: stream)
+    }
+
+    private func product(_ x: Variable, _ map: Linear, addedTo stream: Variable?) -> Variable {
+        let y = tape.linear(x, weights[map.weight], bias: map.bias.map(variable), addedTo: stream)
+        guard let change = weights.change(of: map.weight) else { return y }
+        return tape.linear(tape.scale(tape.linear(x, change.a), by: change.scale), change.b, addedTo: y)
     }
 
     mutating func normalize(_ x: Variable, _ norm: Norm, groups: Int) -> Variable {
@@ -66,7 +79,7 @@ struct TapeEngine: Engine {
         tape.interpolate(x, toward: y, by: share)
     }
 
-    mutating func rows(of vector: ParameterID) -> Variable { tape.rows(of: variable(vector), count: tokens.count) }
+    mutating func rows(of vector: ParameterID) -> Variable { tape.rows(of: variable(vector), count: rowCount) }
 
     mutating func join(_ parts: [Variable]) -> Variable { tape.join(parts) }
 
@@ -100,63 +113,4 @@ struct TapeEngine: Engine {
         tape.average(
             keys: keys, values: values, decays: variable(decays), bonuses: variable(bonuses), length: angles.length)
     }
-}
-
-/// A model over blocks of weights and, where it learns, of gradients.
-struct TapeModel {
-    private let description: ModelDescription
-    private let parameters: [Variable]
-
-    init(_ set: ParameterSet, weights: FloatBuffer, gradients: FloatBuffer?) {
-        description = set.description
-        parameters = set.entries.map { entry in
-            Variable(
-                rows: entry.rows, columns: entry.columns, values: weights.pointer + entry.offset,
-                gradient: gradients.map { $0.pointer + entry.offset })
-        }
-    }
-
-    /// From the last hidden states to logits. An encoder has no such matrix: its token vectors stand for it, as in its
-    /// pre-training.
-    private var head: Variable { parameters[(description.output?.matrix ?? description.input.table).index] }
-
-    /// The summed loss, in nats, of predicting `targets` from `tokens`, both whole sequences in a row; that of each
-    /// token goes to `rowLosses`.
-    func loss(
-        _ tokens: UnsafeBufferPointer<Int32>, targets: UnsafeBufferPointer<Int32>, angles: SequenceAngles,
-        scale: Float, rowLosses: UnsafeMutablePointer<Double>? = nil, on tape: Tape
-    ) -> Double {
-        tape.crossEntropy(
-            states(tokens, angles, tape), head: head, softcap: description.output?.softcap, targets: targets,
-            scale: scale, rowLosses: rowLosses)
-    }
-
-    /// What is expected behind each of `tokens`, whole sequences in a row: [tokens, vocabulary].
-    func logits(_ tokens: UnsafeBufferPointer<Int32>, angles: SequenceAngles, on tape: Tape) -> Variable {
-        let logits = tape.linear(states(tokens, angles, tape), head)
-        if let cap = description.output?.softcap { tape.kernels.softcap(logits.values, cap, Int64(logits.count)) }
-        return logits
-    }
-
-    private func states(_ tokens: UnsafeBufferPointer<Int32>, _ angles: SequenceAngles, _ tape: Tape) -> Variable {
-        var engine = TapeEngine(tape: tape, parameters: parameters, tokens: tokens, angles: angles)
-        // x [tokens, hidden]
-        var x = description.input.run(&engine)
-        for layer in description.layers { x = layer.block.run(x, &engine) }
-        return description.output?.normalize(x, &engine) ?? x
-    }
-}
-
-/// The rotary angles of sequences of one length, for each kind that a model has.
-struct SequenceAngles: Sendable {
-    /// The tokens of a sequence.
-    let length: Int
-    private let angles: [RotaryAngles]
-
-    init(_ description: ModelDescription, length: Int) {
-        self.length = length
-        angles = description.rotaries.map { RotaryAngles($0, length: length) }
-    }
-
-    subscript(_ rotary: RotaryID) -> RotaryAngles { angles[rotary.index] }
 }

@@ -1,5 +1,6 @@
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 
 /// The tokens of a text: each document after a separator, one more separator at the end.
@@ -9,11 +10,12 @@ public struct TokenizedText: Sendable {
     /// Bytes of the documents that they stand for.
     public var byteCount: Int
 
-    /// Encodes a text; documents are shared among the threads.
+    /// Encodes a text; documents are shared among the threads. Between them stands the tokenizer's usual separator
+    /// unless another is given.
     public init(
-        _ text: TrainingText, tokenizer: Tokenizer, pool: ThreadPool, quiet: Bool = false
+        _ text: TrainingText, tokenizer: Tokenizer, separator: Int32? = nil, pool: ThreadPool, quiet: Bool = false
     ) throws(PithError) {
-        let separator = try Self.separator(of: tokenizer)
+        let separator = if let separator { separator } else { try Self.separator(of: tokenizer) }
         byteCount = text.byteCount
         var parts = [[Int32]](repeating: [], count: text.documents.count)
         var progress = Progress("Encoding", total: byteCount, quiet: quiet)
@@ -65,6 +67,18 @@ public struct TokenizedText: Sendable {
         guard let token = tokenizer.identifier(of: TrainingText.separator) else {
             throw .data(
                 "the tokenizer has no token \(TrainingText.separator)", remedy: "it stands between documents; add it")
+        }
+        return Int32(token)
+    }
+
+    /// The token that stands between documents of a model: the one that its texts begin with, else the usual
+    /// separator, else the one that ends them.
+    static func separator(of source: ModelSource) throws(PithError) -> Int32 {
+        let tokenizer = source.tokenizer
+        let token =
+            tokenizer.beginning.first ?? tokenizer.identifier(of: TrainingText.separator) ?? source.endTokens.first
+        guard let token else {
+            throw .data("the tokenizer has no token that could stand between documents", at: source.path)
         }
         return Int32(token)
     }

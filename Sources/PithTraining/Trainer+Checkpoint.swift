@@ -4,19 +4,30 @@ import PithTensor
 
 extension Trainer {
     private static let blocks = ["weights", "firstMoment", "secondMoment"]
-    private static let format = "pith-training-1"
+    private static let format = "pith-training-2"
 
     /// What is written beside the blocks; enough to know whether a run may go on.
     private func metadata() -> [String: String] {
         [
-            "format": Self.format, "step": "\(step)", "configuration": configuration.json.compactText,
+            "format": Self.format, "step": "\(step)", "decisive": JSONValue.object(decisive).compactText,
             "tokens": tokenDigest, "smoothedLoss": "\(smoothedLoss)",
         ]
     }
 
+    /// What decides the result, by name, besides the tokens.
+    private var decisive: JSONObject {
+        var object =
+            switch origin {
+            case .sizes(let sizes): sizes.trainingSizes
+            case .model(let base): base.decisive
+            }
+        for (key, value) in settings.decisive.members { object[key] = value }
+        return object
+    }
+
     /// Writes the state of the run to a file that appears at `path` when it is whole.
     public func saveCheckpoint(to path: String) throws(PithError) {
-        let buffers = [weights, optimizer.first, optimizer.second]
+        let buffers = [model.weights, optimizer.first, optimizer.second]
         let tensors = zip(Self.blocks, buffers).map { name, buffer in
             let region = ByteRegion(UnsafeRawBufferPointer(buffer.bytes), keptAliveBy: buffer)
             return (name: name, tensor: StoredTensor(type: .float32, shape: [buffer.count], region: region))
@@ -34,13 +45,13 @@ extension Trainer {
     private func restore(_ file: SafetensorsFile) throws(PithError) {
         try checkIdentity(file)
         let text = try value("step", file)
-        guard let done = Int(text), (0...configuration.steps).contains(done) else {
-            throw .data("step '\(text)' is none of this run's \(configuration.steps)")
+        guard let done = Int(text), (0...settings.steps).contains(done) else {
+            throw .data("step '\(text)' is none of this run's \(settings.steps)")
         }
         // All is checked before anything changes.
         var tensors: [StoredTensor] = []
         for name in Self.blocks { tensors.append(try block(name, file)) }
-        for (tensor, buffer) in zip(tensors, [weights, optimizer.first, optimizer.second]) {
+        for (tensor, buffer) in zip(tensors, [model.weights, optimizer.first, optimizer.second]) {
             tensor.region.withBytes { buffer.bytes.copyMemory(from: $0) }
         }
         step = done
@@ -56,8 +67,8 @@ extension Trainer {
         guard file.metadata["format"] == Self.format else {
             throw .data("is no checkpoint of a training run", remedy: "its metadata should say \(Self.format)")
         }
-        let old = try TrainingConfiguration(json: JSONValue(parsing: try value("configuration", file)))
-        let differences = configuration.differences(from: old)
+        let old = try JSONReader(JSONValue(parsing: try value("decisive", file))).object()
+        let differences = decisive.differences(from: old)
         guard differences.isEmpty else {
             throw .usage(
                 "the run began with another configuration: \(differences.joined(separator: ", "))",
@@ -70,9 +81,19 @@ extension Trainer {
     }
 
     private func block(_ name: String, _ file: SafetensorsFile) throws(PithError) -> StoredTensor {
-        guard let tensor = file[name], tensor.type == .float32, tensor.shape == [parameters.count] else {
-            throw .data("tensor \(name) should be \(parameters.count) floats")
+        guard let tensor = file[name], tensor.type == .float32, tensor.shape == [model.weights.count] else {
+            throw .data("tensor \(name) should be \(model.weights.count) floats")
         }
         return tensor
+    }
+}
+
+extension JSONObject {
+    /// What is not as in `other`: `steps is 10, not 20`.
+    fileprivate func differences(from other: JSONObject) -> [String] {
+        (keys + other.keys.filter { self[$0] == nil }).compactMap { key in
+            let (mine, theirs) = (self[key] ?? .null, other[key] ?? .null)
+            return mine == theirs ? nil : "\(key) is \(mine.compactText), not \(theirs.compactText)"
+        }
     }
 }

@@ -8,43 +8,25 @@ extension Trainer {
     /// its window, the first costs log2 of the vocabulary. The figure does not depend on lanes or threads.
     public func bitsPerByte(of tokens: [Int32], byteCount: Int) throws(PithError) -> Double {
         guard !tokens.isEmpty, byteCount > 0 else { throw .data("the held-out text is empty") }
-        try Self.checkRange(tokens, configuration)
+        try model.check(tokens)
         let losses = windowLosses(tokens)
         if let window = losses.firstIndex(where: { !$0.isFinite }) {
             throw .data(
                 "the loss after \(step) steps is \(losses[window])", at: "held-out text, window \(window + 1)",
                 remedy: "a lower learningRate, a longer warmupSteps")
         }
-        let nats = losses.reduce(logarithm(Double(configuration.model.vocabularySize)), +)
+        let nats = losses.reduce(logarithm(Double(model.vocabularySize)), +)
         return nats / logarithm(2) / Double(byteCount)
     }
 
     /// The summed loss of each window, in nats.
     private func windowLosses(_ tokens: [Int32]) -> [Double] {
-        let length = configuration.sequenceLength
-        let predicted = tokens.count - 1
-        let windows = (predicted + length - 1) / length
-        var losses = [Double](repeating: 0, count: windows)
-        let share = max(1, (windows + 4 * pool.threadCount - 1) / (4 * pool.threadCount))
-        losses.withUnsafeMutableBufferPointer { losses in
-            pool.forEachBlock(of: windows, grain: share) { block in
-                let tape = Tape(isRecording: false)
-                let model = TapeModel(parameters, weights: weights, gradients: nil)
-                for window in block {
-                    let (start, end) = (window * length, min((window + 1) * length, predicted))
-                    let angles =
-                        end - start == length
-                        ? self.angles : SequenceAngles(parameters.description, length: end - start)
-                    tokens.withUnsafeBufferPointer { tokens in
-                        losses[window] = model.loss(
-                            UnsafeBufferPointer(rebasing: tokens[start..<end]),
-                            targets: UnsafeBufferPointer(rebasing: tokens[start + 1..<end + 1]), angles: angles,
-                            scale: 1, on: tape)
-                    }
-                    tape.reset()
-                }
-            }
+        let (length, predicted) = (settings.sequenceLength, tokens.count - 1)
+        let groups = stride(from: 0, to: predicted, by: length).map { start in
+            let end = min(start + length, predicted)
+            return SequenceGroup(
+                length: end - start, inputs: Array(tokens[start..<end]), targets: Array(tokens[start + 1..<end + 1]))
         }
-        return losses
+        return lanes.losses(of: groups).map { $0.reduce(0, +) }
     }
 }

@@ -25,7 +25,7 @@ extension Trainer {
     ) throws(PithError) -> Bool {
         let clock = ContinuousClock()
         let (start, firstStep) = (clock.now, step)
-        while step < configuration.steps && !stopRequest.isRaised {
+        while step < settings.steps && !stopRequest.isRaised {
             takeStep()
             guard lastLoss.isFinite, lastGradientNorm.isFinite else {
                 throw .data(
@@ -36,14 +36,14 @@ extension Trainer {
             let perStep = seconds / Double(step - firstStep)
             report(
                 TrainingReport(
-                    step: step, steps: configuration.steps, loss: smoothedLoss,
-                    learningRate: configuration.learningRate(atStep: step - 1),
-                    tokensPerSecond: Double(configuration.tokensPerStep) / perStep,
-                    secondsLeft: perStep * Double(configuration.steps - step)))
-            let isDue = step % configuration.checkpointInterval == 0 && step < configuration.steps
+                    step: step, steps: settings.steps, loss: smoothedLoss,
+                    learningRate: settings.learningRate(atStep: step - 1),
+                    tokensPerSecond: Double(settings.tokensPerStep) / perStep,
+                    secondsLeft: perStep * Double(settings.steps - step)))
+            let isDue = step % settings.checkpointInterval == 0 && step < settings.steps
             if let checkpoint, isDue { try saveCheckpoint(to: checkpoint) }
         }
         if let checkpoint, step > firstStep { try saveCheckpoint(to: checkpoint) }
-        return step == configuration.steps
+        return step == settings.steps
     }
 }

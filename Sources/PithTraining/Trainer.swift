@@ -15,13 +15,21 @@ public final class StopRequest: Sendable {
     public var isRaised: Bool { flag.load(ordering: .acquiring) }
 }
 
-/// Trains a decoder from scratch on tokens.
+/// Trains a decoder on tokens: from its beginning, or on from what another learned.
 ///
-/// A step's sequences are dealt to a fixed number of lanes; each lane runs on one thread with buffers of its own, and
-/// the lanes' gradients are added in order. So the weights do not depend on the number of threads.
+/// A step's sequences are dealt to a fixed number of lanes (`GradientLanes`), so that the weights do not depend on the
+/// number of threads.
 public final class Trainer {
-    /// What decides the result.
-    public let configuration: TrainingConfiguration
+    /// What a run begins with.
+    enum Origin {
+        /// A model of the Llama family with weights drawn from the seed.
+        case sizes(ModelConfiguration)
+        /// A model that was there before.
+        case model(TrainingBase)
+    }
+
+    /// How it learns.
+    public let settings: TrainingSettings
     /// Steps done.
     public internal(set) var step = 0
     /// The mean loss of the last step, in nats per token.
@@ -33,122 +41,98 @@ public final class Trainer {
     /// Raise it to stop `run` after the step at work.
     public let stopRequest = StopRequest()
 
+    let origin: Origin
+    let model: LearnedModel
     let tokens: [Int32]
     /// The SHA-256 of the tokens, for checkpoints.
     let tokenDigest: String
-    let parameters: ParameterSet
-    let weights: FloatBuffer
-    let optimizer: AdamW
-    let pool: ThreadPool
-    private let lanes: [Lane]
-    /// One for each thread that can work; which lanes use it decides nothing.
-    private let tapes: [Tape]
-    let angles: SequenceAngles
+    let optimizer: Adam
+    let lanes: GradientLanes
+    private let pool: ThreadPool
     private var sampler: WindowSampler
 
-    /// What one lane works with.
-    private final class Lane {
-        let gradients: FloatBuffer
-        let model: TapeModel
-        var loss = 0.0
-
-        init(_ parameters: ParameterSet, weights: FloatBuffer) {
-            gradients = FloatBuffer(count: parameters.count)
-            model = TapeModel(parameters, weights: weights, gradients: gradients)
-        }
-    }
-
-    /// A run from its beginning: weights drawn from the seed.
-    public init(_ configuration: TrainingConfiguration, tokens: [Int32], pool: ThreadPool) throws(PithError) {
+    /// A run from the beginning: weights drawn from the seed.
+    public convenience init(
+        _ configuration: TrainingConfiguration, tokens: [Int32], pool: ThreadPool
+    ) throws(PithError) {
         try configuration.validate()
-        try Self.check(tokens, configuration)
-        self.configuration = configuration
-        self.tokens = tokens
-        tokenDigest = tokens.withUnsafeBytes { SHA256.hexDigest(of: $0) }
-        self.pool = pool
-        let parameters = ParameterSet(Llama(configuration.model).describe())
-        let weights = FloatBuffer(count: parameters.count)
-        (self.parameters, self.weights) = (parameters, weights)
-        optimizer = AdamW(parameters)
-        var generator = SeededGenerator(seed: UInt64(configuration.seed))
-        parameters.initialize(weights, from: &generator)
-        lanes = (0..<configuration.gradientLanes).map { _ in Lane(parameters, weights: weights) }
-        tapes = (0..<min(pool.threadCount, configuration.gradientLanes)).map { _ in Tape() }
-        angles = SequenceAngles(parameters.description, length: configuration.sequenceLength)
-        sampler = WindowSampler(
-            tokenCount: tokens.count, length: configuration.sequenceLength, seed: UInt64(configuration.seed))
+        let shape = configuration.model
+        let model = LearnedModel(
+            Llama(shape).describe(), vocabularySize: shape.vocabularySize, contextLength: shape.contextLength,
+            seed: UInt64(configuration.seed))
+        try self.init(.sizes(shape), model, configuration.settings, tokens, pool)
     }
 
-    /// The number of weights.
-    public var parameterCount: Int { parameters.parameterCount }
+    /// A run that goes on with a model.
+    public convenience init(
+        _ base: TrainingBase, _ settings: TrainingSettings, tokens: [Int32], pool: ThreadPool
+    ) throws(PithError) {
+        try settings.validate(contextLength: base.contextLength)
+        try self.init(.model(base), base.learnedModel(seed: UInt64(settings.seed)), settings, tokens, pool)
+    }
+
+    private init(
+        _ origin: Origin, _ model: LearnedModel, _ settings: TrainingSettings, _ tokens: [Int32], _ pool: ThreadPool
+    ) throws(PithError) {
+        let needed = settings.sequenceLength + 1
+        guard tokens.count >= needed else {
+            throw .data(
+                "the training text has \(tokens.count) tokens", remedy: "a window needs \(needed) of them")
+        }
+        try model.check(tokens)
+        (self.origin, self.model, self.settings, self.tokens, self.pool) = (origin, model, settings, tokens, pool)
+        tokenDigest = tokens.withUnsafeBytes { SHA256.hexDigest(of: $0) }
+        optimizer = Adam(model.parameterSet)
+        lanes = GradientLanes(model, count: settings.gradientLanes, recomputes: settings.recompute, pool: pool)
+        sampler = WindowSampler(
+            tokenCount: tokens.count, length: settings.sequenceLength, seed: UInt64(settings.seed))
+    }
+
+    /// The number of weights that learn.
+    public var parameterCount: Int { model.parameterSet.parameterCount }
+    /// The number of weights of the model, without what adapters add.
+    public var modelWeightCount: Int { model.description.weightCount }
 
     /// One step: the mean gradient of the step's sequences, clipped, through AdamW.
     public func takeStep() {
         computeGradient()
         smoothedLoss = smoothedLoss.isNaN ? lastLoss : 0.95 * smoothedLoss + 0.05 * lastLoss
-        let clip = min(1, configuration.gradientClip / max(lastGradientNorm, .leastNormalMagnitude))
+        let clip = min(1, settings.gradientClip / max(lastGradientNorm, .leastNormalMagnitude))
         optimizer.update(
-            weights, gradient: gradient, gradientScale: Float(clip),
-            rate: Float(configuration.learningRate(atStep: step)), step: step + 1, configuration, pool: pool)
+            model.weights.pointer, gradient: lanes.gradient.pointer, gradientScale: Float(clip),
+            rate: Float(settings.learningRate(atStep: step)), step: step + 1,
+            Adam.Options(beta1: settings.beta1, beta2: settings.beta2, weightDecay: settings.weightDecay), pool: pool)
         step += 1
     }
 
-    /// The loss of the sequences of the step to come, and its gradient in `gradient`.
+    /// The loss of the sequences of the step to come, and its gradient.
     func computeGradient() {
-        let count = configuration.sequencesPerStep
+        let count = settings.sequencesPerStep
         let starts = (0..<count).map { sampler.start(of: step * count + $0) }
-        let next = Atomic<Int>(0)
-        pool.forEachBlock(of: tapes.count, grain: 1) { block in
-            for tape in tapes[block] {
-                while case let lane = next.add(1, ordering: .relaxed).oldValue, lane < lanes.count {
-                    accumulate(lane, starts, on: tape)
-                }
-            }
+        let dealt = (0..<lanes.count).map { lane in
+            groups(stride(from: lane, to: count, by: lanes.count).map { starts[$0] })
         }
-        lastLoss = lanes.reduce(0) { $0 + $1.loss } / Double(configuration.tokensPerStep)
-        lastGradientNorm = optimizer.reduce(lanes.map(\.gradients), pool: pool)
+        let (loss, norm) = lanes.computeGradient(dealt, scale: 1 / Float(settings.tokensPerStep))
+        (lastLoss, lastGradientNorm) = (loss / Double(settings.tokensPerStep), norm)
     }
 
-    /// Where the sum over all lanes stands.
-    var gradient: FloatBuffer { lanes[0].gradients }
-
-    /// The gradients of the sequences that belong to a lane, a few at a time.
-    private func accumulate(_ index: Int, _ starts: [Int], on tape: Tape) {
-        let lane = lanes[index]
-        lane.gradients.pointer.initialize(repeating: 0, count: parameters.count)
-        lane.loss = 0
-        let length = configuration.sequenceLength
-        let scale = 1 / Float(configuration.tokensPerStep)
-        let mine = stride(from: index, to: starts.count, by: lanes.count).map { starts[$0] }
-        // Products of some hundred rows are fast; more rows only take more memory.
-        let together = max(1, 512 / length)
-        for first in stride(from: 0, to: mine.count, by: together) {
-            let group = mine[first..<min(first + together, mine.count)]
-            let inputs = group.flatMap { tokens[$0..<$0 + length] }
-            let targets = group.flatMap { tokens[$0 + 1..<$0 + 1 + length] }
-            inputs.withUnsafeBufferPointer { inputs in
-                targets.withUnsafeBufferPointer { targets in
-                    lane.loss += lane.model.loss(
-                        inputs, targets: targets, angles: angles, scale: scale, on: tape)
-                    tape.backward()
-                }
-            }
-            tape.reset()
+    /// The windows that begin at `starts`, a few together.
+    private func groups(_ starts: [Int]) -> [SequenceGroup] {
+        let length = settings.sequenceLength
+        let together = max(1, GradientLanes.rowsTogether / length)
+        return stride(from: 0, to: starts.count, by: together).map { first in
+            let group = starts[first..<min(first + together, starts.count)]
+            return SequenceGroup(
+                length: length, inputs: group.flatMap { tokens[$0..<$0 + length] },
+                targets: group.flatMap { tokens[$0 + 1..<$0 + 1 + length] })
         }
     }
+}
 
-    private static func check(_ tokens: [Int32], _ configuration: TrainingConfiguration) throws(PithError) {
-        let needed = configuration.sequenceLength + 1
-        guard tokens.count >= needed else {
-            throw .data(
-                "the training text has \(tokens.count) tokens", remedy: "a window needs \(needed) of them")
-        }
-        try checkRange(tokens, configuration)
-    }
-
-    static func checkRange(_ tokens: [Int32], _ configuration: TrainingConfiguration) throws(PithError) {
-        let vocabulary = configuration.model.vocabularySize
-        guard let wrong = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) else { return }
-        throw .data("token \(wrong) is outside the vocabulary of \(vocabulary)")
+extension LearnedModel {
+    /// Refuses tokens that the model does not know.
+    func check(_ tokens: [Int32]) throws(PithError) {
+        guard let wrong = tokens.first(where: { $0 < 0 || $0 >= vocabularySize }) else { return }
+        throw .data("token \(wrong) is outside the vocabulary of \(vocabularySize)")
     }
 }

@@ -8,7 +8,7 @@ public struct TrainingBenchmark: Sendable {
     public var parameterCount: Int
     /// Tokens of one sequence.
     public var sequenceLength: Int
-    /// Floating-point operations for one token; see `ModelConfiguration.trainingOperations`.
+    /// Floating-point operations for one token; see `Trainer.operationsPerToken`.
     public var operationsPerToken: Double
     /// Tokens learned from in a second, in the fastest step.
     public var tokensPerSecond: Double
@@ -20,14 +20,30 @@ public struct TrainingBenchmark: Sendable {
     /// The part of the peak that was reached.
     public var share: Double { operationsPerSecond / peak }
 
-    /// Trains on random tokens for some steps.
+    /// Trains a new model on random tokens for some steps.
     public init(_ configuration: TrainingConfiguration, steps: Int = 3, pool: ThreadPool) throws(PithError) {
+        try self.init(
+            configuration.settings, vocabularySize: configuration.model.vocabularySize, steps: steps, pool: pool
+        ) { (tokens) throws(PithError) in try Trainer(configuration, tokens: tokens, pool: pool) }
+    }
+
+    /// Goes on training a model on random tokens for some steps.
+    public init(
+        _ base: TrainingBase, _ settings: TrainingSettings, steps: Int = 3, pool: ThreadPool
+    ) throws(PithError) {
+        try self.init(
+            settings, vocabularySize: base.source.configuration.vocabularySize, steps: steps, pool: pool
+        ) { (tokens) throws(PithError) in try Trainer(base, settings, tokens: tokens, pool: pool) }
+    }
+
+    private init(
+        _ settings: TrainingSettings, vocabularySize: Int, steps: Int, pool: ThreadPool,
+        trainer: ([Int32]) throws(PithError) -> Trainer
+    ) throws(PithError) {
         let peakBefore = Self.measurePeak(pool)
         var generator = SeededGenerator(seed: 1)
-        let tokens = (0..<8 * configuration.tokensPerStep + 1).map { _ in
-            Int32(generator.index(below: configuration.model.vocabularySize))
-        }
-        let trainer = try Trainer(configuration, tokens: tokens, pool: pool)
+        let tokens = (0..<8 * settings.tokensPerStep + 1).map { _ in Int32(generator.index(below: vocabularySize)) }
+        let trainer = try trainer(tokens)
         let clock = ContinuousClock()
         var best = Double.infinity
         // The first step allocates.
@@ -37,9 +53,9 @@ public struct TrainingBenchmark: Sendable {
             if step > 0 { best = min(best, (clock.now - start).seconds) }
         }
         parameterCount = trainer.parameterCount
-        sequenceLength = configuration.sequenceLength
-        operationsPerToken = configuration.model.trainingOperations(perTokenAt: sequenceLength)
-        tokensPerSecond = Double(configuration.tokensPerStep) / best
+        sequenceLength = settings.sequenceLength
+        operationsPerToken = trainer.operationsPerToken
+        tokensPerSecond = Double(settings.tokensPerStep) / best
         // Twice, lest the machine was busy with something else.
         peak = max(peakBefore, Self.measurePeak(pool))
     }

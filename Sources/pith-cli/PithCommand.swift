@@ -20,7 +20,7 @@ struct PithCommand: ParsableCommand {
         subcommands: [
             InspectCommand.self, RunCommand.self, EmbedCommand.self, CompressCommand.self, CompareCommand.self,
             EvalCommand.self,
-            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
+            TrainCommand.self, AdapterCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
             TrainStreamCommand.self,
@@ -112,6 +112,9 @@ struct RuntimeOptions: ParsableArguments {
         transform: Spec.init(parsing:))
     var cache: Spec?
 
+    @Option(help: "A folder of adapters to run the model with, as 'pith train --adapt' or PEFT writes them; repeatable.")
+    var adapter: [String] = []
+
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
@@ -131,7 +134,8 @@ struct RuntimeOptions: ParsableArguments {
     /// The options with which another process runs models by a plan, on as many threads and the same kernels.
     func arguments(for plan: RunPlan) -> [String] {
         (plan.cache.stages.isEmpty ? [] : ["--cache", "\(plan.cache)"])
-            + (plan.activations.stages.isEmpty ? [] : ["--activations", "\(plan.activations)"]) + shared.arguments
+            + (plan.activations.stages.isEmpty ? [] : ["--activations", "\(plan.activations)"])
+            + adapter.flatMap { ["--adapter", $0] } + shared.arguments
     }
 
     /// What the options mean, in a sentence for reports.
@@ -145,6 +149,7 @@ struct RuntimeOptions: ParsableArguments {
         _ folder: ModelSource, pool: ThreadPool? = nil, allowingEncoders: Bool = false
     ) throws(PithError) -> LanguageModel {
         var model = try folder.loadModel(pool: pool ?? shared.pool, allowingEncoders: allowingEncoders)
+        for path in adapter { try model.apply(Adapter(folder: path, for: model.description)) }
         try model.apply(plan)
         return model
     }

@@ -13,7 +13,7 @@ import Testing
     private func train(_ inputs: TrainingJob.Inputs, in folder: String) throws -> (first: Double, last: Double) {
         let pool = ThreadPool(threads: 2)
         let job = try TrainingJob(inputs, workFolder: joinPath(folder, "work"), pool: pool, quiet: true)
-        let trainer = try Trainer(job.configuration, tokens: job.training.tokens, pool: pool)
+        let trainer = try job.makeTrainer(pool: pool)
         let held = job.heldOut
         let first = try trainer.bitsPerByte(of: held.tokens, byteCount: held.byteCount)
         #expect(try trainer.run())
@@ -29,8 +29,7 @@ import Testing
             try TokenFile(training: text, heldOut: text, vocabularySize: stream.vocabularySize, method: "windows")
                 .write(to: tokens)
             try Self.configuration.write(to: config)
-            var inputs = TrainingJob.Inputs(texts: [], configuration: config)
-            inputs.tokens = tokens
+            let inputs = TrainingJob.Inputs(.ofTokens(tokens, configuration: config))
             let bits = try train(inputs, in: folder)
             #expect(bits.last < 0.9 * bits.first)
             #expect(!Files.exists(joinPath(folder, "model/tokenizer.json")))
@@ -44,8 +43,8 @@ import Testing
             try Self.configuration.write(to: config)
             try EqualInfoWindows(model: TokenSamples.model, bits: 9).tokenizerDocument()
                 .write(to: joinPath(folder, Tokenizer.fileName))
-            var inputs = TrainingJob.Inputs(texts: [joinPath(folder, "text")], configuration: config)
-            inputs.tokenizerFolder = folder
+            let inputs = TrainingJob.Inputs(
+                .new(configuration: config, tokenizerFolder: folder), texts: [joinPath(folder, "text")])
             let bits = try train(inputs, in: folder)
             #expect(bits.last < 0.9 * bits.first)
             // The folder is a model like any other.

@@ -16,14 +16,14 @@ struct ConfigurationTests {
         let configuration = try TrainingConfiguration(json: JSONValue(parsing: Self.minimal))
         #expect(configuration.model.headDimension == 4 && configuration.model.keyValueHeadCount == 4)
         #expect(configuration.sequenceLength == 32 && configuration.model.tiesEmbeddings)
-        #expect(configuration.model.elementType == .bfloat16)
+        #expect(configuration.outputType == nil)
     }
 
     @Test("what was written reads back")
     func roundTrip() throws {
         var configuration = try smallConfiguration(isTied: false)
         configuration.learningRate = 3.7e-4
-        configuration.model.elementType = .float16
+        configuration.outputType = .float16
         #expect(try TrainingConfiguration(json: configuration.json) == configuration)
     }
 
@@ -35,7 +35,7 @@ struct ConfigurationTests {
             vocabularySize: 99)
         #expect(configuration.steps == 7 && configuration.learningRate == 2e-3)
         #expect(!configuration.model.tiesEmbeddings && configuration.model.vocabularySize == 99)
-        #expect(configuration.model.elementType == .float32)
+        #expect(configuration.outputType == .float32)
     }
 
     @Test(

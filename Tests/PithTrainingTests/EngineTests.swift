@@ -14,8 +14,7 @@ struct EngineTests {
         var model = try folder.loadModel(
             layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1), allowingEncoders: true)
         model.cache = PlainCache(.float32)
-        let learner = DecoderLearner(folder, seed: 1, pool: ThreadPool(threads: 1))
-        try learner.load(folder.archive())
+        let learner = DecoderLearner(continuing: model, pool: ThreadPool(threads: 1))
         let sequences: [[Int32]] = [(0..<30).map { Int32(($0 * 17 + 5) % 61) }, (0..<13).map { Int32($0 * 4 + 1) }]
         for (sequence, learned) in zip(sequences, try learner.losses(of: sequences)) {
             var states = [model.makeState()]
@@ -47,8 +46,10 @@ struct EngineTests {
     /// The gradient of the loss along a random direction is the slope that finite differences find.
     @Test(arguments: GoldenModels.names + GoldenModels.encoders) func gradientsAreSlopes(name: String) throws {
         let folder = try ModelSource(GoldenModels.path(name))
-        let learner = DecoderLearner(folder, seed: 1, pool: ThreadPool(threads: 1))
-        try learner.load(folder.archive())
+        let pool = ThreadPool(threads: 1)
+        let model = try folder.loadModel(
+            layouts: LayoutCatalogue([DenseOperator.self]), pool: pool, allowingEncoders: true)
+        let learner = DecoderLearner(continuing: model, pool: pool)
         let sequences: [[Int32]] = [(0..<20).map { Int32(($0 * 17 + 5) % 61) }]
         var generator = SeededGenerator(seed: 3)
         for entry in learner.parameters {

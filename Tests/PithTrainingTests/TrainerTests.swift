@@ -162,7 +162,7 @@ struct TrainerTests {
     func export(isTied: Bool) throws {
         try withTemporaryFolder { folder in
             var configuration = try smallConfiguration(isTied: isTied)
-            configuration.model.elementType = .float32
+            configuration.outputType = .float32
             let trainer = try Trainer(configuration, tokens: patternedTokens(900), pool: pool)
             try trainer.exportModel(to: folder)
             #expect(try ModelConfiguration(folder: folder) == configuration.model)

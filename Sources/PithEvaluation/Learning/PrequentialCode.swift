@@ -4,6 +4,7 @@ import PithFormats
 import PithModels
 import PithTensor
 import PithTraining
+import PithWeights
 
 /// Codes examples one after another, each with what was learned from those before it: Σ −log2 p(example k | examples
 /// before k). Learning that generalises early makes the sum small; it needs no other term for the model's complexity.
@@ -69,8 +70,8 @@ public struct PrequentialCode: Sendable {
         let free =
             folder.tokenizer.beginning.isEmpty ? naturalLogarithm(Double(folder.configuration.vocabularySize)) : 0
         try folder.requireOutput()
-        let learner = DecoderLearner(folder, seed: 0, pool: pool)
-        try learner.load(folder.archive())
+        let learner = DecoderLearner(
+            continuing: try folder.loadModel(layouts: WeightLayouts.catalogue, pool: pool), pool: pool)
         /// Steps on an example, and on some of those before it so that they are not forgotten.
         func learn(_ index: Int) throws(PithError) {
             let recent = Array(sequences[max(0, index - 7)...index])

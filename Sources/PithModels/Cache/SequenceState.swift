@@ -8,8 +8,10 @@ public struct SequenceState: Sendable {
     public var caches: [any KeyValueCache]
     /// One state for each recurrence.
     public internal(set) var recurrent: [RecurrentState]
-    /// Positions read.
+    /// Tokens read.
     public internal(set) var position: Int
+    /// Rows that were read in front of the first token.
+    var ahead = 0
     /// Where the prompt ends, if anybody said so: caches are told when it is read.
     public var promptEnd: Int?
 
@@ -18,6 +20,9 @@ public struct SequenceState: Sendable {
     public init(caches: [any KeyValueCache], recurrent: [RecurrentState] = [], position: Int = 0) {
         (self.caches, self.recurrent, self.position) = (caches, recurrent, position)
     }
+
+    /// All rows read, those in front included.
+    var rowCount: Int { ahead + position }
 
     /// The bits of all caches and states.
     public var storedBits: Int {
@@ -37,19 +42,19 @@ public struct SequenceState: Sendable {
     /// way back.
     public mutating func truncate(to count: Int) throws(PithError) {
         let count = min(max(0, count), position)
-        guard recurrent.isEmpty || count == 0 || count == position else {
+        guard recurrent.isEmpty || count == 0 && ahead == 0 || count == position else {
             throw .usage(
                 "a recurrent state that has read \(position) tokens cannot go back to \(count)",
                 remedy: "keep a copy of the state from there")
         }
-        for i in caches.indices { caches[i].truncate(to: count) }
-        if count == 0 { for i in recurrent.indices { recurrent[i].clear() } }
+        for i in caches.indices { caches[i].truncate(to: ahead + count) }
+        if count == 0 && ahead == 0 { for i in recurrent.indices { recurrent[i].clear() } }
         position = count
     }
 
     /// Goes back to `count`, where the recurrences had the states `kept`.
     mutating func goBack(to count: Int, _ kept: [RecurrentState]) {
-        for i in caches.indices { caches[i].truncate(to: count) }
+        for i in caches.indices { caches[i].truncate(to: ahead + count) }
         (recurrent, position) = (kept, count)
     }
 
@@ -74,7 +79,7 @@ public struct SequenceState: Sendable {
             let own = tensors.filter { $0.key.hasPrefix(prefix) }
             try caches[index].restore(
                 Dictionary(uniqueKeysWithValues: own.map { (String($0.key.dropFirst(prefix.count)), $0.value) }),
-                position: position)
+                position: ahead + position)
         }
         for index in recurrent.indices {
             guard let saved = tensors["state.\(index)"] else { throw .data("the saved state has no state.\(index)") }

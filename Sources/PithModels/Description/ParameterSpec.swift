@@ -30,6 +30,8 @@ public struct ParameterSpec: Equatable, Sendable {
         case normal
         /// The same, but smaller the deeper the model is: what is added to the residual stream of every layer.
         case normalByDepth
+        /// Drawn evenly from between this and its negative.
+        case uniform(Float)
         /// Ones, of norms.
         case ones
         /// Zeros, of biases.
@@ -68,6 +70,13 @@ public struct ParameterSpec: Equatable, Sendable {
     public var ggufOrder = RowOrder.stored
     /// Which matrix of several of one shape in a GGUF file it is; nil where it has a tensor of its own.
     public var ggufSlice: Int?
+
+    /// A parameter; what else is to be said of it has values that are usual.
+    package init(
+        name: String, ggufName: String? = nil, shape: [Int], kind: Kind, initial: Initial
+    ) {
+        (self.name, self.ggufName, self.shape, self.kind, self.initial) = (name, ggufName, shape, kind, initial)
+    }
 
     /// The number of elements.
     public var count: Int { shape.reduce(1, *) }

@@ -68,7 +68,7 @@ public final class ForwardWorkspace {
     public func prepare(_ model: LanguageModel, _ counts: [Int], _ states: [SequenceState]) {
         self.counts = counts
         rows = counts.reduce(0, +)
-        positions = zip(counts, states).flatMap { count, state in state.position..<state.position + count }
+        positions = zip(counts, states).flatMap { count, state in state.rowCount..<state.rowCount + count }
         hasNonFinite.store(false, ordering: .relaxed)
         _ = block(model.precision)
         releaseValues()
@@ -80,7 +80,7 @@ public final class ForwardWorkspace {
             var row = 0
             for (count, state) in zip(counts, states) {
                 table.copy(
-                    state.position..<state.position + count, cosines: cosines + row * table.half,
+                    state.rowCount..<state.rowCount + count, cosines: cosines + row * table.half,
                     sines: sines + row * table.half)
                 row += count
             }

@@ -18,7 +18,7 @@ extension RunningEngine {
         states.withUnsafeMutableBufferPointer { states in
             func attend(_ s: Int) {
                 let (row, stage) = (starts[s], states[s].stage(reading: counts[s]))
-                let positions = states[s].position..<states[s].position + counts[s]
+                let positions = states[s].rowCount..<states[s].rowCount + counts[s]
                 states[s].caches[index].append(
                     KeyValueRows(
                         keys: keys.pointer + row * keys.width,
@@ -31,7 +31,7 @@ extension RunningEngine {
                 states[s].caches[index].finish(stage, request)
             }
             // A sequence with much to do gets all threads; those with little go side by side, a thread each.
-            let work = states.indices.map { counts[$0] * (states[$0].position + counts[$0]) }
+            let work = states.indices.map { counts[$0] * (states[$0].rowCount + counts[$0]) }
             let share = work.reduce(0, +) / (2 * pool.threadCount)
             for s in states.indices where work[s] > share { attend(s) }
             let small = states.indices.filter { work[$0] <= share }

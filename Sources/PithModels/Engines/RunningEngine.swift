@@ -17,6 +17,8 @@ struct RunningEngine: Engine {
     let observer: (any ActivationObserver)?
     let kernels: pith_kernels
     private let tokens: [Int]
+    /// What is read in the place of tokens, [rows, width].
+    private let vectors: Tensor?
     var states: [SequenceState]
     /// The layer that is running.
     private(set) var layer = 0
@@ -31,12 +33,14 @@ struct RunningEngine: Engine {
     /// Elements that one thread takes at a time of a function of each.
     static let elementsTogether = 8192
 
-    /// An engine for rows that the workspace was prepared for; `tokens` are theirs, if they are to be looked up.
+    /// An engine for rows that the workspace was prepared for; `tokens` are theirs, if they are to be looked up, and
+    /// `vectors` what stands for them.
     init(
-        _ model: LanguageModel, _ workspace: ForwardWorkspace, tokens: [Int] = [], states: [SequenceState],
-        observer: (any ActivationObserver)?
+        _ model: LanguageModel, _ workspace: ForwardWorkspace, tokens: [Int] = [], vectors: Tensor? = nil,
+        states: [SequenceState], observer: (any ActivationObserver)?
     ) {
         (self.model, self.workspace, self.tokens, self.states) = (model, workspace, tokens, states)
+        self.vectors = vectors
         self.observer = observer
         kernels = PithTensor.kernels
     }
@@ -95,6 +99,12 @@ struct RunningEngine: Engine {
     mutating func embed(_ table: ParameterID, _ selector: RowSelector) -> Value {
         let entries = model.table(table)
         let result = makeValue(rows: rows, entries.inputCount)
+        if case .token = selector, let vectors {
+            // The input scales all rows, and these are in the scale of the stream.
+            let factor = 1 / model.description.input.scale
+            for (i, value) in vectors.values.enumerated() { result.pointer[i] = factor * value }
+            return result
+        }
         for row in 0..<rows {
             let entry =
                 switch selector {
