@@ -4,7 +4,7 @@ BUILD = $(SWIFT) build -c release
 PITH = .build/release/pith
 # make never runs two of these at once: they share one build folder.
 .NOTPARALLEL:
-.PHONY: deps build demo test lint tables portability nano bench bench-peer clean
+.PHONY: deps build demo test lint tables portability nano healed-model bench bench-peer clean
 
 ## Installs what is missing: the compiler itself must be there.
 deps:
@@ -41,6 +41,13 @@ portability:
 ## Trains the built-in model again, from the fetching of its text on.
 nano: build
 	sh Models/recipe/train.sh
+
+# For example make healed-model HEAL="model.gguf test.txt train.txt" TOKENIZER=folder
+HEALED ?= $(HOME)/.cache/pith/healed
+## Trains a model on until its weights leave the grid that they were rounded to: HEAL names the model, a text to measure
+## on and texts to learn from; HEALED is the folder to write.
+healed-model: build
+	@set -- $(HEAL) && model=$$1 && shift && sh Scripts/heal-model.sh "$$model" $(HEALED) "$$@"
 
 BENCH_BUILD = $(BUILD) --package-path Benchmarks
 BENCH = Benchmarks/.build/release/pith-bench

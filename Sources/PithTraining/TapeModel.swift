@@ -49,7 +49,8 @@ struct TapeModel {
     private let weights: TapeWeights
     private let recomputes: Bool
 
-    /// `recomputes` says that layers run once more on the way back, so that what they make need not be kept.
+    /// `recomputes` says that layers run once more on the way back, so that what they make need not be kept; nor is it
+    /// where there is no way back.
     init(_ model: LearnedModel, gradients: FloatBuffer?, recomputes: Bool = false) {
         description = model.description
         weights = TapeWeights(model, gradients: gradients)
@@ -92,7 +93,7 @@ struct TapeModel {
         // x [rows, width of the stream]
         var x = description.input.run(&engine)
         for layer in description.layers {
-            guard recomputes else {
+            guard recomputes || !tape.isRecording else {
                 x = layer.block.run(x, &engine)
                 continue
             }

@@ -158,9 +158,9 @@ extension Tape {
         return y
     }
 
-    /// What `body` makes of x. Only x is kept of it: on the way back it runs once more, on the tape that it is given.
+    /// What `body` makes of x. Only x is kept of it: on the way back, if there is one, it runs once more, on the tape
+    /// that it is given.
     func recomputed(_ x: Variable, _ body: @escaping (Variable, Tape) -> Variable) -> Variable {
-        guard isRecording else { return body(x, self) }
         let inner = inner
         inner.isRecording = false
         let made = body(x, inner)

@@ -31,6 +31,7 @@ extension TrainingSettings {
         let object = try settingKeys([:], overrides: overrides, known: Self.fields.map(\.name))
         var result = self
         for field in Self.fields { try field.read(JSONReader(.object(object)), into: &result) }
+        if object["warmupSteps"] == nil { result.warmupSteps = min(warmupSteps, result.steps / 10) }
         try result.validate(contextLength: contextLength)
         return result
     }

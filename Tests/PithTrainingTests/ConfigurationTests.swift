@@ -70,10 +70,10 @@ struct ConfigurationTests {
         configuration.warmupSteps = 20
         configuration.learningRate = 1
         configuration.finalFraction = 0.2
-        #expect(configuration.learningRate(atStep: 0) == 0.05)
-        #expect(configuration.learningRate(atStep: 19) == 1)
-        #expect(configuration.learningRate(atStep: 20) == 1)
-        #expect(abs(configuration.learningRate(atStep: 60) - 0.6) < 1e-12)
-        #expect(abs(configuration.learningRate(atStep: 100) - 0.2) < 1e-12)
+        #expect(configuration.settings.learningRate(atStep: 0) == 0.05)
+        #expect(configuration.settings.learningRate(atStep: 19) == 1)
+        #expect(configuration.settings.learningRate(atStep: 20) == 1)
+        #expect(abs(configuration.settings.learningRate(atStep: 60) - 0.6) < 1e-12)
+        #expect(abs(configuration.settings.learningRate(atStep: 100) - 0.2) < 1e-12)
     }
 }

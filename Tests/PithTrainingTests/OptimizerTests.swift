@@ -18,7 +18,7 @@ struct OptimizerTests {
         for step in 1...4 {
             let gradient = trainer.lossAndGradient().gradient.map(Double.init)
             let norm = gradient.reduce(0) { $0 + $1 * $1 }.squareRoot()
-            let rate = configuration.learningRate(atStep: step - 1)
+            let rate = configuration.settings.learningRate(atStep: step - 1)
             for (range, decays) in isMatrix {
                 for i in range {
                     let g = gradient[i] * min(1, clip / norm)
