@@ -35,8 +35,10 @@ package final class Adam {
     ) {
         let correction1 = 1 / (1 - power(options.beta1, Double(step)))
         let correction2 = 1 / (1 - power(options.beta2, Double(step)))
-        let training = trainingKernels
-        pool.forEachBlock(of: chunks.count, grain: 1) { block in
+        let (training, chunks) = (trainingKernels, chunks)
+        pool.forEachBlock(
+            of: chunks.count, grain: 1, sharing: gradient, weights, first.pointer, second.pointer
+        ) { block, gradient, weights, first, second in
             for chunk in chunks[block] {
                 var settings = pith_adamw(
                     rate: rate, decay: chunk.isMatrix ? Float(options.weightDecay) : 0, beta1: Float(options.beta1),
@@ -44,8 +46,8 @@ package final class Adam {
                     epsilon: 1e-8, gradient_scale: gradientScale)
                 let offset = chunk.offset
                 training.adamw(
-                    &settings, gradient + offset, Int64(chunk.count), weights + offset, first.pointer + offset,
-                    second.pointer + offset)
+                    &settings, gradient + offset, Int64(chunk.count), weights + offset, first + offset,
+                    second + offset)
             }
         }
     }

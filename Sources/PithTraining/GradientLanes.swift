@@ -45,10 +45,12 @@ final class GradientLanes {
         var losses = [Double](repeating: 0, count: count)
         let next = Atomic<Int>(0)
         losses.withUnsafeMutableBufferPointer { losses in
-            pool.forEachBlock(of: tapes.count, grain: 1) { block in
-                for tape in tapes[block] {
+            pool.forEachBlock(
+                of: tapes.count, grain: 1, sharing: self, losses.baseAddress
+            ) { block, engine, losses in
+                for tape in engine.tapes[block] {
                     while case let lane = next.add(1, ordering: .relaxed).oldValue, lane < lanes.count {
-                        losses[lane] = accumulate(lane, lanes[lane], scale, on: tape)
+                        losses?[lane] = engine.accumulate(lane, lanes[lane], scale, on: tape)
                     }
                 }
             }
@@ -71,15 +73,9 @@ final class GradientLanes {
 
     /// Of the sum over all lanes.
     private func gradientNorm() -> Double {
-        let (chunks, training, gradient) = (model.parameterSet.chunks, trainingKernels, gradient)
-        var squares = [Double](repeating: 0, count: chunks.count)
-        squares.withUnsafeMutableBufferPointer { squares in
-            pool.forEachBlock(of: chunks.count, grain: 1) { block in
-                for index in block {
-                    squares[index] = training.squared_sum(
-                        gradient.pointer + chunks[index].offset, Int64(chunks[index].count))
-                }
-            }
+        let (chunks, training) = (model.parameterSet.chunks, trainingKernels)
+        let squares = pool.map(chunks.count, sharing: gradient.pointer) { index, gradient in
+            training.squared_sum(gradient + chunks[index].offset, Int64(chunks[index].count))
         }
         return squares.reduce(0, +).squareRoot()
     }
@@ -87,17 +83,20 @@ final class GradientLanes {
     /// The loss of each target of each group, in nats.
     func losses(of groups: [SequenceGroup]) -> [[Double]] {
         for group in groups { prepareAngles(group.length) }
-        var results = groups.map { [Double](repeating: 0, count: $0.targets.count) }
-        results.withUnsafeMutableBufferPointer { results in
-            forEachBlock(of: groups.count) { block, tape in
-                for index in block {
-                    let group = groups[index]
-                    results[index].withUnsafeMutableBufferPointer {
-                        _ = reading.loss(
-                            group, angles: preparedAngles(group.length), scale: 1, rowLosses: $0.baseAddress, on: tape)
-                    }
-                    tape.reset()
+        var results = [[Double]](repeating: [], count: groups.count)
+        pool.forEachBlock(
+            of: groups.count, grain: share(of: groups.count), writing: &results, sharing: self
+        ) { block, results, engine in
+            let tape = Tape(isRecording: false)
+            for (place, group) in groups[block].enumerated() {
+                var losses = [Double](repeating: 0, count: group.targets.count)
+                losses.withUnsafeMutableBufferPointer {
+                    _ = engine.reading.loss(
+                        group, angles: engine.preparedAngles(group.length), scale: 1, rowLosses: $0.baseAddress,
+                        on: tape)
                 }
+                results[place] = losses
+                tape.reset()
             }
         }
         return results
@@ -108,25 +107,26 @@ final class GradientLanes {
         let (length, columns) = (sequences[0].count, model.vocabularySize)
         prepareAngles(length)
         var result = [[Float]](repeating: [], count: sequences.count)
-        result.withUnsafeMutableBufferPointer { result in
-            forEachBlock(of: sequences.count) { block, tape in
-                let logits = reading.logits(
-                    sequences[block].flatMap { $0 }, angles: preparedAngles(length), on: tape)
-                for (place, index) in block.enumerated() {
-                    let last = logits.values + ((place + 1) * length - 1) * columns
-                    result[index] = Array(UnsafeBufferPointer(start: last, count: columns))
-                }
+        pool.forEachBlock(
+            of: sequences.count, grain: share(of: sequences.count), writing: &result, sharing: self
+        ) { block, result, engine in
+            let tape = Tape(isRecording: false)
+            let logits = engine.reading.logits(
+                sequences[block].flatMap { $0 }, angles: engine.preparedAngles(length), on: tape)
+            for place in 0..<block.count {
+                let last = logits.values + ((place + 1) * length - 1) * columns
+                result[place] = Array(UnsafeBufferPointer(start: last, count: columns))
             }
+            // The logits live as long as the tape does.
+            tape.reset()
         }
         return result
     }
 
-    /// Some blocks for each thread, with a tape that records nothing.
-    private func forEachBlock(of count: Int, _ body: (Range<Int>, Tape) -> Void) {
+    /// Some blocks for each thread.
+    private func share(of count: Int) -> Int {
         let shares = 4 * pool.threadCount
-        pool.forEachBlock(of: count, grain: max(1, (count + shares - 1) / shares)) { block in
-            body(block, Tape(isRecording: false))
-        }
+        return max(1, (count + shares - 1) / shares)
     }
 
     /// Makes the angles of sequences of so many tokens, once.

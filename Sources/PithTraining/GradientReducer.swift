@@ -16,7 +16,8 @@ struct LaneReducer: GradientReducer {
         _ lanes: [FloatBuffer], losses: [Double], chunks: [ParameterSet.Chunk], pool: ThreadPool
     ) -> Double {
         let kernels = kernels
-        pool.forEachBlock(of: lanes.count > 1 ? chunks.count : 0, grain: 1) { block in
+        let count = lanes.count > 1 ? chunks.count : 0
+        pool.forEachBlock(of: count, grain: 1, sharing: lanes) { block, lanes in
             for chunk in chunks[block] {
                 for other in lanes.dropFirst() {
                     kernels.add_scaled(
