@@ -79,7 +79,7 @@ var targets: [Target] = [
     tests(of: "PithCoding"),
     tests(of: "PithFormats"),
     tests(of: "PithModels"),
-    tests(of: "PithTraining"),
+    tests(of: "PithTraining", ["PithWeights"]),
     tests(of: "PithWeights"),
     tests(of: "PithData", ["PithCoding", "PithTraining", "PithWeights", "Pith"]),
     tests(of: "PithEvaluation", ["PithCoding", "PithData", "PithTraining", "Pith"]),

@@ -1,5 +1,6 @@
 import CPithKernels
 import PithCore
+import PithModels
 import PithTensor
 
 /// Adam (Kingma and Ba, 2015) with decoupled weight decay (Loshchilov and Hutter, 2019), over one block of parameters.
@@ -26,6 +27,26 @@ package final class Adam {
         first = FloatBuffer(count: parameters.count)
         second = FloatBuffer(count: parameters.count)
         chunks = parameters.chunks
+    }
+
+    /// Moments of a vector of so many numbers, which does not decay.
+    package convenience init(count: Int) {
+        self.init(ParameterSet([ParameterSpec(name: "", shape: [count], kind: .vector, initial: .zeros)]))
+    }
+
+    /// One step of a vector along `gradient`; `step` counts from 1.
+    package func update(
+        _ vector: inout [Float], gradient: [Float], rate: Float, step: Int, _ options: Options
+    ) {
+        precondition(vector.count == gradient.count && vector.count <= first.count, "another vector")
+        vector.withUnsafeMutableBufferPointer { vector in
+            gradient.withUnsafeBufferPointer { gradient in
+                guard let vector = vector.baseAddress, let gradient = gradient.baseAddress else { return }
+                update(
+                    vector, gradient: gradient, gradientScale: 1, rate: rate, step: step, options,
+                    pool: ThreadPool(threads: 1))
+            }
+        }
     }
 
     /// One step along `gradientScale` times `gradient`; `step` counts from 1.

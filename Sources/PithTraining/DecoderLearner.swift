@@ -52,6 +52,8 @@ package final class DecoderLearner {
         optimizer = Adam(model.parameterSet)
     }
 
+    /// What its adapters have learned; nil where all weights learn.
+    package var adapter: Adapter? { model.adaptation?.adapter(model.parameterSet, model.weights) }
     /// Tokens that the model knows.
     package var vocabularySize: Int { model.vocabularySize }
     /// All parameters that learn, in order.

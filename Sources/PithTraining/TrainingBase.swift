@@ -22,6 +22,8 @@ public struct TrainingBase {
         fingerprint = try ModelFingerprint(source, pool: pool)
     }
 
+    /// Bytes of the model in memory, as it is stored.
+    var storedBytes: Int { model.memoryBits / 8 }
     /// Whether adapters learn and the model stays as it is.
     public var isAdapting: Bool { adaptation != nil }
     /// The number of weights that learn.

@@ -28,6 +28,8 @@ public struct TrainingJob {
         public var heldOut: [String]
         /// `name=value`, before what a file says or what is usual.
         public var overrides: [String]
+        /// Memory that a model that was there before may take while it learns; nil for no limit.
+        public var memoryLimit: ByteCount?
 
         /// Inputs.
         public init(_ model: Model, texts: [String] = [], heldOut: [String] = [], overrides: [String] = []) {
@@ -67,7 +69,10 @@ public struct TrainingJob {
                 try TrainingConfiguration(
                     contentsOf: configuration, overrides: inputs.overrides, vocabularySize: file.vocabularySize))
         case .continued(let base, let folder):
-            let settings = try base.settings.overridden(by: inputs.overrides, contextLength: base.contextLength)
+            var settings = try base.settings.overridden(by: inputs.overrides, contextLength: base.contextLength)
+            if let limit = inputs.memoryLimit {
+                settings = try base.settings(settings, within: limit, threads: pool.threadCount)
+            }
             plan = .continued(base, settings, tokenizerFolder: folder)
             (training, heldOut) = try maker.tokens(of: try Self.texts(inputs), base)
             tokenizerDocument = nil

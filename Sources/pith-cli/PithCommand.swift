@@ -20,7 +20,8 @@ struct PithCommand: ParsableCommand {
         subcommands: [
             InspectCommand.self, RunCommand.self, EmbedCommand.self, CompressCommand.self, CompareCommand.self,
             EvalCommand.self,
-            TrainCommand.self, AdapterCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
+            TrainCommand.self, AdapterCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self,
+            TokenizeCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
             TrainStreamCommand.self,
@@ -112,7 +113,8 @@ struct RuntimeOptions: ParsableArguments {
         transform: Spec.init(parsing:))
     var cache: Spec?
 
-    @Option(help: "A folder of adapters to run the model with, as 'pith train --adapt' or PEFT writes them; repeatable.")
+    @Option(
+        help: "A folder of adapters to run the model with, as 'pith train --adapt' or PEFT writes them; repeatable.")
     var adapter: [String] = []
 
     @OptionGroup var shared: SharedOptions

@@ -59,6 +59,9 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Where checkpoints and tokens are kept; by default the folder 'training' in the one to write.")
     var work: String?
 
+    @Option(help: "Memory that --from may take: layers run twice where they must, and what is too large is refused.")
+    var memoryLimit: ByteCount?
+
     @Flag(help: "Say what would be done, and stop.")
     var dryRun = false
 
@@ -72,7 +75,8 @@ struct TrainCommand: ParsableCommand {
         try SharedOptions.validate(threads: threads)
         // Lists of files take what follows them.
         if let setting = (text + heldOut).first(where: { $0.contains("=") && !Files.exists($0) }) {
-            throw ValidationError("'\(setting)' is no file. Settings stand before --text and --held-out, or behind --out.")
+            throw ValidationError(
+                "'\(setting)' is no file. Settings stand before --text and --held-out, or behind --out.")
         }
         if adapt != nil, from == nil { throw ValidationError("--adapt needs a model to adapt: --from.") }
         if from != nil, config != nil || tokens != nil {
@@ -98,13 +102,15 @@ struct TrainCommand: ParsableCommand {
             throw PithError.usage(
                 "a run was begun here", at: checkpoint, remedy: "go on with --resume, or remove the file")
         }
-        let inputs = TrainingJob.Inputs(try model(pool), texts: text, heldOut: heldOut, overrides: overrides)
+        var inputs = TrainingJob.Inputs(try model(pool), texts: text, heldOut: heldOut, overrides: overrides)
+        inputs.memoryLimit = memoryLimit
         let job = try TrainingJob(inputs, workFolder: workFolder, pool: pool)
         try job.checkOutput()
         let trainer = try job.makeTrainer(pool: pool)
         PithCore.Progress.write(plan(job, trainer))
         if dryRun { return }
-        let before = from == nil ? nil : try trainer.bitsPerByte(of: job.heldOut.tokens, byteCount: job.heldOut.byteCount)
+        let before =
+            from == nil ? nil : try trainer.bitsPerByte(of: job.heldOut.tokens, byteCount: job.heldOut.byteCount)
         if resume { try trainer.resume(from: checkpoint) }
         let stopRequest = trainer.stopRequest
         let isComplete = try Interruption.handling(by: { stopRequest.raise() }) {
@@ -123,7 +129,8 @@ struct TrainCommand: ParsableCommand {
     private func model(_ pool: ThreadPool) throws(PithError) -> TrainingJob.Inputs.Model {
         if let from { return .continued(try base(from, pool), tokenizerFolder: tokenizer) }
         guard let config else {
-            throw .usage("there is no model", remedy: "--from names one that learns on, --config the sizes of a new one")
+            throw .usage(
+                "there is no model", remedy: "--from names one that learns on, --config the sizes of a new one")
         }
         return tokens.map { .ofTokens($0, configuration: config) }
             ?? .new(configuration: config, tokenizerFolder: tokenizer)

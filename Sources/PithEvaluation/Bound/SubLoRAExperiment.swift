@@ -105,7 +105,7 @@ public struct SubLoRAExperiment: Sendable {
         _ model: SubspaceLoRA, _ drawn: [[Int32]], _ generator: inout SeededGenerator, quiet: Bool
     ) throws(PithError) -> LearntLevels {
         var w = [Float](repeating: 0, count: dimension)
-        var adam = VectorAdam(count: dimension)
+        let (adam, options) = (Adam(count: dimension), Adam.Options(beta2: 0.99))
         let rounding = steps - steps / 5
         var rounded: LearntLevels?
         var progress = Progress("training in the subspace", total: steps, quiet: quiet)
@@ -121,7 +121,9 @@ public struct SubLoRAExperiment: Sendable {
                 throw error.within("step \(step + 1)")
             }
             let phase = Double(step) / Double(steps)
-            adam.update(&w, model.pullBack(used), rate: Float(learningRate * (1 - 0.95 * phase)))
+            adam.update(
+                &w, gradient: model.pullBack(used), rate: Float(learningRate * (1 - 0.95 * phase)), step: step + 1,
+                options)
             progress.update(step + 1)
         }
         progress.finish()

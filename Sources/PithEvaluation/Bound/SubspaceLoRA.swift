@@ -136,27 +136,3 @@ package struct SubspaceLoRA {
         return result
     }
 }
-
-/// Adam (Kingma and Ba, 2015) for a vector.
-struct VectorAdam {
-    private var first: [Float]
-    private var second: [Float]
-    private var step: Float = 0
-
-    init(count: Int) {
-        first = [Float](repeating: 0, count: count)
-        second = first
-    }
-
-    mutating func update(_ vector: inout [Float], _ gradient: [Float], rate: Float) {
-        step += 1
-        let (beta1, beta2): (Float, Float) = (0.9, 0.99)
-        let correction1 = 1 - exponential(step * Float(naturalLogarithm(Double(beta1))))
-        let correction2 = 1 - exponential(step * Float(naturalLogarithm(Double(beta2))))
-        for i in vector.indices {
-            first[i] = beta1 * first[i] + (1 - beta1) * gradient[i]
-            second[i] = beta2 * second[i] + (1 - beta2) * gradient[i] * gradient[i]
-            vector[i] -= rate * (first[i] / correction1) / ((second[i] / correction2).squareRoot() + 1e-8)
-        }
-    }
-}

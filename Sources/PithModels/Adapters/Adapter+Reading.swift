@@ -62,7 +62,9 @@ extension Adapter {
                 guard let tensor = file[name] else { continue }
                 rest.remove(name)
                 guard tensor.shape == spec.folderShape else {
-                    throw .data("the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "it should be \(spec.folderShape)")
+                    throw .data(
+                        "the shape is \(tensor.shape)", at: "tensor \(name)", remedy: "it should be \(spec.folderShape)"
+                    )
                 }
                 values.append((id, spec.arrangement.taken(from: try Self.values(tensor, name))))
             }
@@ -78,11 +80,13 @@ extension Adapter {
         _ scales: AdapterScales
     ) throws(PithError) -> LowRankChange {
         guard a.shape.count == 2, a.shape[1] == spec.shape[1], a.shape[0] > 0 else {
-            throw .data("the shape is \(a.shape)", at: "tensor \(names.a)", remedy: "it should be [rank, \(spec.shape[1])]")
+            throw .data(
+                "the shape is \(a.shape)", at: "tensor \(names.a)", remedy: "it should be [rank, \(spec.shape[1])]")
         }
         guard b.shape == [spec.shape[0], a.shape[0]] else {
             throw .data(
-                "the shape is \(b.shape)", at: "tensor \(names.b)", remedy: "it should be \([spec.shape[0], a.shape[0]])")
+                "the shape is \(b.shape)", at: "tensor \(names.b)",
+                remedy: "it should be \([spec.shape[0], a.shape[0]])")
         }
         return LowRankChange(
             a: try values(a, names.a), b: try values(b, names.b),

@@ -63,7 +63,7 @@ extension ModelDescription {
     }
 
     /// The widths of all values that a layer without attention makes of a row.
-    func valueWidth(ofLayer layer: Int) -> Int {
+    package func valueWidth(ofLayer layer: Int) -> Int {
         var engine = InputsEngine(self)
         _ = layers[layer].block.run(streamWidth, &engine)
         return engine.madeWidth

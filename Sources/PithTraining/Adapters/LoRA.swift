@@ -30,13 +30,15 @@ struct LoRA: AdapterMethod {
         if let missing = patterns?.first(where: { pattern in
             !matrices.contains { description[$0].name.contains(pattern) }
         }) {
-            let known = Set(matrices.map { AdapterNames.nameInLayer(AdapterNames.module(of: description[$0].name)) }).sorted()
+            let known = Set(matrices.map { AdapterNames.nameInLayer(AdapterNames.module(of: description[$0].name)) })
+                .sorted()
             throw .usage(
                 "no matrix of the layers has '\(missing.shortened)' in its name", at: "method lora",
                 remedy: "their names end in \(known.joined(separator: ", "))")
         }
         return AdapterParts(
-            parts: matrices.filter { isTarget(description[$0].name) }.map { .lowRank(of: $0, rank: rank, scale: scale) })
+            parts: matrices.filter { isTarget(description[$0].name) }.map { .lowRank(of: $0, rank: rank, scale: scale) }
+        )
     }
 
     private func isTarget(_ name: String) -> Bool {
