@@ -42,7 +42,9 @@ struct ChatCommand: ParsableCommand {
     func run() throws {
         let source = try ModelSource.open(model)
         let template = try chat.template(of: source)
-        let beginning = try chat.messages() + (messages.map { (path) throws(PithError) in try ChatOptions.messages(in: path) } ?? [])
+        let beginning =
+            try chat.messages()
+            + (messages.map { (path) throws(PithError) in try ChatOptions.messages(in: path) } ?? [])
         if showPrompt { return try printPrompt(beginning, source, template) }
         var conversation = Conversation(try runtime.loadModel(source), source, template)
         conversation.messages = beginning

@@ -65,7 +65,8 @@ struct ChatOptions: ParsableArguments {
         for variable in variables {
             let parts = variable.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2, !parts[0].isEmpty else {
-                throw .usage("'\(variable.shortened)' sets nothing", at: "option --set", remedy: "it should be name=value")
+                throw .usage(
+                    "'\(variable.shortened)' sets nothing", at: "option --set", remedy: "it should be name=value")
             }
             let text = String(parts[1])
             values[String(parts[0])] = (try? JSONValue(parsing: text)) ?? .string(text)

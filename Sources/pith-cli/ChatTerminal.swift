@@ -76,7 +76,8 @@ struct ChatTerminal {
         let stop = StopRequest()
         let json = json
         let answer = try Interruption.handling(by: { stop.raise() }, everyTime: true) {
-            try conversation.answer(options: options, maximumCount: maximumCount, isStopped: { stop.isRaised }) { piece in
+            try conversation.answer(options: options, maximumCount: maximumCount, isStopped: { stop.isRaised }) {
+                piece in
                 if !json { Self.write(piece) }
             }
         }

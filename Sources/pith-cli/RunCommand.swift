@@ -118,7 +118,9 @@ struct RunCommand: ParsableCommand {
         _ texts: [String], _ beginning: ReadSequence?, _ model: LanguageModel, _ folder: ModelSource,
         _ template: ChatTemplate?, _ options: SamplingOptions
     ) throws(PithError) {
-        let prompts = try texts.map { (text) throws(PithError) in try promptTokens(text, beginning, folder, template) }
+        let prompts = try texts.map { (text) throws(PithError) in
+            try promptTokens(text, beginning, folder, template)
+        }
         var (batch, written) = (BatchedGeneration(model), [BatchedGeneration.SequenceID: [Int]]())
         let order = try prompts.map { (prompt) throws(PithError) in
             try batch.add(prompt, after: beginning, options: options, maximumCount: maxTokens)
@@ -142,7 +144,8 @@ struct RunCommand: ParsableCommand {
                 ]
             }
             printJSON([
-                "texts": .array(list), "tokensPerSecond": .real(Double(count) / seconds), "seed": .string("\(sampling.seed)"),
+                "texts": .array(list), "tokensPerSecond": .real(Double(count) / seconds),
+                "seed": .string("\(sampling.seed)"),
             ])
         } else {
             for (text, answer) in zip(texts, answers) { print((chat ? "" : text) + answer + "\n") }

@@ -42,7 +42,8 @@ extension ChatTemplate {
             ("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("seperator", "sep"), ("separator", "sep"),
             ("padding", "pad"), ("cls", "cls"), ("mask", "mask"),
         ] {
-            guard let number = metadata["tokenizer.ggml.\(key)_token_id"]?.integer, texts.indices.contains(number) else {
+            guard let number = metadata["tokenizer.ggml.\(key)_token_id"]?.integer, texts.indices.contains(number)
+            else {
                 continue
             }
             tokens["\(name)_token"] = .string(texts[number])

@@ -57,7 +57,10 @@ extension JinjaRenderer {
         "format": { (value, arguments, _) throws(PithError) in
             .string(try jinjaFormat(value.text, arguments.positional))
         },
-        "indent": { (value, arguments, _) throws(PithError) in .string(try indented(value.text, arguments)) },
+        "indent": { (value, arguments, _) throws(PithError) in
+            if value.isUndefined { throw .data("\(value.typeName) cannot be indented") }
+            return .string(try indented(value.text, arguments))
+        },
         "center": { (value, arguments, _) throws(PithError) in
             let missing = min(try arguments.whole(0, "width", default: 80), 100_000) - value.text.unicodeScalars.count
             guard missing > 0 else { return .string(value.text) }
@@ -69,7 +72,9 @@ extension JinjaRenderer {
         },
         "truncate": { (value, arguments, _) throws(PithError) in .string(try truncated(value.text, arguments)) },
         "wordcount": { (value, _, _) in
-            let words = value.text.unicodeScalars.split { !$0.properties.isAlphabetic && $0 != "_" && $0.properties.numericType == nil }
+            let words = value.text.unicodeScalars.split {
+                !$0.properties.isAlphabetic && $0 != "_" && $0.properties.numericType == nil
+            }
             return .int(words.count)
         },
         "escape": escaped, "e": escaped,
@@ -79,7 +84,9 @@ extension JinjaRenderer {
         "last": { (value, _, _) throws(PithError) in try list(value).last ?? .undefined("the last element") },
         "list": { (value, _, _) throws(PithError) in .list(try list(value)) },
         "reverse": { (value, _, _) throws(PithError) in
-            if case .string(let text) = value { return .string(String(String.UnicodeScalarView(text.unicodeScalars.reversed()))) }
+            if case .string(let text) = value {
+                return .string(String(String.UnicodeScalarView(text.unicodeScalars.reversed())))
+            }
             return .list(try list(value).reversed())
         },
         "join": joined, "sort": sorted, "unique": unique, "sum": sum, "batch": batch, "slice": sliced,
@@ -139,7 +146,8 @@ extension JinjaRenderer {
             switch arguments.value(1, "indent") {
             case nil, .none?: nil
             case .string(let text)?: text
-            case let other?: String(repeating: " ", count: min(max(0, try JinjaArguments(positional: [other]).whole(0)), 100))
+            case let other?:
+                String(repeating: " ", count: min(max(0, try JinjaArguments(positional: [other]).whole(0)), 100))
             }
         var separators: (item: String, key: String)?
         if let given = arguments.value(2, "separators"), case let parts? = given.elements, parts.count == 2 {
@@ -209,7 +217,8 @@ extension JinjaRenderer {
         let lines = (text + "\n").jinjaLines().enumerated().map { index, line in
             index > 0 && (blank || !line.isEmpty) ? indentation + line : line
         }
-        return try limited((arguments.flag(1, "first", default: false) ? indentation : "") + lines.joined(separator: "\n"))
+        return try limited(
+            (arguments.flag(1, "first", default: false) ? indentation : "") + lines.joined(separator: "\n"))
     }
 
     private static func truncated(_ text: String, _ arguments: JinjaArguments) throws(PithError) -> String {
@@ -272,7 +281,8 @@ extension JinjaRenderer {
             return try key(a).order(key(b))
         }
         for path in attribute.wholeNumber == nil ? attribute.text.jinjaSplit(",").map({ .string($0) }) : [attribute] {
-            let result = try key(try self.attribute(path: path, of: a)).order(key(try self.attribute(path: path, of: b)))
+            let result = try key(try self.attribute(path: path, of: a)).order(
+                key(try self.attribute(path: path, of: b)))
             if result != 0 { return result }
         }
         return 0
@@ -367,10 +377,11 @@ extension JinjaRenderer {
     private static let mapped: Filter = { (value, arguments, renderer) throws(PithError) in
         var result: [JinjaValue] = []
         let path = arguments.positional.isEmpty ? arguments.value(0, "attribute") : nil
-        for element in try list(value) {
+        for element in value.isTrue ? try list(value) : [] {
             if let path {
                 let found = try renderer.attribute(path: path, of: element)
-                result.append(found.isUndefined ? arguments.named.first { $0.name == "default" }?.value ?? found : found)
+                result.append(
+                    found.isUndefined ? arguments.named.first { $0.name == "default" }?.value ?? found : found)
             } else {
                 let rest = JinjaArguments(positional: Array(arguments.positional.dropFirst()), named: arguments.named)
                 result.append(try renderer.apply(try arguments.text(0), to: element, rest))
@@ -388,7 +399,7 @@ extension JinjaRenderer {
         let name: String? = rest.positional.isEmpty ? nil : try rest.text(0)
         rest.positional = Array(rest.positional.dropFirst())
         var result: [JinjaValue] = []
-        for element in try Self.list(value) {
+        for element in value.isTrue ? try Self.list(value) : [] {
             let subject = try path.map { (path) throws(PithError) in try attribute(path: path, of: element) } ?? element
             let holds = try name.map { (name) throws(PithError) in try test(name, subject, rest) } ?? subject.isTrue
             if holds == keeps { result.append(element) }

@@ -45,7 +45,9 @@ extension JinjaRenderer {
         case .dictionary(let given)?: result = given
         case let other?:
             for pair in other.elements ?? [] {
-                guard let pair = pair.elements, pair.count == 2 else { throw .data("dict is given something else than pairs") }
+                guard let pair = pair.elements, pair.count == 2 else {
+                    throw .data("dict is given something else than pairs")
+                }
                 try result.set(pair[0], to: pair[1])
             }
         }
@@ -57,7 +59,9 @@ extension JinjaRenderer {
     private static func cycler(_ values: [JinjaValue]) -> JinjaValue {
         var members = JinjaDictionary()
         let namespace = JinjaNamespace(members)
-        func current(_ place: Int) -> JinjaValue { values.isEmpty ? .undefined("cycler") : values[place % values.count] }
+        func current(_ place: Int) -> JinjaValue {
+            values.isEmpty ? .undefined("cycler") : values[place % values.count]
+        }
         var place = 0
         members["next"] = .function(
             JinjaFunction("cycler.next") { (_, _) in

@@ -134,7 +134,7 @@ struct JinjaLexer {
         if stands("raw", at: position) {
             position += 3
             skipSpace()
-            if takeEnd("%}", trimsNewline: true) { return true }
+            if takeEnd("%}", trimsNewline: false) { return true }
         }
         (position, line, isLineStart) = before
         return false
@@ -263,7 +263,9 @@ struct JinjaLexer {
             }
         }
         if isWhole {
-            guard let number = Int(literal) else { throw Self.failure("the number \(literal.shortened) is too large", line) }
+            guard let number = Int(literal) else {
+                throw Self.failure("the number \(literal.shortened) is too large", line)
+            }
             add(.integer(number))
         } else {
             add(.float(Double(literal) ?? .infinity))
@@ -299,13 +301,19 @@ struct JinjaLexer {
         let scalar = text[position]
         position += 1
         if let plain = Self.escapes[scalar] { return content.append(plain) }
-        if scalar == "\n" { return line += 1 }
+        if scalar == "\n" {
+            line += 1
+            return
+        }
         if ("0"..."7").contains(scalar) {
             let more = text[position...].prefix(2).prefix { ("0"..."7").contains($0) }
             position += more.count
             return content.append(try character(Self.string([scalar] + more), radix: 8))
         }
-        guard let size = ["x": 2, "u": 4, "U": 8][scalar] else { return content += ["\\", scalar] }
+        guard let size = ["x": 2, "u": 4, "U": 8][scalar] else {
+            content += ["\\", scalar]
+            return
+        }
         let code = text[position...].prefix(size)
         guard code.count == size, code.allSatisfy(\.properties.isASCIIHexDigit) else {
             throw Self.failure("'\\\(scalar)' stands before something else than \(size) hexadecimal digits", line)

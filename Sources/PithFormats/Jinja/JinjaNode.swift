@@ -6,7 +6,7 @@ indirect enum JinjaExpression {
     case tuple([JinjaExpression])
     case dictionary([(key: JinjaExpression, value: JinjaExpression)])
     case attribute(JinjaExpression, String)
-    case subscript_(JinjaExpression, JinjaExpression)
+    case element(JinjaExpression, JinjaExpression)
     case slice(JinjaExpression, from: JinjaExpression?, to: JinjaExpression?, step: JinjaExpression?)
     case call(JinjaExpression, JinjaCallArguments)
     case filter(JinjaExpression, String, JinjaCallArguments)

@@ -180,7 +180,7 @@ extension JinjaParser {
             if take(symbol: ".") {
                 if case .integer(let index) = token.kind {
                     advance()
-                    value = .subscript_(value, .literal(.int(index)))
+                    value = .element(value, .literal(.int(index)))
                 } else {
                     value = .attribute(value, try expectName())
                 }
@@ -200,13 +200,15 @@ extension JinjaParser {
             if take(symbol: ":") {
                 bounds.append(nil)
             } else {
-                guard bounds[bounds.count - 1] == nil else { throw failure("\(described) stands where ']' is expected") }
+                guard bounds[bounds.count - 1] == nil else {
+                    throw failure("\(described) stands where ']' is expected")
+                }
                 bounds[bounds.count - 1] = try tupleOrExpression()
             }
         }
         if bounds.count == 1 {
             guard let index = bounds[0] else { throw failure("there is nothing between '[' and ']'") }
-            return .subscript_(value, index)
+            return .element(value, index)
         }
         guard bounds.count <= 3 else { throw failure("a slice has a beginning, an end and a step only") }
         return .slice(value, from: bounds[0], to: bounds[1], step: bounds.count == 3 ? bounds[2] : nil)

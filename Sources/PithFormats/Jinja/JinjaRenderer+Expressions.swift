@@ -17,7 +17,7 @@ extension JinjaRenderer {
             for (key, value) in members { try dictionary.set(try evaluate(key), to: try evaluate(value)) }
             return .dictionary(dictionary)
         case .attribute(let owner, let name): return try attribute(name, of: try evaluate(owner))
-        case .subscript_(let owner, let key): return try element(try evaluate(key), of: try evaluate(owner))
+        case .element(let owner, let key): return try element(try evaluate(key), of: try evaluate(owner))
         case .slice(let owner, let from, let to, let step):
             return try slice(
                 try evaluate(owner), from: try bound(from), to: try bound(to), step: try bound(step) ?? 1)
@@ -42,7 +42,8 @@ extension JinjaRenderer {
         case .comparison(let first, let others): return try compare(first, others)
         case .conditional(let test, let then, let otherwise):
             if try evaluate(test).isTrue { return try evaluate(then) }
-            return try otherwise.map { (value) throws(PithError) in try evaluate(value) } ?? .undefined("the other case")
+            return try otherwise.map { (value) throws(PithError) in try evaluate(value) }
+                ?? .undefined("the other case")
         }
     }
 
@@ -126,12 +127,16 @@ extension JinjaRenderer {
         case (.add, .string(let a), .string(let b)): return .string(try Self.limited(a + b))
         case (.add, .list(let a), .list(let b)): return .list(a + b)
         case (.add, .tuple(let a), .tuple(let b)): return .tuple(a + b)
-        case (.multiply, .string(let text), .int(let count)), (.multiply, .int(let count), .string(let text)):
+        case (.multiply, .string(let text), _) where right.wholeNumber != nil,
+            (.multiply, _, .string(let text)) where left.wholeNumber != nil:
+            let count = left.wholeNumber ?? right.wholeNumber ?? 0
             guard text.utf8.count.multipliedReportingOverflow(by: max(0, count)).partialValue <= Self.sizeLimit,
                 count <= Self.sizeLimit
             else { throw .data("a text is repeated \(count) times") }
             return .string(String(repeating: text, count: max(0, count)))
-        case (.multiply, .list(let list), .int(let count)), (.multiply, .int(let count), .list(let list)):
+        case (.multiply, .list(let list), _) where right.wholeNumber != nil,
+            (.multiply, _, .list(let list)) where left.wholeNumber != nil:
+            let count = left.wholeNumber ?? right.wholeNumber ?? 0
             guard count <= 100_000, list.count * max(0, count) <= 1_000_000 else {
                 throw .data("a list is repeated \(count) times")
             }
@@ -161,7 +166,8 @@ extension JinjaRenderer {
             let rest = overflow ? 0 : a % b
             let isBelow = rest != 0 && (rest < 0) != (b < 0)
             result =
-                operation == .remainder ? (isBelow ? rest + b : rest, false) : (isBelow ? quotient - 1 : quotient, overflow)
+                operation == .remainder
+                ? (isBelow ? rest + b : rest, false) : (isBelow ? quotient - 1 : quotient, overflow)
         case .power where b >= 0 && b < 64:
             var power = (partialValue: 1, overflow: false)
             for _ in 0..<b where !power.overflow { power = power.partialValue.multipliedReportingOverflow(by: a) }

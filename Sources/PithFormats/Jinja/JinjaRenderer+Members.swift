@@ -21,7 +21,9 @@ extension JinjaRenderer {
         case .dictionary(let dictionary):
             if let value = try dictionary.value(of: key) { return value }
         case .list(let elements), .tuple(let elements):
-            if let index = key.wholeNumber { return Self.element(index, of: elements) ?? .undefined("element \(index)") }
+            if let index = key.wholeNumber {
+                return Self.element(index, of: elements) ?? .undefined("element \(index)")
+            }
         case .string(let text):
             if let index = key.wholeNumber {
                 let scalars = Array(text.unicodeScalars)

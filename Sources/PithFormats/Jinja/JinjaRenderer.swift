@@ -82,7 +82,8 @@ struct JinjaRenderer {
     }
 
     /// What `body` writes.
-    private mutating func captured(_ body: (inout JinjaRenderer) throws(PithError) -> Void) throws(PithError) -> String {
+    private mutating func captured(_ body: (inout JinjaRenderer) throws(PithError) -> Void) throws(PithError) -> String
+    {
         let before = output
         output = ""
         defer { output = before }

@@ -148,7 +148,8 @@ extension String {
         },
         "removeprefix": { (text, arguments) throws(PithError) in
             let prefix = try arguments.text(0)
-            return .string(text.utf8.starts(with: prefix.utf8) ? String(text.utf8.dropFirst(prefix.utf8.count)) ?? text : text)
+            return .string(
+                text.utf8.starts(with: prefix.utf8) ? String(text.utf8.dropFirst(prefix.utf8.count)) ?? text : text)
         },
         "removesuffix": { (text, arguments) throws(PithError) in
             let suffix = try arguments.text(0)
@@ -195,10 +196,13 @@ extension String {
         "zfill": { (text, arguments) throws(PithError) in
             let missing = Swift.min(try arguments.whole(0), 10_000) - text.unicodeScalars.count
             let sign = text.hasPrefix("-") || text.hasPrefix("+") ? 1 : 0
-            return .string(text.prefix(sign) + String(repeating: "0", count: Swift.max(0, missing)) + text.dropFirst(sign))
+            return .string(
+                text.prefix(sign) + String(repeating: "0", count: Swift.max(0, missing)) + text.dropFirst(sign))
         },
         "format": { (text, arguments) throws(PithError) in .string(try text.jinjaBraceFormat(arguments)) },
-        "isdigit": { (text, _) in .bool(text.all { $0.properties.numericType == .decimal || $0.properties.numericType == .digit }) },
+        "isdigit": { (text, _) in
+            .bool(text.all { $0.properties.numericType == .decimal || $0.properties.numericType == .digit })
+        },
         "isdecimal": { (text, _) in .bool(text.all { $0.properties.numericType == .decimal }) },
         "isnumeric": { (text, _) in .bool(text.all { $0.properties.numericType != nil }) },
         "isalpha": { (text, _) in .bool(text.all(\.isJinjaLetter)) },
@@ -211,13 +215,17 @@ extension String {
     /// Whether there are cased letters, and none of them is small.
     var isJinjaUpper: Bool {
         unicodeScalars.contains(where: \.properties.isUppercase)
-            && !unicodeScalars.contains { $0.properties.isLowercase || $0.properties.generalCategory == .titlecaseLetter }
+            && !unicodeScalars.contains {
+                $0.properties.isLowercase || $0.properties.generalCategory == .titlecaseLetter
+            }
     }
 
     /// Whether there are cased letters, and none of them is large.
     var isJinjaLower: Bool {
         unicodeScalars.contains(where: \.properties.isLowercase)
-            && !unicodeScalars.contains { $0.properties.isUppercase || $0.properties.generalCategory == .titlecaseLetter }
+            && !unicodeScalars.contains {
+                $0.properties.isUppercase || $0.properties.generalCategory == .titlecaseLetter
+            }
     }
 
     /// `'{} {name} {0}'.format(…)`; what says how a value is written is refused.

@@ -11,7 +11,8 @@ extension JinjaRenderer {
         guard let test = Self.tests[name] else {
             throw .data(
                 "the test '\(name.shortened)' is not supported",
-                remedy: "known are \((Array(Self.tests.keys) + Self.comparisons.keys).sorted().joined(separator: ", "))")
+                remedy: "known are \((Array(Self.tests.keys) + Self.comparisons.keys).sorted().joined(separator: ", "))"
+            )
         }
         return try test(value, arguments)
     }

@@ -225,7 +225,9 @@ func jinjaFormat(_ format: String, _ values: [JinjaValue]) throws(PithError) -> 
         guard values.indices.contains(used) else { throw .data("'\(format.shortened)' has more places than values") }
         var field = try jinjaField(kind, values[used], precision)
         used += 1
-        if flags.contains("+"), values[used - 1].number != nil, kind != "s", !field.hasPrefix("-") { field = "+" + field }
+        if flags.contains("+"), values[used - 1].number != nil, kind != "s", !field.hasPrefix("-") {
+            field = "+" + field
+        }
         let missing = max(0, width - field.unicodeScalars.count)
         if flags.contains("-") {
             field += String(repeating: " ", count: missing)

@@ -109,8 +109,10 @@ public struct Conversation {
         // Nothing was said if it was stopped while it read.
         if count > 0 || end != nil { add(written) }
         return Answer(
-            text: written, readCount: tokens.count - readBefore, promptCount: tokens.count, writtenCount: count, end: end,
-            forgottenCount: forgotten, readSeconds: readSeconds, writeSeconds: (clock.now - start).seconds - readSeconds)
+            text: written, readCount: tokens.count - readBefore, promptCount: tokens.count, writtenCount: count,
+            end: end,
+            forgottenCount: forgotten, readSeconds: readSeconds, writeSeconds: (clock.now - start).seconds - readSeconds
+        )
     }
 
     private mutating func add(_ answer: String) {
