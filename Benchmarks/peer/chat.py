@@ -223,4 +223,5 @@ def main():
     print(f"{equal} texts equal, {both} refused by both, {len(different)} different")
 
 
-main()
+if __name__ == "__main__":
+    main()
