@@ -29,7 +29,7 @@ public struct TokenizedText: Sendable {
                 pool.forEachBlock(of: parts.count, grain: 1) { block in
                     for i in block {
                         let document = text.documents[start + i]
-                        parts[i] = tokenizer.encode(document, addingSpecialTokens: false).map { Int32($0) }
+                        parts[i] = tokenizer.encode(document, .written).map { Int32($0) }
                     }
                 }
             }
