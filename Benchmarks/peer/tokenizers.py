@@ -11,6 +11,7 @@ nastiness (random code points, marks, emoji, control characters, long runs, spec
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -20,6 +21,7 @@ import tempfile
 # This file has the name of the package.
 sys.path = [path for path in sys.path if pathlib.Path(path or ".").resolve() != pathlib.Path(__file__).resolve().parent]
 
+os.environ["RUST_BACKTRACE"] = "0"
 from tokenizers import (  # noqa: E402
     AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers)
 
@@ -87,10 +89,10 @@ class Peer:
         lines = self.folder / "texts.jsonl"
         lines.write_text("".join(json.dumps(text) + "\n" for text in texts))
         result = subprocess.run([self.pith, "tokens", str(tokenizer), "--text", str(lines), "--lines", "--json", *flags],
-                                capture_output=True, text=True)
+                                capture_output=True, encoding="utf-8")
         if result.returncode:
             return None, result.stderr.strip()
-        return [json.loads(line) for line in result.stdout.splitlines()], ""
+        return [json.loads(line) for line in result.stdout.split("\n") if line], ""
 
 
 def compare(peer, name, tokenizer, texts, failures, pairs):
@@ -99,6 +101,8 @@ def compare(peer, name, tokenizer, texts, failures, pairs):
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.save(str(path))
+    # What was trained may differ from what it reads back.
+    tokenizer = Tokenizer.from_file(str(path))
     expected, kept = [], []
     for text in texts:
         try:
@@ -112,6 +116,7 @@ def compare(peer, name, tokenizer, texts, failures, pairs):
         print(f"{name}: refused: {reason}")
         failures.append(name)
         return
+    special = {id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     wrong = 0
     for text, want, have in zip(kept, expected, got):
         checks = {
@@ -119,7 +124,9 @@ def compare(peer, name, tokenizer, texts, failures, pairs):
             "types": (want.type_ids, have["types"]),
             "special": ([bool(m) for m in want.special_tokens_mask], have["special"]),
             "decoded": (tokenizer.decode(want.ids, skip_special_tokens=False), have["decoded"]),
-            "decodedPlain": (tokenizer.decode(want.ids, skip_special_tokens=True), have["decodedPlain"]),
+            "pieces": (want.tokens, have["pieces"]),
+            # The package forgets which tokens are special where the normalizer changes their names.
+            "decodedPlain": (tokenizer.decode([id for id in want.ids if id not in special]), have["decodedPlain"]),
         }
         for what, (ours, theirs) in checks.items():
             if ours != theirs:
@@ -169,7 +176,7 @@ def unigram(texts, random, **options):
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=random.choice(["always", "first", "never"]))
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.train_from_iterator(texts, trainers.UnigramTrainer(
-        vocab_size=700, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False))
+        vocab_size=4000, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False))
     if options.get("byte_fallback"):
         document = json.loads(tokenizer.to_str())
         document["model"]["vocab"] += [[f"<0x{byte:02X}>", -20.0 - byte / 256] for byte in range(256)]
@@ -302,8 +309,10 @@ def random_tokenizer(random, texts):
     tokenizer.normalizer = random_normalizer(random)
     tokenizer.pre_tokenizer = random_pre_tokenizer(random)
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_tokens([AddedToken(content, normalized=random.random() < 0.5, lstrip=random.random() < 0.3,
-                                     rstrip=random.random() < 0.3, single_word=random.random() < 0.3)
+    # Tokens of spaces that strip spaces are found in one another by the package.
+    tokenizer.add_tokens([AddedToken(content, normalized=random.random() < 0.5, single_word=random.random() < 0.3,
+                                     lstrip=content != "  " and random.random() < 0.3,
+                                     rstrip=content != "  " and random.random() < 0.3)
                           for content in random.sample(["Hello", "the", "é", "  ", "world", "12", "Ünï"], 2)])
     post = random_post_processor(random)
     if post is not None:

@@ -81,7 +81,7 @@ struct TokensCommand: ParsableCommand {
         }
         return [
             "ids": .array(encoding.ids.map { .integer($0) }),
-            "pieces": .array(encoding.ids.map { .string(tokenizer.token($0) ?? "") }),
+            "pieces": .array(encoding.pieces.map { .string($0) }),
             "offsets": ranges(encoding.characterOffsets), "byteOffsets": ranges(encoding.offsets),
             "types": .array(encoding.types.map { .integer($0) }),
             "special": .array(encoding.isAdded.map { .bool($0) }),
@@ -95,7 +95,7 @@ struct TokensCommand: ParsableCommand {
             let (id, range) = (encoding.ids[index], encoding.offsets[index])
             let adds = String(decoding: tokenizer.bytes(of: id), as: UTF8.self)
             return [
-                "\(id)", (tokenizer.token(id) ?? "").printable, encoding.isAdded[index] ? "" : "\(range.lowerBound)–\(range.upperBound)",
+                "\(id)", encoding.pieces[index].printable, encoding.isAdded[index] ? "" : "\(range.lowerBound)–\(range.upperBound)",
                 encoding.isAdded[index] || tokenizer.isSpecial(id) ? "special" : adds.debugDescription,
             ]
         }

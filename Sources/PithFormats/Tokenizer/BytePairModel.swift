@@ -83,10 +83,31 @@ struct BytePairModel: Sendable {
         if takesBytes { appendBytes(word, to: &sink.symbols) } else { appendCharacters(word, to: &sink.symbols) }
         merges.apply(to: &sink.symbols)
         var start = 0
+        if takesBytes, sink.ranges != nil, sink.symbols.reduce(0, { $0 + Int($1.length) }) != word.count {
+            appendWithGaps(word, to: &sink)
+            return
+        }
         for symbol in sink.symbols {
             let end = start + Int(symbol.length)
             sink.append(Int(symbol.token), start, end)
             start = end
+        }
+    }
+
+    /// Appends the symbols of a word of which bytes have no token. The reference takes what is missing for the end, in
+    /// characters of the byte alphabet, of which some have two bytes.
+    private func appendWithGaps(_ word: UnsafeBufferPointer<UInt8>, to sink: inout TokenSink) {
+        func width(_ byte: UInt8) -> Int { ByteAlphabet.scalars[Int(byte)].value < 0x80 ? 1 : 2 }
+        // The byte of the word that each byte of its characters belongs to.
+        let owners = word.indices.flatMap { place in repeatElement(place, count: width(word[place])) }
+        let known = word.indices.filter { place in
+            tokenOfByte[(place == 0 ? 1 : 0) + (place + 1 == word.count ? 2 : 0)][Int(word[place])] != nil
+        }
+        var (start, index) = (0, 0)
+        for symbol in sink.symbols {
+            let end = known[index..<index + Int(symbol.length)].reduce(start) { $0 + width(word[$1]) }
+            sink.append(Int(symbol.token), owners[start], owners[end - 1] + 1)
+            (start, index) = (end, index + Int(symbol.length))
         }
     }
 

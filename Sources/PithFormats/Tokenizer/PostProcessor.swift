@@ -4,6 +4,9 @@ import PithCore
 public struct Encoding: Sendable, Equatable {
     /// The numbers of the tokens.
     public internal(set) var ids: [Int] = []
+    /// The texts of the tokens; for what the text has in another form than the vocabulary (unknown pieces, added tokens
+    /// with spaces around them), that.
+    public internal(set) var pieces: [String] = []
     /// The bytes of the text that each token stands for; `0..<0` for what the text does not have.
     public internal(set) var offsets: [Range<Int>] = []
     /// The same in characters (code points).
@@ -16,12 +19,14 @@ public struct Encoding: Sendable, Equatable {
     init() {}
 
     /// A token that is put around texts.
-    init(added token: Int, type: Int) {
-        (ids, offsets, characterOffsets, types, isAdded) = ([token], [0..<0], [0..<0], [type], [true])
+    init(added token: Int, type: Int, piece: String = "") {
+        (ids, pieces, offsets, characterOffsets) = ([token], [piece], [0..<0], [0..<0])
+        (types, isAdded) = ([type], [true])
     }
 
     static func += (left: inout Encoding, right: Encoding) {
         left.ids += right.ids
+        left.pieces += right.pieces
         left.offsets += right.offsets
         left.characterOffsets += right.characterOffsets
         left.types += right.types
@@ -174,21 +179,23 @@ struct PostProcessor: Sendable {
         for step in steps {
             switch step {
             case .trim(let addsPrefixSpace):
-                for index in texts.indices { Self.trim(&texts[index], addsPrefixSpace, text) }
+                for index in texts.indices { Self.trim(&texts[index], addsPrefixSpace) }
             case .plainTypes: for index in texts.indices { texts[index].setType(0) }
             case .template(let single, let pair, let isIdle):
                 guard addsTokens || !isIdle else { continue }
                 let twoTexts: [Part] = pair ?? [.text(0, type: 0), .text(1, type: 1)]
-                texts = Self.fill(texts.count == 1 ? single : twoTexts, texts, addsTokens)
+                texts = Self.fill(texts.count == 1 ? single : twoTexts, texts, addsTokens, text)
             }
         }
         return texts.reduce(into: Encoding()) { $0 += $1 }
     }
 
-    private static func fill(_ parts: [Part], _ texts: [Encoding], _ addsTokens: Bool) -> [Encoding] {
+    private static func fill(
+        _ parts: [Part], _ texts: [Encoding], _ addsTokens: Bool, _ text: (Int) -> String
+    ) -> [Encoding] {
         parts.compactMap { part in
             switch part {
-            case .token(let token, let type): return addsTokens ? Encoding(added: token, type: type) : nil
+            case .token(let token, let type): return addsTokens ? Encoding(added: token, type: type, piece: text(token)) : nil
             case .text(let index, let type):
                 guard texts.indices.contains(index) else { return nil }
                 var text = texts[index]
@@ -198,9 +205,9 @@ struct PostProcessor: Sendable {
         }
     }
 
-    private static func trim(_ encoding: inout Encoding, _ addsPrefixSpace: Bool, _ text: (Int) -> String) {
+    private static func trim(_ encoding: inout Encoding, _ addsPrefixSpace: Bool) {
         for index in encoding.ids.indices {
-            let scalars = Array(text(encoding.ids[index]).unicodeScalars)
+            let scalars = Array(encoding.pieces[index].unicodeScalars)
             func isSpace(_ scalar: Unicode.Scalar) -> Bool { scalar == "\u{120}" || scalar.properties.isWhitespace }
             let leading = scalars.prefix(while: isSpace).count
             let trailing = scalars.reversed().prefix(while: isSpace).count

@@ -24,8 +24,12 @@ enum CharacterTable {
         return kind.rawValue | (isOfWord(scalar, kind) ? wordBit : 0)
     }
 
+    /// The version of Unicode that the reference implementation knows; what came later is nothing to it.
+    private static let newestVersion = 16
+
     private static func kind(_ scalar: Unicode.Scalar) -> Kind {
-        switch scalar.properties.generalCategory {
+        if scalar.value > 0x2FF, let age = scalar.properties.age, age.major > newestVersion { return .unassigned }
+        return switch scalar.properties.generalCategory {
         case .uppercaseLetter: .uppercaseLetter
         case .lowercaseLetter: .lowercaseLetter
         case .titlecaseLetter: .titlecaseLetter
@@ -64,6 +68,7 @@ enum CharacterTable {
     private static func isOfWord(_ scalar: Unicode.Scalar, _ kind: Kind) -> Bool {
         switch kind {
         case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: true
+        case .unassigned: false
         default: scalar.properties.isAlphabetic || scalar.properties.isJoinControl
         }
     }

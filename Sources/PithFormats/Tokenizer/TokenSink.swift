@@ -4,6 +4,8 @@ struct TokenSink {
     private(set) var tokens: [Int] = []
     /// Which bytes of its word each token stands for; nil where nobody asks.
     private(set) var ranges: [Range<UInt32>]?
+    /// Texts of tokens that are others than the vocabulary says, by place; only where somebody asks.
+    private(set) var ownTexts: [(index: Int, text: [UInt8])] = []
     /// Room to work in, so that words need none of their own.
     var symbols: [BytePairMerges.Symbol] = []
     var path: [UnigramModel.Step] = []
@@ -14,6 +16,18 @@ struct TokenSink {
     @inline(__always) mutating func append(_ token: Int, _ start: Int, _ end: Int) {
         tokens.append(token)
         if ranges != nil { ranges?.append(UInt32(start)..<UInt32(end)) }
+    }
+
+    /// Appends a token that stands for a whole text, which is not the vocabulary's.
+    mutating func append(_ token: Int, text: some Collection<UInt8>) {
+        if ranges != nil { ownTexts.append((tokens.count, Array(text))) }
+        append(token, 0, text.count)
+    }
+
+    /// Appends an unknown token that stands for some bytes of the word.
+    mutating func append(unknown token: Int, _ start: Int, _ end: Int, of word: UnsafeBufferPointer<UInt8>) {
+        if ranges != nil { ownTexts.append((tokens.count, Array(word[start..<end]))) }
+        append(token, start, end)
     }
 
     /// Takes back all tokens but the first `count`.
@@ -54,7 +68,9 @@ struct WordCache {
     @inline(__always) mutating func encode(
         _ word: UnsafeBufferPointer<UInt8>, into sink: inout TokenSink, _ encode: (inout TokenSink) -> Void
     ) {
+        // What has a text of its own is not kept.
         guard word.count <= Self.longestWord else { return encode(&sink) }
+        let ownTextCount = sink.ownTexts.count
         let hash = word.hash(seed: seed)
         var slot = Int(truncatingIfNeeded: hash) & (Self.slotCount - 1)
         while slots[slot] != 0 {
@@ -68,7 +84,7 @@ struct WordCache {
         }
         let first = sink.tokens.count
         encode(&sink)
-        guard entries.count < Self.capacity else { return }
+        guard entries.count < Self.capacity, sink.ownTexts.count == ownTextCount else { return }
         entries.append(
             Entry(
                 hash: hash, bytes: Int32(bytes.count)..<Int32(bytes.count + word.count),

@@ -221,6 +221,8 @@ public struct Tokenizer: Sendable {
             encode(bytes, options, &sink, spans: &spans)
             var encoding = Encoding()
             encoding.ids = sink.tokens
+            encoding.pieces = sink.tokens.map { vocabulary.text($0) ?? "" }
+            for (index, text) in sink.ownTexts { encoding.pieces[index] = String(decoding: text, as: UTF8.self) }
             encoding.setType(type)
             encoding.isAdded = [Bool](repeating: false, count: sink.tokens.count)
             encoding.offsets = spans.map { Int($0.start)..<max(Int($0.start), Int($0.end)) }
@@ -278,7 +280,7 @@ public struct Tokenizer: Sendable {
         var cache = bytes.count > 2048 ? WordCache() : nil
         for part in rawFinder.split(bytes, matchesSpecial: options.matchesSpecialTokens) {
             if let token = part.token {
-                sink.append(token, 0, 0)
+                sink.append(token, text: bytes[part.range])
                 spans?.pointee.append(
                     SourceSpan(start: UInt32(part.range.lowerBound), end: UInt32(part.range.upperBound)))
                 continue
@@ -301,7 +303,7 @@ public struct Tokenizer: Sendable {
                 let first = sink.tokens.count
                 let word = UnsafeBufferPointer(rebasing: bytes[piece.start..<piece.end])
                 if let token = piece.token {
-                    sink.append(token, 0, word.count)
+                    sink.append(token, text: pieces.text.bytes[piece.start..<piece.end])
                 } else if cache == nil {
                     model.encode(word, into: &sink)
                 } else {

@@ -72,7 +72,7 @@ struct UnigramModel: Sendable {
         } else if piece.allSatisfy({ tokenOfByte[Int($0)] != nil }) {
             for byte in piece { if let token = tokenOfByte[Int(byte)] { sink.append(Int(token), start, end) } }
         } else if let unknownToken {
-            sink.append(unknownToken, start, end)
+            sink.append(unknown: unknownToken, start, end, of: word)
         }
     }
 
