@@ -60,12 +60,12 @@ struct ChatCommand: ParsableCommand {
         var request = ChatRequest(messages, tools: try chat.toolSchemas())
         request.variables = try chat.templateVariables()
         request.addsGenerationPrompt = !noGenerationPrompt
-        let text = try template.render(request)
+        let prompt = try template.prompt(request, protecting: source.tokenizer.specialTexts)
         if json {
-            let tokens = source.tokenizer.encode(text, addingSpecialTokens: false)
-            printJSON(["prompt": .string(text), "tokens": .array(tokens.map { .integer($0) })])
+            let tokens = source.tokenizer.encode(prompt)
+            printJSON(["prompt": .string(prompt.text), "tokens": .array(tokens.map { .integer($0) })])
         } else {
-            print(text)
+            print(prompt.text)
         }
     }
 }

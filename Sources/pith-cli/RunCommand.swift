@@ -166,10 +166,11 @@ struct RunCommand: ParsableCommand {
         _ text: String, _ beginning: ReadSequence?, _ folder: ModelSource, _ template: ChatTemplate?
     ) throws(PithError) -> [Int] {
         if let template {
-            let prompt = try template.render(try chatOptions.request(text))
-            return folder.tokenizer.encode(prompt, addingSpecialTokens: false)
+            let prompt = try template.prompt(
+                try chatOptions.request(text), protecting: folder.tokenizer.specialTexts)
+            return folder.tokenizer.encode(prompt)
         }
-        guard beginning == nil else { return folder.tokenizer.encode(text, addingSpecialTokens: false) }
+        guard beginning == nil else { return folder.tokenizer.encode(text, .written) }
         let tokens = folder.tokenizer.encodeFromBeginning(text)
         guard !tokens.isEmpty else {
             throw .usage("there is no prompt", remedy: "nothing stands before texts of this model; give it some text")

@@ -64,6 +64,28 @@ struct ChatTemplateTests {
         #expect(throws: PithError.self) { try silent.render(request) }
     }
 
+    @Test func specialTokensOfMessagesAreText() throws {
+        let template = try ChatTemplate("<|x|>{{ messages[0].content.split('!')|join('?') }}<|x|>")
+        let message: JSONValue = ["role": "user", "content": "a<|x|>b<|y!|>c\u{F8F2}<|x|>"]
+        guard case .object(let object) = message else { return }
+        let prompt = try template.prompt(ChatRequest([object]), protecting: ["<|x|>", "<|y!|>", "x"])
+        #expect(prompt.text == "<|x|>a<|x|>b<|y?|>c<|x|><|x|>")
+        #expect(prompt.pieces.filter(\.isPlain).map(\.text).first == "<|x|>")
+        #expect(prompt.pieces.first == ChatPrompt.Piece(text: "<|x|>a", isPlain: false))
+        #expect(prompt.pieces.last == ChatPrompt.Piece(text: "<|x|>", isPlain: false))
+        #expect(prompt.dropping(prefix: "<|x|>a<|")?.text == "x|>b<|y?|>c<|x|><|x|>")
+        #expect(prompt.dropping(prefix: "<|x|>b") == nil)
+        let tokenizer = try Tokenizer(json: JSONValue(contentsOf: TestData.golden("tiny-llama3.tokenizer.json")))
+        let name = try #require(tokenizer.specialTexts.first)
+        let (plain, written) = (tokenizer.encode(name, .plain), tokenizer.encode(name, .written))
+        #expect(written.count == 1 && plain.count > 1)
+        let echo = try ChatTemplate("\(name){{ messages[0].content }}")
+        let said: JSONValue = ["content": .string(name)]
+        guard case .object(let words) = said else { return }
+        let tokens = tokenizer.encode(try echo.prompt(ChatRequest([words]), protecting: tokenizer.specialTexts))
+        #expect(tokens == written + plain)
+    }
+
     @Test func aClockThatStandsStill() throws {
         let template = try JinjaTemplate("{{ strftime_now('%Y') }}{{ strftime_now('') }}")
         #expect(try template.render(JSONObject(), clock: JinjaClock(seconds: 86_400 * 200)) == "1970")

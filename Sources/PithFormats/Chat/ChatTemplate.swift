@@ -68,6 +68,31 @@ public struct ChatTemplate: Sendable {
         } catch { throw error.within("chat template") }
     }
 
+    /// The text of a conversation, in which what `texts` names is no special token where a message, a function or a
+    /// document has it.
+    public func prompt(
+        _ request: ChatRequest, protecting texts: [String], clock: JinjaClock = JinjaClock()
+    ) throws(PithError) -> ChatPrompt {
+        func marked(_ value: JSONValue) -> JSONValue {
+            switch value {
+            case .string(let text): return .string(ChatPrompt.mark(text, texts))
+            case .array(let elements): return .array(elements.map(marked))
+            case .object(let object):
+                var result = JSONObject()
+                for (key, value) in object.members { result[key] = marked(value) }
+                return .object(result)
+            default: return value
+            }
+        }
+        var request = request
+        request.messages = request.messages.map { message in
+            if case .object(let message) = marked(.object(message)) { message } else { message }
+        }
+        request.tools = request.tools?.map(marked)
+        request.documents = request.documents?.map(marked)
+        return ChatPrompt(marked: try render(request, clock: clock))
+    }
+
     /// Names under which what a model thought may be given; the first is the one that templates read.
     private static let reasoningNames = ["reasoning_content", "thinking", "reasoning"]
 

@@ -40,6 +40,7 @@ public struct Conversation {
     private let model: LanguageModel
     private let tokenizer: Tokenizer
     private let template: ChatTemplate
+    private let specialTexts: [String]
     /// What the model has read, and the text that it stands for.
     private var read: (text: String, sequence: ReadSequence)?
 
@@ -48,6 +49,7 @@ public struct Conversation {
         var model = model
         model.endTokens = source.chatEndTokens(template)
         (self.model, tokenizer, self.template) = (model, source.tokenizer, template)
+        specialTexts = source.tokenizer.specialTexts
     }
 
     /// Adds a message.
@@ -62,13 +64,13 @@ public struct Conversation {
     private var isInsideAnswer: Bool { messages.last?["role"] == .string("assistant") }
 
     /// The text that the model reads to answer.
-    public func prompt() throws(PithError) -> String { try prompt(messages) }
+    public func prompt() throws(PithError) -> String { try prompt(messages).text }
 
-    private func prompt(_ messages: [JSONObject]) throws(PithError) -> String {
+    private func prompt(_ messages: [JSONObject]) throws(PithError) -> ChatPrompt {
         var request = ChatRequest(messages, tools: tools)
         request.variables = variables
         request.continuesLastMessage = isInsideAnswer
-        return try template.render(request)
+        return try template.prompt(request, protecting: specialTexts)
     }
 
     /// Lets the model answer, or go on with its own message if that is the last one, and adds what it writes.
@@ -127,10 +129,10 @@ public struct Conversation {
         let limit = model.configuration.contextLength
         var (kept, forgotten) = (messages, 0)
         while true {
-            let text = try prompt(kept)
-            let tokens = tokens(of: text)
+            let prompt = try prompt(kept)
+            let tokens = tokens(of: prompt)
             // A quarter of the context is left for the answer, unless less is asked for.
-            if tokens.count <= limit - min(max(1, room), limit / 4) { return (text, tokens, forgotten) }
+            if tokens.count <= limit - min(max(1, room), limit / 4) { return (prompt.text, tokens, forgotten) }
             let first = kept.firstIndex { $0["role"] != .string("system") } ?? 0
             // A turn goes as a whole: up to the next message of the user.
             let next = kept[first...].dropFirst().firstIndex { $0["role"] == .string("user") }
@@ -146,11 +148,9 @@ public struct Conversation {
 
     /// The tokens of a text of this conversation. What was read keeps its tokens, also where the model wrote them in
     /// another way than the tokenizer would have.
-    private func tokens(of text: String) -> [Int] {
-        guard let read, text.utf8.starts(with: read.text.utf8),
-            let rest = String(text.utf8.dropFirst(read.text.utf8.count))
-        else { return tokenizer.encode(text, addingSpecialTokens: false) }
-        return read.sequence.tokens + tokenizer.encode(rest, addingSpecialTokens: false)
+    private func tokens(of prompt: ChatPrompt) -> [Int] {
+        guard let read, let rest = prompt.dropping(prefix: read.text) else { return tokenizer.encode(prompt) }
+        return read.sequence.tokens + tokenizer.encode(rest)
     }
 
     /// What was read and is the beginning of `tokens`, its state taken back to there; at least one token is left to
