@@ -23,7 +23,9 @@ struct ConversationTests {
         try TestData.withTemporaryFolder { folder in
             try GoldenModels.writeRandomModel(tokenizer: "tiny-gpt2", to: folder) { $0.contextLength = length }
             let source = try ModelSource(folder)
-            try body(try source.loadModel(layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1)), source)
+            let model = try source.loadModel(
+                layouts: LayoutCatalogue([DenseOperator.self]), pool: ThreadPool(threads: 1))
+            try body(model, source)
         }
     }
 
