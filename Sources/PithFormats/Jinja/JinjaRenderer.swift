@@ -35,7 +35,7 @@ struct JinjaRenderer {
     let now: JinjaClock
 
     private static let depthLimit = 250
-    private static let stepLimit = 20_000_000
+    private static let stepLimit = 5_000_000
     /// Bytes that a template may write, and that any text in it may have.
     static let sizeLimit = 1 << 26
 

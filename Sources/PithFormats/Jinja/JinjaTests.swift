@@ -55,12 +55,12 @@ extension JinjaRenderer {
         "escaped": { (_, _) in false },
         "lower": { (value, _) in value.text.isJinjaLower },
         "upper": { (value, _) in value.text.isJinjaUpper },
-        "odd": { (value, _) throws(PithError) in try whole(value) & 1 == 1 },
-        "even": { (value, _) throws(PithError) in try whole(value) & 1 == 0 },
+        "odd": { (value, _) throws(PithError) in try remainder(value, 2) == 1 },
+        "even": { (value, _) throws(PithError) in try remainder(value, 2) == 0 },
         "divisibleby": { (value, arguments) throws(PithError) in
             let divisor = try arguments.whole(0, "num")
             guard divisor != 0 else { throw .data("a number is divided by 0") }
-            return try whole(value).remainderReportingOverflow(dividingBy: divisor).partialValue == 0
+            return try remainder(value, Double(divisor)) == 0
         },
         "sameas": { (value, arguments) in
             let other = arguments.value(0, "other") ?? .none
@@ -73,8 +73,9 @@ extension JinjaRenderer {
 
     private static func isTest(_ name: String) -> Bool { tests[name] != nil || comparisons[name] != nil }
 
-    private static func whole(_ value: JinjaValue) throws(PithError) -> Int {
-        guard let number = value.wholeNumber else { throw .data("\(value.typeName) is neither odd nor even") }
-        return number
+    /// What Python's `%` leaves of a number.
+    private static func remainder(_ value: JinjaValue, _ divisor: Double) throws(PithError) -> Double {
+        guard let number = value.number else { throw .data("\(value.typeName) cannot be divided") }
+        return number - divisor * (number / divisor).rounded(.down)
     }
 }
