@@ -80,7 +80,7 @@ public struct TokenStream: Sendable {
         case .arithmetic(let arithmetic, let tokenBits):
             return [Self.regrouped(arithmetic.encode(Array(document.utf8)), tokenBits: tokenBits)]
         case .tokenizer(let tokenizer, let chunk, let meta):
-            let tokens = tokenizer.encode(document, addingSpecialTokens: false).map { Int32($0) }
+            let tokens = tokenizer.encode(document, .plain).map { Int32($0) }
             var parts: [[Int32]] = []
             for start in stride(from: 0, to: tokens.count, by: chunk) {
                 let part = Array(tokens[start..<min(start + chunk, tokens.count)])

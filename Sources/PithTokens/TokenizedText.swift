@@ -26,7 +26,7 @@ public struct TokenizedText: Sendable {
                 end += 1
             }
             parts += pool.map(end - start) { [start] index in
-                tokenizer.encode(text.documents[start + index], addingSpecialTokens: false).map { Int32($0) }
+                tokenizer.encode(text.documents[start + index], .written).map { Int32($0) }
             }
             (start, done) = (end, done + size)
             progress.update(done)

@@ -30,7 +30,7 @@ public struct TokenizerMeasures: Sendable, Equatable {
         guard byteCount > 0 else { throw .usage("there is no text to measure on") }
         var counts: [Int: Int] = [:]
         for text in texts {
-            for token in tokenizer.encode(text, addingSpecialTokens: false) { counts[token, default: 0] += 1 }
+            for token in tokenizer.encode(text, .plain) { counts[token, default: 0] += 1 }
         }
         let tokens = counts.values.reduce(0, +)
         vocabularySize = tokenizer.vocabularySize
@@ -55,7 +55,7 @@ public struct TokenizerMeasures: Sendable, Equatable {
             let (bytes, boundaries) = Morphemes.parse(word)
             let text = " " + String(decoding: bytes, as: UTF8.self)
             var (found, place) = (Set<Int>(), -1)
-            for token in tokenizer.encode(text, addingSpecialTokens: false) {
+            for token in tokenizer.encode(text, .plain) {
                 if place > 0 { found.insert(place) }
                 place += tokenizer.byteCount(of: token)
             }

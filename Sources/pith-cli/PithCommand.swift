@@ -21,6 +21,7 @@ struct PithCommand: ParsableCommand {
             InspectCommand.self, RunCommand.self, EmbedCommand.self, CompressCommand.self, CompareCommand.self,
             EvalCommand.self,
             TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
+            TokensCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
             TrainStreamCommand.self,

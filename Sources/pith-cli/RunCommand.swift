@@ -170,7 +170,7 @@ struct RunCommand: ParsableCommand {
     private func promptTokens(
         _ text: String, _ beginning: ReadSequence?, _ folder: ModelSource
     ) throws(PithError) -> [Int] {
-        guard beginning == nil else { return folder.tokenizer.encode(text, addingSpecialTokens: false) }
+        guard beginning == nil else { return folder.tokenizer.encode(text, .written) }
         let tokens = folder.tokenizer.encodeFromBeginning(text)
         guard !tokens.isEmpty else {
             throw .usage("there is no prompt", remedy: "nothing stands before texts of this model; give it some text")

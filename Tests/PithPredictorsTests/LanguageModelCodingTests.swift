@@ -103,7 +103,7 @@ struct LanguageModelCodingTests {
     /// The bits of a text that fits the model's window, in double precision.
     private static func crossEntropy(_ text: [UInt8], _ name: String) throws -> Double {
         let coding = try ModelLibrary.standard.open(name, pool: context.pool)
-        let tokens = coding.tokenizer.encode(String(decoding: text, as: UTF8.self))
+        let tokens = coding.tokenizer.encode(String(decoding: text, as: UTF8.self), .full)
         let begin = try #require(coding.model.configuration.bosToken)
         var states = [coding.model.makeState()]
         let hidden = try coding.model.hiddenStates([[begin] + tokens.dropLast()], states: &states)

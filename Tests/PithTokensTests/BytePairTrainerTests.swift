@@ -31,11 +31,11 @@ import Testing
         #expect(tokenizer.identifier(of: "<|endoftext|>") == 0)
         #expect(tokenizer.isSpecial(0))
         for text in texts + ["", "never seen: \u{0} \u{10FFFF} 日本"] {
-            let tokens = tokenizer.encode(text)
+            let tokens = tokenizer.encode(text, .full)
             #expect(tokenizer.decode(tokens) == text)
             #expect(tokens.count <= text.utf8.count)
         }
-        #expect(tokenizer.encode(texts[1]).first == 0)
+        #expect(tokenizer.encode(texts[1], .full).first == 0)
         // No part of a special token was learned.
         #expect(tokenizer.identifier(of: "endo") == nil)
     }

@@ -39,7 +39,7 @@ import Testing
         #expect(tokenizer.vocabularySize == 2049)
         for bytes in TokenSamples.bytes {
             guard let text = String(validating: bytes, as: UTF8.self) else { continue }
-            let tokens = tokenizer.encode(text, addingSpecialTokens: false)
+            let tokens = tokenizer.encode(text, .written)
             #expect(tokens == windows.encode(bytes).map { Int($0) + 1 })
             #expect(tokenizer.decode(tokens) == text)
         }

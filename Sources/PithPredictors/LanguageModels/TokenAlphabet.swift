@@ -74,7 +74,7 @@ extension TokenAlphabet {
 
     private func appendText(_ text: ArraySlice<UInt8>, to symbols: inout [Int]) {
         guard !text.isEmpty else { return }
-        let tokens = tokenizer.encode(String(decoding: text, as: UTF8.self), addingSpecialTokens: false)
+        let tokens = tokenizer.encode(String(decoding: text, as: UTF8.self), .plain)
         let first = tokens.first.map { bytes(of: $0) } ?? []
         if spells(tokens[...], text) {
             symbols += tokens
