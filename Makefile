@@ -32,7 +32,7 @@ lint:
 
 ## Makes the tables of methods in README and Docs anew.
 tables: build
-	$(PITH) methods --update README.md --update Docs/Methods.md --update Docs/Compression.md
+	$(PITH) methods --update README.md --update Docs/Methods.md --update Docs/Compression.md --update Docs/Training.md
 
 ## Compares what the kernels of this machine and those of arm64, under an emulator, compute.
 portability:
@@ -42,7 +42,7 @@ portability:
 nano: build
 	sh Models/recipe/train.sh
 
-# For example make healed-model HEAL="model.gguf test.txt train.txt" TOKENIZER=folder
+# For example make healed-model HEAL="model.gguf test.txt train.txt"
 HEALED ?= $(HOME)/.cache/pith/healed
 ## Trains a model on until its weights leave the grid that they were rounded to: HEAL names the model, a text to measure
 ## on and texts to learn from; HEALED is the folder to write.

@@ -1,6 +1,6 @@
 import PithCore
-import PithData
 import PithModels
+import PithPredictors
 import PithTraining
 import PithWeights
 

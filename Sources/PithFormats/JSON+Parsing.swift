@@ -20,6 +20,16 @@ extension JSONValue {
     /// Parses a whole document.
     public init(parsing text: String) throws(PithError) { try self.init(parsing: Array(text.utf8)) }
 
+    /// Parses a document but for the values of some members of the object or of objects in it, named as `model.vocab`:
+    /// null stands in their place, and where they lie is told. These are not checked.
+    static func parsing(
+        _ bytes: UnsafeRawBufferPointer, settingAside names: Set<String>
+    ) throws(PithError) -> (value: JSONValue, aside: [String: Range<Int>]) {
+        var parser = JSONParser(bytes: bytes)
+        parser.names = names
+        return (try parser.parseDocument(), parser.aside)
+    }
+
     /// Reads the document in the file at `path`.
     public init(contentsOf path: String) throws(PithError) {
         let region = try MappedFile.open(path)
@@ -31,12 +41,17 @@ extension JSONValue {
 }
 
 /// A strict parser of RFC 8259: no comments, no trailing commas, no duplicate keys, no lone surrogates.
-private struct JSONParser {
+struct JSONParser {
     private let bytes: UnsafeRawBufferPointer
-    private var offset = 0
+    private var offset: Int
     private var depth = 0
+    /// Members of the outer two objects whose values are left unread, and where those lie.
+    fileprivate var names: Set<String> = []
+    fileprivate private(set) var aside: [String: Range<Int>] = [:]
+    private var outerKey: String?
 
-    init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    /// A parser of the value that begins at `offset`.
+    init(bytes: UnsafeRawBufferPointer, at offset: Int = 0) { (self.bytes, self.offset) = (bytes, offset) }
 
     mutating func parseDocument() throws(PithError) -> JSONValue {
         let value = try parseValue()
@@ -127,12 +142,50 @@ private struct JSONParser {
             skipSpace()
             guard byte == UInt8(ascii: ":") else { throw failure("a colon was expected") }
             offset += 1
-            let value = try parseValue()
+            let value = try parseMember(key)
             guard object.insert(key, value) else {
                 throw failure("the key \"\(key.shortened)\" stands twice", at: start)
             }
             if try endsAfterItem(with: UInt8(ascii: "}")) { return .object(object) }
         }
+    }
+
+    private mutating func parseMember(_ key: String) throws(PithError) -> JSONValue {
+        guard depth <= 2, !names.isEmpty else { return try parseValue() }
+        let name = outerKey.map { $0 + "." + key } ?? key
+        if names.contains(name) {
+            skipSpace()
+            let start = offset
+            try skipValue()
+            aside[name] = start..<offset
+            return .null
+        }
+        if depth == 1 { outerKey = key }
+        defer { if depth == 1 { outerKey = nil } }
+        return try parseValue()
+    }
+
+    /// Passes over a value whose brackets and quotes match.
+    private mutating func skipValue() throws(PithError) {
+        let (start, outerDepth) = (offset, depth)
+        while let byte {
+            switch byte {
+            case UInt8(ascii: "\""):
+                offset += 1
+                while offset < bytes.count, bytes[offset] != UInt8(ascii: "\"") {
+                    offset += bytes[offset] == UInt8(ascii: "\\") ? 2 : 1
+                }
+                guard offset < bytes.count else { throw failure("a text does not end", at: start) }
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                if depth == outerDepth { return }
+                depth -= 1
+            case UInt8(ascii: ",") where depth == outerDepth: return
+            default: break
+            }
+            offset += 1
+        }
+        throw failure("it ends within a value", at: start)
     }
 
     private mutating func endsAfterItem(with closing: UInt8) throws(PithError) -> Bool {
@@ -179,42 +232,36 @@ private struct JSONParser {
 
     /// At the opening quote.
     private mutating func parseString() throws(PithError) -> String {
-        offset += 1
-        let start = offset
-        while offset < bytes.count {
-            switch bytes[offset] {
-            case UInt8(ascii: "\""):
-                let text = try decoded(bytes[start..<offset], at: start)
-                offset += 1
-                return text
-            case UInt8(ascii: "\\"): return try parseEscapedString(from: start)
-            case 0..<0x20: throw failure("a control character stands in a text")
-            default: offset += 1
-            }
-        }
-        throw failure("a text does not end", at: start - 1)
-    }
-
-    private func decoded(_ part: some Collection<UInt8>, at start: Int) throws(PithError) -> String {
-        guard let text = String(validating: part, as: UTF8.self) else {
+        let start = offset + 1
+        var text: [UInt8] = []
+        try parseText(into: &text)
+        guard let text = String(validating: text, as: UTF8.self) else {
             throw failure("a text is not valid UTF-8", at: start)
         }
         return text
     }
 
-    /// The slow way, from the text's first byte on, for texts that hold escapes.
-    private mutating func parseEscapedString(from start: Int) throws(PithError) -> String {
-        var text = Array(bytes[start..<offset])
-        while let byte {
-            offset += 1
-            switch byte {
-            case UInt8(ascii: "\""): return try decoded(text, at: start)
-            case UInt8(ascii: "\\"): text.append(contentsOf: String(try parseEscape()).utf8)
-            case 0..<0x20: throw failure("a control character stands in a text", at: offset - 1)
-            default: text.append(byte)
+    /// At the opening quote: appends the bytes of the text, which may be no UTF-8 if those of the document are not.
+    private mutating func parseText(into text: inout [UInt8]) throws(PithError) {
+        let opening = offset
+        offset += 1
+        var start = offset
+        while offset < bytes.count {
+            switch bytes[offset] {
+            case UInt8(ascii: "\""):
+                text += bytes[start..<offset]
+                offset += 1
+                return
+            case UInt8(ascii: "\\"):
+                text += bytes[start..<offset]
+                offset += 1
+                text += String(try parseEscape()).utf8
+                start = offset
+            case 0..<0x20: throw failure("a control character stands in a text")
+            default: offset += 1
             }
         }
-        throw failure("a text does not end", at: start - 1)
+        throw failure("a text does not end", at: opening)
     }
 
     /// After the backslash.
@@ -259,6 +306,60 @@ private struct JSONParser {
             offset += 1
         }
         return value
+    }
+}
+
+extension JSONParser {
+    /// What a value is, by its first byte; nil at the end.
+    mutating func peek() -> UInt8? {
+        skipSpace()
+        return byte
+    }
+
+    /// Reads an object: `body` gets the bytes of each name and reads the value. No tree is made, and nobody looks whether
+    /// a name stands twice.
+    mutating func readObject(
+        _ body: (inout JSONParser, [UInt8]) throws(PithError) -> Void
+    ) throws(PithError) {
+        guard peek() == UInt8(ascii: "{") else { throw failure("an object was expected") }
+        offset += 1
+        if peek() == UInt8(ascii: "}") {
+            offset += 1
+            return
+        }
+        var key: [UInt8] = []
+        repeat {
+            guard peek() == UInt8(ascii: "\"") else { throw failure("a key in quotes was expected") }
+            key.removeAll(keepingCapacity: true)
+            try parseText(into: &key)
+            guard peek() == UInt8(ascii: ":") else { throw failure("a colon was expected") }
+            offset += 1
+            try body(&self, key)
+        } while try !endsAfterItem(with: UInt8(ascii: "}"))
+    }
+
+    /// Reads an array: `body` reads each element.
+    mutating func readArray(_ body: (inout JSONParser) throws(PithError) -> Void) throws(PithError) {
+        guard peek() == UInt8(ascii: "[") else { throw failure("an array was expected") }
+        offset += 1
+        if peek() == UInt8(ascii: "]") {
+            offset += 1
+            return
+        }
+        repeat { try body(&self) } while try !endsAfterItem(with: UInt8(ascii: "]"))
+    }
+
+    /// Reads a text and appends its bytes.
+    mutating func readText(into text: inout [UInt8]) throws(PithError) {
+        guard peek() == UInt8(ascii: "\"") else { throw failure("a text was expected") }
+        try parseText(into: &text)
+    }
+
+    /// Reads a number.
+    mutating func readNumber() throws(PithError) -> JSONValue {
+        guard let byte = peek(), byte == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        else { throw failure("a number was expected") }
+        return try parseNumber()
     }
 }
 

@@ -34,10 +34,10 @@ struct FolderForm {
 
 extension ModelSource {
     /// Writes the model with other values as a Hugging Face folder: in the type `weightsAs`, or in that which it came
-    /// in (BF16 where that is none of floats), with what lies beside its weights, and the tokenizer of
-    /// `tokenizerFolder` if one is named.
+    /// in (BF16 where that is none of floats), with what lies beside its weights. The tokenizer of a GGUF file becomes a
+    /// `tokenizer.json`.
     func export(
-        to folder: String, weightsAs type: ElementType?, tokenizerFolder: String?,
+        to folder: String, weightsAs type: ElementType?,
         values: (ParameterID) throws(PithError) -> Tensor
     ) throws(PithError) {
         let places = try description.parameters.indices.map { (index) throws(PithError) in
@@ -45,15 +45,14 @@ extension ModelSource {
         }
         let form = FolderForm(configuration: try configurationDocument(weightsAs: type), places: places)
         try form.write(description, to: folder, values: values)
-        try copyCompanions(to: folder, tokenizerFolder)
+        try copyCompanions(to: folder)
     }
 
     /// Writes the folder of `model`, which was loaded from here and may have been adapted, as `export` does.
     public func export(
-        _ model: LanguageModel, to folder: String, weightsAs type: ElementType? = nil, tokenizerFolder: String? = nil
+        _ model: LanguageModel, to folder: String, weightsAs type: ElementType? = nil
     ) throws(PithError) {
-        try requireTokenizer(tokenizerFolder)
-        try export(to: folder, weightsAs: type, tokenizerFolder: tokenizerFolder) { (id) throws(PithError) in
+        try export(to: folder, weightsAs: type) { (id) throws(PithError) in
             let spec = description[id]
             guard spec.kind != .vector else { return Tensor(shape: spec.shape, values: model[vector: id]) }
             let count = spec.count
@@ -65,30 +64,20 @@ extension ModelSource {
         }
     }
 
-    /// Refuses a model whose folder would have no tokenizer, and a tokenizer of another model.
-    func requireTokenizer(_ tokenizerFolder: String?) throws(PithError) {
-        if let tokenizerFolder {
-            let size = try Tokenizer(folder: tokenizerFolder).vocabularySize
-            guard size == tokenizer.vocabularySize else {
-                throw .usage(
-                    "has \(size) tokens, the model's own tokenizer \(tokenizer.vocabularySize)", at: tokenizerFolder)
-            }
-        } else if case .gguf = weights {
-            throw .usage(
-                "is a GGUF file, which has no tokenizer.json", at: path,
-                remedy: "name a folder that has the model's with --tokenizer, or train adapters, which need none")
-        }
-    }
-
-    private func copyCompanions(to folder: String, _ tokenizerFolder: String?) throws(PithError) {
+    private func copyCompanions(to folder: String) throws(PithError) {
         for name in try companions().files where name != ModelConfiguration.fileName {
             if let slash = name.lastIndex(of: "/") { try Files.makeFolder(joinPath(folder, String(name[..<slash]))) }
             try Files.copy(joinPath(path, name), to: joinPath(folder, name))
         }
-        guard let tokenizerFolder else { return }
-        for name in [Tokenizer.fileName, TokenizerSettings.fileName] {
-            let source = joinPath(tokenizerFolder, name)
-            if Files.exists(source) { try Files.copy(source, to: joinPath(folder, name)) }
+        guard case .gguf(let file) = weights else { return }
+        try tokenizer.document.write(to: joinPath(folder, Tokenizer.fileName))
+        if let first = tokenizer.beginning.first.flatMap(tokenizer.token),
+            try Tokenizer(folder: folder).beginning != tokenizer.beginning
+        {
+            try TokenizerSettings.json(beginning: first).write(to: joinPath(folder, TokenizerSettings.fileName))
+        }
+        if let template = file.metadata["tokenizer.chat_template"]?.string {
+            try AtomicFile.write(template, to: joinPath(folder, ChatTemplate.fileName))
         }
     }
 

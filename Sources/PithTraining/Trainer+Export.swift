@@ -5,9 +5,8 @@ import PithTensor
 
 extension Trainer {
     /// Writes what was learned: a Hugging Face folder, the weights rounded as the settings say, or a folder of adapters
-    /// as PEFT has them. The tokenizer of a new model is not the trainer's to write; that of a model that was there
-    /// before comes from `tokenizerFolder`, if one is named, or lies beside its weights.
-    public func exportModel(to folder: String, tokenizerFolder: String? = nil) throws(PithError) {
+    /// as PEFT has them. The tokenizer of a new model is not the trainer's to write.
+    public func exportModel(to folder: String) throws(PithError) {
         switch origin {
         case .sizes(var sizes):
             let type = settings.outputType ?? .bfloat16
@@ -20,7 +19,7 @@ extension Trainer {
                 try adaptation.adapter(model.parameterSet, model.weights)
                     .write(to: folder, for: model.description, base: base.source.path)
             } else {
-                try base.source.export(to: folder, weightsAs: settings.outputType, tokenizerFolder: tokenizerFolder) {
+                try base.source.export(to: folder, weightsAs: settings.outputType) {
                     (id) throws(PithError) in value(of: id)
                 }
             }

@@ -2,6 +2,7 @@ import PithCore
 import PithFormats
 import PithModels
 import PithTensor
+import PithTokens
 
 /// A model that a run goes on with, and what of it learns: all weights, or adapters.
 public struct TrainingBase {
@@ -39,6 +40,18 @@ public struct TrainingBase {
     /// The usual settings of a run.
     public var settings: TrainingSettings {
         TrainingSettings(continuing: contextLength, learned: learnedCount, isAdapting: isAdapting)
+    }
+
+    /// The token that stands between documents: the one that the model's texts begin with, else the usual separator,
+    /// else the one that ends texts.
+    func separator() throws(PithError) -> Int32 {
+        let tokenizer = source.tokenizer
+        let token =
+            tokenizer.beginning.first ?? tokenizer.identifier(of: TrainingText.separator) ?? source.endTokens.first
+        guard let token else {
+            throw .data("the tokenizer has no token that could stand between documents", at: source.path)
+        }
+        return Int32(token)
     }
 
     /// The model's files, in a few letters.

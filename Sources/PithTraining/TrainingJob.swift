@@ -2,6 +2,7 @@ import PithCore
 import PithFormats
 import PithModels
 import PithTensor
+import PithTokens
 
 /// From text files to a model folder: the tokenizer, the tokens, the run and what is written.
 ///
@@ -16,8 +17,8 @@ public struct TrainingJob {
             case new(configuration: String, tokenizerFolder: String? = nil)
             /// A new model for a file of tokens, which takes the place of texts and tokenizer.
             case ofTokens(String, configuration: String)
-            /// A model that was there before; a folder with its tokenizer.json if it is a GGUF file, which has none.
-            case continued(TrainingBase, tokenizerFolder: String? = nil)
+            /// A model that was there before.
+            case continued(TrainingBase)
         }
 
         /// What is trained.
@@ -40,7 +41,7 @@ public struct TrainingJob {
     /// What a trainer is made of.
     private enum Plan {
         case new(TrainingConfiguration)
-        case continued(TrainingBase, TrainingSettings, tokenizerFolder: String?)
+        case continued(TrainingBase, TrainingSettings)
     }
 
     private let plan: Plan
@@ -68,12 +69,12 @@ public struct TrainingJob {
             plan = .new(
                 try TrainingConfiguration(
                     contentsOf: configuration, overrides: inputs.overrides, vocabularySize: file.vocabularySize))
-        case .continued(let base, let folder):
+        case .continued(let base):
             var settings = try base.settings.overridden(by: inputs.overrides, contextLength: base.contextLength)
             if let limit = inputs.memoryLimit {
                 settings = try base.settings(settings, within: limit, threads: pool.threadCount)
             }
-            plan = .continued(base, settings, tokenizerFolder: folder)
+            plan = .continued(base, settings)
             (training, heldOut) = try maker.tokens(of: try Self.texts(inputs), base)
             tokenizerDocument = nil
         case .new(let path, let folder):
@@ -110,19 +111,13 @@ public struct TrainingJob {
     public func makeTrainer(pool: ThreadPool) throws(PithError) -> Trainer {
         switch plan {
         case .new(let configuration): try Trainer(configuration, tokens: training.tokens, pool: pool)
-        case .continued(let base, let settings, _):
+        case .continued(let base, let settings):
             try Trainer(base, settings, tokens: training.tokens, pool: pool)
         }
     }
 
     /// Where the state of an unfinished run lies.
     public static func checkpointPath(in workFolder: String) -> String { joinPath(workFolder, checkpointName) }
-
-    /// Refuses, before the run, what could not be written behind it.
-    public func checkOutput() throws(PithError) {
-        guard case .continued(let base, _, let folder) = plan, !base.isAdapting else { return }
-        try base.source.requireTokenizer(folder)
-    }
 
     /// Writes a complete Hugging Face folder, or that of adapters, with the configuration of the training beside it.
     public func write(_ trainer: Trainer, to folder: String) throws(PithError) {
@@ -136,8 +131,8 @@ public struct TrainingJob {
                     .write(to: joinPath(folder, TokenizerSettings.fileName))
             }
             try configuration.json.write(to: joinPath(folder, Self.configurationName))
-        case .continued(_, let settings, let tokenizerFolder):
-            try trainer.exportModel(to: folder, tokenizerFolder: tokenizerFolder)
+        case .continued(_, let settings):
+            try trainer.exportModel(to: folder)
             try JSONValue.object(settings.json).write(to: joinPath(folder, Self.configurationName))
         }
     }
@@ -161,7 +156,7 @@ private struct TokenMaker {
         let digest = Self.digest([texts.training.digest, texts.heldOut.digest, base.identity])
         try Files.makeFolder(workFolder)
         if let kept = try TokenizedText.load(Self.names, madeFrom: digest, from: path) { return (kept[0], kept[1]) }
-        let separator = try TokenizedText.separator(of: base.source)
+        let separator = try base.separator()
         return try encode(texts, base.source.tokenizer, separator, madeFrom: digest)
     }
 

@@ -235,7 +235,7 @@ private struct CalibrationStream {
     init(
         _ calibration: CalibrationText, tokenCount: Int, _ folder: ModelSource, _ model: LanguageModel
     ) throws(PithError) {
-        let all = folder.tokenizer.encode(calibration.text, addingSpecialTokens: false)
+        let all = folder.tokenizer.encode(calibration.text, .plain)
         let tokens = all.prefix(tokenCount)
         guard tokens.count > 1 else { throw .data("the calibration text is too short", at: calibration.name) }
         let length = min(ModelCompressor.sequenceLength, folder.configuration.contextLength)

@@ -55,9 +55,6 @@ struct AdapterMergeCommand: ParsableCommand {
     @Option(name: [.long, .customShort("o")], help: "The folder to write.")
     var out: String
 
-    @Option(help: "A folder with tokenizer.json, for a model in a GGUF file.")
-    var tokenizer: String?
-
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
@@ -71,6 +68,6 @@ struct AdapterMergeCommand: ParsableCommand {
             }
             try model.apply(adapter)
         }
-        try source.export(model, to: out, tokenizerFolder: tokenizer)
+        try source.export(model, to: out)
     }
 }

@@ -171,10 +171,9 @@ struct TokenizeCompareCommand: ParsableCommand {
 
 /// Tokenizers by path.
 enum TokenizerFile {
-    /// The tokenizer of a file, or of a folder.
+    /// The tokenizer of a file, of a folder or of a built-in model.
     static func load(_ path: String) throws(PithError) -> Tokenizer {
-        if Files.isFolder(path) { return try Tokenizer(folder: path) }
-        let document = try JSONValue(contentsOf: path)
-        do { return try Tokenizer(json: document) } catch { throw error.within(path) }
+        if !Files.exists(path), let builtIn = BuiltIn.modelFolder(path) { return try Tokenizer(folder: builtIn) }
+        return try Tokenizer(at: path)
     }
 }

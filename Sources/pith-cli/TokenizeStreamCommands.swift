@@ -152,7 +152,7 @@ struct TokenizeMetaCommand: ParsableCommand {
             vocabularySize: tokenizer.vocabularySize, metaTokenCount: metaTokens, longestRun: longestRun)
         var rows: [[String]] = []
         for file in files {
-            let tokens = tokenizer.encode(try Files.text(file), addingSpecialTokens: false).map { Int32($0) }
+            let tokens = tokenizer.encode(try Files.text(file), .plain).map { Int32($0) }
             var count = 0
             for start in stride(from: 0, to: tokens.count, by: chunk) {
                 let part = Array(tokens[start..<min(start + chunk, tokens.count)])

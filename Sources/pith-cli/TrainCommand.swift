@@ -41,7 +41,7 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Go on from the checkpoint of an earlier run with the same inputs.")
     var resume = false
 
-    @Option(help: "A folder with the tokenizer.json of a new model, or of one in a GGUF file.")
+    @Option(help: "A folder with the tokenizer.json of a new model.")
     var tokenizer: String?
 
     @Option(help: "A file of tokens instead of --text, from 'pith tokenize encode'.")
@@ -79,8 +79,9 @@ struct TrainCommand: ParsableCommand {
                 "'\(setting)' is no file. Settings stand before --text and --held-out, or behind --out.")
         }
         if adapt != nil, from == nil { throw ValidationError("--adapt needs a model to adapt: --from.") }
-        if from != nil, config != nil || tokens != nil {
-            throw ValidationError("--from brings its own sizes and tokens: leave --config and --tokens out.")
+        if from != nil, config != nil || tokenizer != nil || tokens != nil {
+            throw ValidationError(
+                "--from brings its own sizes and tokenizer: leave --config, --tokenizer and --tokens out.")
         }
         if tokens != nil, tokenizer != nil || !heldOut.isEmpty {
             throw ValidationError("--tokens brings its own tokenizer and held-out text.")
@@ -105,7 +106,6 @@ struct TrainCommand: ParsableCommand {
         var inputs = TrainingJob.Inputs(try model(pool), texts: text, heldOut: heldOut, overrides: overrides)
         inputs.memoryLimit = memoryLimit
         let job = try TrainingJob(inputs, workFolder: workFolder, pool: pool)
-        try job.checkOutput()
         let trainer = try job.makeTrainer(pool: pool)
         PithCore.Progress.write(plan(job, trainer))
         if dryRun { return }
@@ -127,7 +127,7 @@ struct TrainCommand: ParsableCommand {
     private var overrides: [String] { settings + (seed.map { ["seed=\($0)"] } ?? []) }
 
     private func model(_ pool: ThreadPool) throws(PithError) -> TrainingJob.Inputs.Model {
-        if let from { return .continued(try base(from, pool), tokenizerFolder: tokenizer) }
+        if let from { return .continued(try base(from, pool)) }
         guard let config else {
             throw .usage(
                 "there is no model", remedy: "--from names one that learns on, --config the sizes of a new one")

@@ -31,7 +31,7 @@ struct DistanceTests {
     @Test func codeLengthsObeyTheChainRule() throws {
         let (folder, model, code) = try golden()
         let (x, y) = (GoldenModels.text(letters: 15), GoldenModels.text(letters: 12, seed: 3))
-        let tokens = { folder.tokenizer.encode($0, addingSpecialTokens: false) }
+        let tokens = { folder.tokenizer.encode($0, .written) }
         let bits = TokenBits(model, beginning: folder.tokenizer.beginning)
         let both = try bits.bits(of: [tokens(y + "\n") + tokens(x)], after: bits.beginning)[0]
         let given = try code.lengths(of: [x], given: y)[0]
@@ -50,7 +50,7 @@ struct DistanceTests {
     @Test func longTextsAreReadInPieces() throws {
         let (folder, model, code) = try golden()
         let text = GoldenModels.text(letters: 3 * model.configuration.contextLength)
-        let tokens = folder.tokenizer.encode(text, addingSpecialTokens: false)
+        let tokens = folder.tokenizer.encode(text, .written)
         let bits = try TokenBits(model, beginning: folder.tokenizer.beginning).bits(of: [tokens], after: [])[0]
         #expect(bits.count == tokens.count && bits.allSatisfy { $0 > 0 && $0.isFinite })
         #expect(try code.lengths(of: [text], given: text)[0] > 0)

@@ -35,7 +35,7 @@ struct EvaluatorTests {
             letters, name: "", tokenizer: folder.tokenizer, configuration: folder.configuration, windowLength: 31)
         let measured = try Evaluator().measure(reference, against: [candidate], on: text)[1]
 
-        let tokens = folder.tokenizer.encode(letters, addingSpecialTokens: false)
+        let tokens = folder.tokenizer.encode(letters, .written)
         var (divergence, surprise, agreements) = (0.0, 0.0, 0.0)
         for start in stride(from: 0, to: tokens.count, by: 30) {
             let window = [1] + tokens[start..<min(start + 30, tokens.count)]

@@ -30,7 +30,7 @@ import Testing
     @Test func bytePairs() throws {
         let metadata = try metadata(Self.bytePairs())
         let tokenizer = try Tokenizer(gguf: metadata)
-        #expect(tokenizer.encode("abc ab<|im_end|>  xc") == [0, 96, 94, 95, 97, 98, 66])
+        #expect(tokenizer.encode("abc ab<|im_end|>  xc", .full) == [0, 96, 94, 95, 97, 98, 66])
         #expect(tokenizer.decode([96, 94, 95, 97, 98, 66], skippingSpecialTokens: true) == "abc ab  xc")
         let settings = try GGUFTokenizerSettings(metadata)
         #expect(settings.chatTemplate == "{{ x }}" && settings.beginningToken == 0 && settings.addsBeginning)
@@ -68,13 +68,13 @@ import Testing
     @Test func scoredPieces() throws {
         let plain = try Tokenizer(gguf: try metadata(Self.scored(addsSpace: false)))
         // "bc" is joined before "ab"; "ccc" from the left; what is no piece becomes bytes.
-        #expect(plain.encode("abc", addingSpecialTokens: false) == [260, 264])
-        #expect(plain.encode("ccc ab", addingSpecialTokens: false) == [266, 262, 265])
-        #expect(plain.encode("é</s>") == [1, 3 + 0xC3, 3 + 0xA9, 2])
+        #expect(plain.encode("abc", .written) == [260, 264])
+        #expect(plain.encode("ccc ab", .written) == [266, 262, 265])
+        #expect(plain.encode("é</s>", .full) == [1, 3 + 0xC3, 3 + 0xA9, 2])
         #expect(plain.decode([260, 264, 265, 3 + 0xC3, 3 + 0xA9]) == "abc abé")
         #expect(plain.encodeCountingBytes("ab é").byteCounts == [2, 1, 1, 1])
         let spaced = try Tokenizer(gguf: try metadata(Self.scored(addsSpace: true)))
-        #expect(spaced.encode("ab") == [1, 265])
+        #expect(spaced.encode("ab", .full) == [1, 265])
         #expect(spaced.decode([265, 260]) == "aba")
     }
 
@@ -86,7 +86,7 @@ import Testing
                 do {
                     try folder.write(mutator.damaged(whole), to: "b.gguf")
                     let tokenizer = try Tokenizer(gguf: GGUFFile(path: folder.file("b.gguf")))
-                    let tokens = tokenizer.encode("abc  x é\u{2581} cc<s>" + String(repeating: "ab", count: 40))
+                    let tokens = tokenizer.encode("abc  x é\u{2581} cc<s>" + String(repeating: "ab", count: 40), .full)
                     #expect(tokens.allSatisfy { (0..<tokenizer.vocabularySize).contains($0) })
                     _ = tokenizer.decode(tokens)
                 } catch let error as PithError {
@@ -113,7 +113,7 @@ import Testing
         let expected = lines.filter { !$0.isEmpty }
         #expect(texts.count >= expected.count)
         for (text, tokens) in zip(texts, expected) {
-            #expect(tokenizer.encode(text, addingSpecialTokens: false) == tokens, "\(text.debugDescription)")
+            #expect(tokenizer.encode(text, .written) == tokens, "\(text.debugDescription)")
         }
     }
 }

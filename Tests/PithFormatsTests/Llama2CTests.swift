@@ -143,8 +143,8 @@ struct Llama2CFile {
         for row in try JSONReader(JSONValue(contentsOf: TestData.golden("\(name).expected.json"))).array() {
             let text = try row.member("text").text()
             let tokens = try row.member("tokens").array().map { try $0.integer() }
-            #expect(tokenizer.encode(text, addingSpecialTokens: false) == tokens, "\(name): \(text)")
-            #expect(tokenizer.encode(text, addingSpecialTokens: true) == [1] + tokens, "\(name): \(text)")
+            #expect(tokenizer.encode(text, .written) == tokens, "\(name): \(text)")
+            #expect(tokenizer.encode(text, .full) == [1] + tokens, "\(name): \(text)")
             #expect(tokenizer.decode(tokens) == text)
         }
     }

@@ -97,7 +97,7 @@ import Testing
         let refused = try refusals(of: whole, seed: 5, isText: true) { bytes in
             let tokenizer = try Tokenizer(json: JSONValue(parsing: bytes))
             let tokens = tokenizer.encode(
-                "It's 2026:  naïve 日本 <mask> 😀<|endoftext|>\n\n" + String(repeating: "a", count: 50))
+                "It's 2026:  naïve 日本 <mask> 😀<|endoftext|>\n\n" + String(repeating: "a", count: 50), .full)
             #expect(tokens.allSatisfy { (0..<tokenizer.vocabularySize).contains($0) })
             var stream = StreamingDecoder(tokenizer)
             for token in tokens { _ = stream.push(token) }
@@ -116,7 +116,7 @@ import Testing
             try importLlama2C(model: folder.file("model.bin"), tokenizer: folder.file("tokenizer.bin"), into: target)
             _ = try ModelConfiguration(folder: target)
             for name in try TensorArchive(folder: target).names { #expect(!name.isEmpty) }
-            _ = try Tokenizer(folder: target).encode("αβγ 12")
+            _ = try Tokenizer(folder: target).encode("αβγ 12", .full)
         }
         // The header is where most can go wrong.
         let ofHeader = try refusals(of: Array(model[..<28]), count: 250, seed: 6, isText: false) { header in

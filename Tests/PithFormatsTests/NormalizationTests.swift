@@ -21,7 +21,7 @@ func byteTokenizer(
 @Suite("Unicode's normalisation forms") struct NormalizationTests {
     private func normalized(_ text: String, _ form: String) throws -> [Unicode.Scalar] {
         let tokenizer = try byteTokenizer(normalizer: ["type": .string(form)])
-        return Array(tokenizer.decode(tokenizer.encode(text, addingSpecialTokens: false)).unicodeScalars)
+        return Array(tokenizer.decode(tokenizer.encode(text, .written)).unicodeScalars)
     }
 
     @Test(
@@ -91,8 +91,8 @@ func byteTokenizer(
             let tokenizer = try byteTokenizer(
                 normalizer: normalizer, pretokenizers: pretokenizers, added: ["<end>"])
             for text in Self.texts {
-                let (tokens, counts) = tokenizer.encodeCountingBytes(text)
-                #expect(tokens == tokenizer.encode(text, addingSpecialTokens: false))
+                let (tokens, counts) = tokenizer.encodeCountingBytes(text, .written)
+                #expect(tokens == tokenizer.encode(text, .written))
                 #expect(counts.count == tokens.count && counts.allSatisfy { $0 >= 0 })
                 #expect(tokens.isEmpty || counts.reduce(0, +) == text.utf8.count, "\(text)")
             }
@@ -103,8 +103,8 @@ func byteTokenizer(
     func areThoseOfTheTextInEveryKind(name: String) throws {
         let tokenizer = try TokenizerTests.tinyTokenizer(name)
         for text in Self.texts + ["\u{4E00}\u{4E8C} \u{4E09}", "<tool>a <wide> b"] {
-            let (tokens, counts) = tokenizer.encodeCountingBytes(text)
-            #expect(tokens == tokenizer.encode(text, addingSpecialTokens: false))
+            let (tokens, counts) = tokenizer.encodeCountingBytes(text, .written)
+            #expect(tokens == tokenizer.encode(text, .written))
             #expect(tokens.isEmpty || counts.reduce(0, +) == text.utf8.count, "\(name): \(text)")
         }
     }

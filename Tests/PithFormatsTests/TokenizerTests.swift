@@ -41,8 +41,8 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
     private func check(_ tokenizer: Tokenizer, _ name: String) throws {
         for expectation in try Expectation.all(name) {
             if let text = expectation.text {
-                #expect(tokenizer.encode(text, addingSpecialTokens: false) == expectation.tokens, "\(name): \(text)")
-                #expect(tokenizer.encode(text, addingSpecialTokens: true) == expectation.special, "\(name): \(text)")
+                #expect(tokenizer.encode(text, .written) == expectation.tokens, "\(name): \(text)")
+                #expect(tokenizer.encode(text, .full) == expectation.special, "\(name): \(text)")
                 let skipped = tokenizer.decode(expectation.special, skippingSpecialTokens: true)
                 #expect(sameBytes(skipped, expectation.skipped), "\(name): \(text)")
             }
@@ -122,10 +122,10 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
         ]
         let tokenizer = try Tokenizer(json: json)
         for count in [1, 2, 3, 7, 23, 24, 25, 26, 99, 1000] {
-            let tokens = tokenizer.encode(String(repeating: "a", count: count))
+            let tokens = tokenizer.encode(String(repeating: "a", count: count), .full)
             #expect(tokens == [Int](repeating: 4, count: count / 4) + [[], [0], [2], [2, 0]][count % 4])
         }
-        #expect(tokenizer.encode(String(repeating: "aab", count: 30)) == [Int](repeating: 5, count: 30))
+        #expect(tokenizer.encode(String(repeating: "aab", count: 30), .full) == [Int](repeating: 5, count: 30))
     }
 
     static func model(_ changes: [String: JSONValue]) -> JSONValue {

@@ -20,23 +20,23 @@ import Testing
     @Test func takesTheLongestPieces() throws {
         let tokenizer = try Self.tokenizer(
             vocabulary: ["[UNK]": 0, "un": 1, "u": 2, "##aff": 3, "##able": 4, "##a": 5, "##f": 6, "aff": 7, "##": 8])
-        #expect(tokenizer.encode("unaffable") == [1, 3, 4])
+        #expect(tokenizer.encode("unaffable", .full) == [1, 3, 4])
         // A word of which some part is no piece is unknown as a whole, and the one behind it is not.
-        #expect(tokenizer.encode("unaffably aff") == [0, 7])
-        #expect(tokenizer.encode("uaffa") == [2, 3, 5])
-        #expect(tokenizer.encode("n") == [0])
+        #expect(tokenizer.encode("unaffably aff", .full) == [0, 7])
+        #expect(tokenizer.encode("uaffa", .full) == [2, 3, 5])
+        #expect(tokenizer.encode("n", .full) == [0])
         // The prefix alone goes on with nothing.
-        #expect(tokenizer.encode("##") == [0, 0])
+        #expect(tokenizer.encode("##", .full) == [0, 0])
         #expect(tokenizer.decode([1, 3, 4, 7]) == "unaffable aff")
     }
 
     @Test func longWordsAreUnknown() throws {
         let vocabulary: JSONValue = ["[UNK]": 0, "é": 1, "##é": 2]
         let tokenizer = try Self.tokenizer(vocabulary: vocabulary)
-        #expect(tokenizer.encode(String(repeating: "é", count: 100)).count == 100)
-        #expect(tokenizer.encode(String(repeating: "é", count: 101)) == [0])
+        #expect(tokenizer.encode(String(repeating: "é", count: 100), .full).count == 100)
+        #expect(tokenizer.encode(String(repeating: "é", count: 101), .full) == [0])
         let short = try Self.tokenizer(vocabulary: vocabulary, model: ["max_input_chars_per_word": 2])
-        #expect(short.encode("éé ééé") == [1, 2, 0])
+        #expect(short.encode("éé ééé", .full) == [1, 2, 0])
     }
 
     /// Tokens and the bytes that they stand for: what the normaliser drops counts as well.
@@ -119,7 +119,7 @@ import Testing
         let tokenizer = try byteTokenizer(normalizer: .object(flags))
         var text = String.UnicodeScalarView()
         for scalar in Self.scalars { text.append(contentsOf: [scalar == "|" ? "-" : scalar, "|"]) }
-        let result = tokenizer.decode(tokenizer.encode(String(text), addingSpecialTokens: false))
+        let result = tokenizer.decode(tokenizer.encode(String(text), .written))
         let parts = result.unicodeScalars.split(separator: "|", omittingEmptySubsequences: false).dropLast()
         try #require(parts.count == Self.scalars.count)
         return parts.map(Array.init)
@@ -152,7 +152,7 @@ import Testing
         let tokenizer = try Tokenizer(json: [
             "pre_tokenizer": ["type": "BertPreTokenizer"], "model": ["type": "WordPiece", "vocab": ["[UNK]": 0]],
         ])
-        let counts = Self.scalars.map { tokenizer.encode("a\($0)a").count }
+        let counts = Self.scalars.map { tokenizer.encode("a\($0)a", .full).count }
         func those(_ count: Int) -> Set<UInt32> { Set(zip(Self.scalars, counts).filter { $1 == count }.map(\.0.value)) }
         try Self.compare(those(3), "punctuation")
         try Self.compare(those(2), "separators")

@@ -37,7 +37,7 @@ public struct ModelCodeLength: CodeLength {
         return try bits.bits(of: texts.map(tokens), after: kept).map { $0.reduce(0, +) }
     }
 
-    private func tokens(_ text: String) -> [Int] { tokenizer.encode(text, addingSpecialTokens: false) }
+    private func tokens(_ text: String) -> [Int] { tokenizer.encode(text, .plain) }
 }
 
 /// One minus the cosine of the angle between the mean hidden states of two texts.

@@ -97,7 +97,7 @@ public struct PrequentialCode: Sendable {
 
     /// The tokens of each example and the line break behind it; all together they must fit the context.
     private static func tokens(of examples: [String], _ model: EvaluatedModel) throws(PithError) -> [[Int]] {
-        let tokens = examples.map { model.tokenizer.encode($0 + "\n", addingSpecialTokens: false) }
+        let tokens = examples.map { model.tokenizer.encode($0 + "\n", .plain) }
         let count = tokens.reduce(0) { $0 + $1.count }
         let room = model.model.configuration.contextLength - max(1, model.tokenizer.beginning.count) + 1
         guard (1..<room).contains(count), !examples.isEmpty else {

@@ -20,6 +20,25 @@ struct AddedToken: Sendable {
         (isNormalized, stripsLeft, stripsRight, isSingleWord) = (false, false, false, false)
     }
 
+    /// Those under `added_tokens` of a tokenizer file that have a text.
+    static func all(_ reader: JSONReader) throws(PithError) -> [AddedToken] {
+        var added: [AddedToken] = []
+        for item in try reader.optional("added_tokens")?.array() ?? [] {
+            let token = try AddedToken(item)
+            if !token.content.isEmpty { added.append(token) }
+        }
+        return added
+    }
+
+    /// As it stands in tokenizer files.
+    var json: JSONValue {
+        [
+            "id": .integer(number), "content": .string(content), "single_word": .bool(isSingleWord),
+            "lstrip": .bool(stripsLeft), "rstrip": .bool(stripsRight), "normalized": .bool(isNormalized),
+            "special": .bool(isSpecial),
+        ]
+    }
+
     init(_ reader: JSONReader) throws(PithError) {
         content = try reader.member("content").text()
         number = try reader.member("id").integer(in: 0...Tokenizer.tokenLimit)
@@ -47,6 +66,7 @@ struct AddedTokenFinder: Sendable {
     /// Candidates by first byte, longest first.
     private var candidates = [[Candidate]](repeating: [], count: 256)
     private let isEmpty: Bool
+    private var firstBytes = ByteSet()
 
     /// A finder of tokens whose texts are taken through `normalize`.
     init(_ tokens: [AddedToken], normalize: (String) -> String = { $0 }) {
@@ -55,19 +75,20 @@ struct AddedTokenFinder: Sendable {
             let bytes = Array(normalize(token.content).utf8)
             guard let first = bytes.first else { continue }
             candidates[Int(first)].append(Candidate(bytes: bytes, token: token))
+            firstBytes.insert(first)
             isEmpty = false
         }
         self.isEmpty = isEmpty
         for i in candidates.indices { candidates[i].sort { $0.bytes.count > $1.bytes.count } }
     }
 
-    /// Cuts a text in UTF-8 into tokens and the rest.
-    func split(_ text: [UInt8]) -> [Part] {
+    /// Cuts a text in UTF-8 into tokens and the rest; `matchesSpecial` says whether special tokens are found.
+    func split(_ text: [UInt8], matchesSpecial: Bool) -> [Part] {
         var parts: [Part] = []
         var start = 0
         if !isEmpty {
             forEachMatch(in: text) { range, token in
-                guard let wide = Self.extent(of: range, token, in: text, notBefore: start) else { return }
+                guard matchesSpecial || !token.isSpecial, let wide = Self.extent(of: range, token, in: text, notBefore: start) else { return }
                 if start < wide.lowerBound { parts.append(Part(range: start..<wide.lowerBound)) }
                 parts.append(Part(range: wide, token: token.number))
                 start = wide.upperBound
@@ -78,14 +99,20 @@ struct AddedTokenFinder: Sendable {
     }
 
     private func forEachMatch(in text: [UInt8], _ body: (Range<Int>, AddedToken) -> Void) {
-        var position = 0
-        while position < text.count {
-            let rest = text[position...]
-            if let match = candidates[Int(text[position])].first(where: { rest.starts(with: $0.bytes) }) {
-                body(position..<position + match.bytes.count, match.token)
-                position += match.bytes.count
-            } else {
-                position += 1
+        text.withUnsafeBufferPointer { text in
+            var position = 0
+            while position < text.count {
+                // Most bytes begin no token.
+                guard firstBytes.contains(text[position]) else {
+                    position += 1
+                    continue
+                }
+                let match = candidates[Int(text[position])].first { candidate in
+                    candidate.bytes.count <= text.count - position
+                        && candidate.bytes.indices.allSatisfy { text[position + $0] == candidate.bytes[$0] }
+                }
+                if let match { body(position..<position + match.bytes.count, match.token) }
+                position += match?.bytes.count ?? 1
             }
         }
     }

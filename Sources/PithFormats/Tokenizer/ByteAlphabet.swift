@@ -46,4 +46,21 @@ public enum ByteAlphabet {
         }
         return result
     }
+
+    /// The text with a character of the alphabet for each byte.
+    static func apply(to text: AlignedText) -> AlignedText {
+        var writer = AlignedWriter(text)
+        rewrite(&writer, to: text.bytes.count)
+        return writer.finish()
+    }
+
+    /// Writes a character of the alphabet for each byte up to `end`.
+    static func rewrite(_ writer: inout AlignedWriter, to end: Int) {
+        while writer.position < end {
+            let (start, width) = (writer.position, UTF8.width(leading: writer.source.bytes[writer.position]))
+            for i in 0..<width {
+                writer.write(scalars[Int(writer.source.bytes[start + i])], change: min(i, 1))
+            }
+        }
+    }
 }

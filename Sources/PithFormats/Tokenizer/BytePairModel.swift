@@ -2,69 +2,69 @@ import PithCore
 
 /// Byte-pair encoding of single words: the `model` of a tokenizer file.
 struct BytePairModel: Sendable {
-    private let merges: BytePairMerges
-    /// Whole words that are tokens are taken without merging.
-    private let ignoresMerges: Bool
-    private let isByteLevel: Bool
+    /// What a file says beside vocabulary and merges.
+    struct Options {
+        /// Whole words that are tokens are taken without merging.
+        var ignoresMerges = false
+        /// Whether characters without a token are written in bytes.
+        var fallsBackToBytes = false
+        var unknownToken: UInt32?
+        /// Whether unknown characters that follow each other are one token.
+        var fusesUnknown = false
+        /// What the tokens begin with that do not begin a word.
+        var prefix: [UInt8] = []
+        /// What the tokens end with that end a word.
+        var suffix: [UInt8] = []
+    }
+
+    let merges: BytePairMerges
+    private let options: Options
+    /// Whether words come as bytes, and tokens are texts of the byte alphabet.
+    private let takesBytes: Bool
     private let vocabulary: TokenVocabulary
-    private let unknownToken: UInt32?
-    private let fusesUnknown: Bool
-    /// The tokens of single bytes in a byte-level vocabulary.
-    private let tokenOfByte: [UInt32?]
-    /// The tokens of single characters in any other.
-    private let tokenOfScalar: [Unicode.Scalar: UInt32]
+    /// The tokens of single bytes in a byte-level vocabulary: within a word, and what has affixes: at its beginning, at
+    /// its end, and of words of one byte.
+    private let tokenOfByte: [[UInt32?]]
     /// The tokens `<0x00>`…`<0xFF>` where characters without a token are written in bytes.
     private let fallbackTokens: [UInt32?]
 
-    init(_ reader: JSONReader, vocabulary: TokenVocabulary, isByteLevel: Bool) throws(PithError) {
-        self.vocabulary = vocabulary
-        self.isByteLevel = isByteLevel
-        try Self.refuseUnsupported(reader)
-        ignoresMerges = try reader.optional("ignore_merges")?.flag() ?? false
-        fusesUnknown = try reader.optional("fuse_unk")?.flag() ?? false
-        unknownToken = try Self.unknownToken(reader, vocabulary)
-        let fallsBack = try reader.optional("byte_fallback")?.flag() ?? false
-        fallbackTokens =
-            fallsBack
-            ? (0..<256).map { byte in vocabulary.token(Self.fallbackName(UInt8(byte))) }
-            : [UInt32?](repeating: nil, count: 256)
-        tokenOfByte = ByteAlphabet.scalars.map { vocabulary.token(String($0)) }
-        var tokenOfScalar: [Unicode.Scalar: UInt32] = [:]
-        for (token, text) in vocabulary.modelTokens where text.unicodeScalars.count == 1 {
-            if let scalar = text.unicodeScalars.first { tokenOfScalar[scalar] = token }
+    /// A model of merges; see `Options`.
+    init(_ options: Options, vocabulary: TokenVocabulary, merges: BytePairMerges, takesBytes: Bool) {
+        (self.options, self.vocabulary, self.merges, self.takesBytes) = (options, vocabulary, merges, takesBytes)
+        fallbackTokens = (0..<256).map { byte in
+            options.fallsBackToBytes ? vocabulary.modelToken(Self.fallbackName(UInt8(byte))) : nil
         }
-        self.tokenOfScalar = tokenOfScalar
-        merges = BytePairMerges(try Self.merges(reader.member("merges"), vocabulary))
+        guard takesBytes else {
+            tokenOfByte = []
+            return
+        }
+        tokenOfByte = [(false, false), (true, false), (false, true), (true, true)].map { isFirst, isLast in
+            ByteAlphabet.scalars.map { scalar in
+                let text =
+                    (isFirst ? [] : options.prefix) + Array(String(scalar).utf8) + (isLast ? options.suffix : [])
+                return text.withUnsafeBufferPointer { vocabulary.modelToken($0) }
+            }
+        }
     }
 
-    /// A byte-level model of merges as "left right"; `ignoresMerges`: whole words that are tokens are taken as they are.
-    init(byteLevel vocabulary: TokenVocabulary, merges: GGUFArray, ignoresMerges: Bool) throws(PithError) {
-        (self.vocabulary, isByteLevel, self.ignoresMerges) = (vocabulary, true, ignoresMerges)
-        (unknownToken, fusesUnknown, tokenOfScalar) = (nil, false, [:])
-        fallbackTokens = [UInt32?](repeating: nil, count: 256)
-        tokenOfByte = ByteAlphabet.scalars.map { vocabulary.token(String($0)) }
-        var list: [(left: UInt32, right: UInt32, result: UInt32)] = []
-        list.reserveCapacity(merges.count)
-        let table = PieceTable(vocabulary)
-        var joined: [UInt8] = []
-        try merges.forEachText { (bytes) throws(PithError) in
-            // Nothing, which stands for no token, may be a side.
-            guard let space = bytes.dropFirst().firstIndex(of: UInt8(ascii: " ")), space + 1 < bytes.count else {
-                throw .data("element \(list.count) is no pair of tokens")
-            }
-            joined.removeAll(keepingCapacity: true)
-            joined += bytes[..<space]
-            joined += bytes[(space + 1)...]
-            let sides = joined.withUnsafeBufferPointer { joined in
-                (table[joined, 0..<space], table[joined, space..<joined.count], table[joined, 0..<joined.count])
-            }
-            guard case (let leftToken?, let rightToken?, let result?) = sides else {
-                let text = String(decoding: bytes, as: UTF8.self).shortened
-                throw .data("element \(list.count), '\(text)', is not in the vocabulary")
-            }
-            list.append((leftToken, rightToken, result))
+    /// Reads the options of a model.
+    static func options(_ reader: JSONReader, _ vocabulary: TokenVocabulary) throws(PithError) -> Options {
+        func affix(_ key: String) throws(PithError) -> [UInt8] { Array(try reader.optional(key)?.text().utf8 ?? "".utf8) }
+        if let dropout = try reader.optional("dropout"), try dropout.real() != 0 {
+            throw dropout.failure("random encoding is not supported", remedy: "null is")
         }
-        self.merges = BytePairMerges(list)
+        var options = Options()
+        (options.prefix, options.suffix) = (try affix("continuing_subword_prefix"), try affix("end_of_word_suffix"))
+        options.ignoresMerges = try reader.optional("ignore_merges")?.flag() ?? false
+        options.fusesUnknown = try reader.optional("fuse_unk")?.flag() ?? false
+        options.fallsBackToBytes = try reader.optional("byte_fallback")?.flag() ?? false
+        if let unknown = try reader.optional("unk_token") {
+            guard let token = vocabulary.modelToken(try unknown.text()) else {
+                throw unknown.failure("'\(try unknown.text().shortened)' is not in the vocabulary")
+            }
+            options.unknownToken = token
+        }
+        return options
     }
 
     /// The name of the token of a byte where characters fall back to bytes.
@@ -73,150 +73,189 @@ struct BytePairModel: Sendable {
         return "<0x" + (digits.count < 2 ? "0" : "") + digits + ">"
     }
 
-    private static func refuseUnsupported(_ reader: JSONReader) throws(PithError) {
-        for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-            if let affix = try reader.optional(key), try !affix.text().isEmpty {
-                throw affix.failure("affixes are not supported", remedy: "null is")
-            }
-        }
-        if let dropout = try reader.optional("dropout"), try dropout.real() != 0 {
-            throw dropout.failure("random encoding is not supported", remedy: "null is")
-        }
-    }
-
-    private static func unknownToken(
-        _ reader: JSONReader, _ vocabulary: TokenVocabulary
-    ) throws(PithError) -> UInt32? {
-        guard let unknown = try reader.optional("unk_token") else { return nil }
-        guard let token = vocabulary.token(try unknown.text()) else {
-            throw unknown.failure("'\(try unknown.text().shortened)' is not in the vocabulary")
-        }
-        return token
-    }
-
-    /// Merges as "left right" or as ["left", "right"].
-    private static func merges(
-        _ reader: JSONReader, _ vocabulary: TokenVocabulary
-    ) throws(PithError) -> [(left: UInt32, right: UInt32, result: UInt32)] {
-        guard case .array(let items) = reader.value else { throw reader.failure("should be an array") }
-        guard items.count < Tokenizer.tokenLimit else { throw reader.failure("has too many elements") }
-        var merges: [(left: UInt32, right: UInt32, result: UInt32)] = []
-        merges.reserveCapacity(items.count)
-        for (rank, item) in items.enumerated() {
-            guard let (left, right) = sides(of: item) else {
-                throw reader.failure("element \(rank) is no pair of tokens")
-            }
-            guard let leftToken = vocabulary.token(left), let rightToken = vocabulary.token(right),
-                let result = vocabulary.token(left + right)
-            else {
-                throw reader.failure(
-                    "element \(rank), '\(left.shortened)' and '\(right.shortened)', is not in the vocabulary")
-            }
-            merges.append((leftToken, rightToken, result))
-        }
-        return merges
-    }
-
-    private static func sides(of item: JSONValue) -> (left: String, right: String)? {
-        switch item {
-        case .string(let text):
-            let bytes = text.utf8
-            guard let space = bytes.firstIndex(of: UInt8(ascii: " ")), space > bytes.startIndex else { return nil }
-            let right = bytes[bytes.index(after: space)...]
-            guard !right.isEmpty, !right.contains(UInt8(ascii: " ")) else { return nil }
-            return (String(Substring(bytes[..<space])), String(Substring(right)))
-        case .array(let sides):
-            guard sides.count == 2, case .string(let left) = sides[0], case .string(let right) = sides[1] else {
-                return nil
-            }
-            return (left, right)
-        default: return nil
-        }
-    }
-
-    /// Appends the tokens of a word in UTF-8; `symbols` is scratch.
-    func encode(_ word: ArraySlice<UInt8>, into tokens: inout [Int], symbols: inout [UInt32]) {
-        if ignoresMerges, let token = wholeToken(word) {
-            tokens.append(Int(token))
+    /// Appends the tokens of a word in UTF-8.
+    func encode(_ word: UnsafeBufferPointer<UInt8>, into sink: inout TokenSink) {
+        if options.ignoresMerges, let token = wholeToken(word) {
+            sink.append(Int(token), 0, word.count)
             return
         }
-        symbols.removeAll(keepingCapacity: true)
-        if isByteLevel { appendBytes(word, to: &symbols) } else { appendCharacters(word, to: &symbols) }
-        merges.apply(to: &symbols)
-        for symbol in symbols { tokens.append(Int(symbol)) }
+        sink.symbols.removeAll(keepingCapacity: true)
+        if takesBytes { appendBytes(word, to: &sink.symbols) } else { appendCharacters(word, to: &sink.symbols) }
+        merges.apply(to: &sink.symbols)
+        var start = 0
+        if takesBytes, sink.ranges != nil, sink.symbols.reduce(0, { $0 + Int($1.length) }) != word.count {
+            appendWithGaps(word, to: &sink)
+            return
+        }
+        for symbol in sink.symbols {
+            let end = start + Int(symbol.length)
+            sink.append(Int(symbol.token), start, end)
+            start = end
+        }
     }
 
-    /// Where in a word the bytes of each of its tokens begin; what lies before the first has no token.
-    func starts(of tokens: ArraySlice<Int>, in word: ArraySlice<UInt8>) -> [Int] {
-        var (starts, place) = ([Int](), 0)
-        for token in tokens {
-            // Without a token for what is unknown, that is left out.
-            while unknownToken == nil, let width = unknownWidth(word.dropFirst(place)) { place += width }
-            starts.append(place)
-            if token == unknownToken.map(Int.init), let width = unknownWidth(word.dropFirst(place)) {
-                place += width
-                while fusesUnknown, let width = unknownWidth(word.dropFirst(place)) { place += width }
+    /// Appends the symbols of a word of which bytes have no token. The reference takes what is missing for the end, in
+    /// characters of the byte alphabet, of which some have two bytes.
+    private func appendWithGaps(_ word: UnsafeBufferPointer<UInt8>, to sink: inout TokenSink) {
+        func width(_ byte: UInt8) -> Int { ByteAlphabet.scalars[Int(byte)].value < 0x80 ? 1 : 2 }
+        // The byte of the word that each byte of its characters belongs to.
+        let owners = word.indices.flatMap { place in repeatElement(place, count: width(word[place])) }
+        let known = word.indices.filter { place in
+            tokenOfByte[(place == 0 ? 1 : 0) + (place + 1 == word.count ? 2 : 0)][Int(word[place])] != nil
+        }
+        var (start, index) = (0, 0)
+        for symbol in sink.symbols {
+            let end = known[index..<index + Int(symbol.length)].reduce(start) { $0 + width(word[$1]) }
+            sink.append(Int(symbol.token), owners[start], owners[end - 1] + 1)
+            (start, index) = (end, index + Int(symbol.length))
+        }
+    }
+
+    private func wholeToken(_ word: UnsafeBufferPointer<UInt8>) -> UInt32? {
+        takesBytes ? vocabulary.modelToken(ByteAlphabet.text(of: word)) : vocabulary.modelToken(word)
+    }
+
+    private func appendBytes(_ word: UnsafeBufferPointer<UInt8>, to symbols: inout [BytePairMerges.Symbol]) {
+        var unknown: UInt32 = 0
+        for (place, byte) in word.enumerated() {
+            let kind = (place == 0 ? 1 : 0) + (place + 1 == word.count ? 2 : 0)
+            if let token = tokenOfByte[kind][Int(byte)] {
+                flush(&unknown, to: &symbols)
+                symbols.append(.init(token: token, length: 1))
             } else {
-                place += length(of: token)
+                take(1, &unknown, &symbols)
             }
         }
-        return starts
+        flush(&unknown, to: &symbols)
     }
 
-    /// The bytes of the character at the beginning if there is no token for it.
-    private func unknownWidth(_ word: ArraySlice<UInt8>) -> Int? {
-        guard let byte = word.first else { return nil }
-        if isByteLevel { return tokenOfByte[Int(byte)] == nil ? 1 : nil }
-        guard let scalar = word.firstScalar(from: word.startIndex) else { return nil }
-        return tokenOfScalar[scalar] == nil && fallback(scalar) == nil ? UTF8.width(scalar) : nil
+    private func appendCharacters(_ word: UnsafeBufferPointer<UInt8>, to symbols: inout [BytePairMerges.Symbol]) {
+        // Bytes of unknown characters that have no token yet. They get it before the next that is known, but behind
+        // those that are written in bytes: so does the reference.
+        var (unknown, place, affixed): (UInt32, Int, [UInt8]) = (0, 0, [])
+        while place < word.count {
+            let width = min(UTF8.width(leading: word[place]), word.count - place)
+            let isPlain = (place == 0 || options.prefix.isEmpty) && (place + width < word.count || options.suffix.isEmpty)
+            let part = UnsafeBufferPointer(rebasing: word[place..<place + width])
+            if isPlain {
+                append(part, width, &unknown, &symbols)
+            } else {
+                affixed = (place == 0 ? [] : options.prefix) + part
+                if place + width == word.count { affixed += options.suffix }
+                affixed.withUnsafeBufferPointer { append($0, width, &unknown, &symbols) }
+            }
+            place += width
+        }
+        flush(&unknown, to: &symbols)
     }
 
-    private func length(of token: Int) -> Int {
-        guard let text = vocabulary.text(token) else { return 0 }
-        if isByteLevel { return text.unicodeScalars.count }
-        if let byte = TokenDecoder.fallbackByte(text), fallbackTokens[Int(byte)] == UInt32(token) { return 1 }
-        return text.utf8.count
+    private func append(
+        _ text: UnsafeBufferPointer<UInt8>, _ width: Int, _ unknown: inout UInt32,
+        _ symbols: inout [BytePairMerges.Symbol]
+    ) {
+        if let token = vocabulary.modelToken(text) {
+            flush(&unknown, to: &symbols)
+            symbols.append(.init(token: token, length: UInt32(width)))
+        } else if options.fallsBackToBytes, text.allSatisfy({ fallbackTokens[Int($0)] != nil }) {
+            for byte in text { if let token = fallbackTokens[Int(byte)] { symbols.append(.init(token: token, length: 1)) } }
+        } else {
+            take(UInt32(width), &unknown, &symbols)
+        }
     }
 
-    private func wholeToken(_ word: ArraySlice<UInt8>) -> UInt32? {
-        vocabulary.token(isByteLevel ? ByteAlphabet.text(of: word) : String(decoding: word, as: UTF8.self))
+    /// Takes bytes that are unknown.
+    private func take(_ width: UInt32, _ unknown: inout UInt32, _ symbols: inout [BytePairMerges.Symbol]) {
+        guard options.unknownToken != nil else { return }
+        if !options.fusesUnknown { flush(&unknown, to: &symbols) }
+        unknown += width
     }
 
-    private func appendBytes(_ word: ArraySlice<UInt8>, to symbols: inout [UInt32]) {
-        var lastWasUnknown = false
-        for byte in word {
-            if let token = tokenOfByte[Int(byte)] {
-                symbols.append(token)
-                lastWasUnknown = false
-            } else if let unknownToken, !(lastWasUnknown && fusesUnknown) {
-                symbols.append(unknownToken)
-                lastWasUnknown = true
+    private func flush(_ unknown: inout UInt32, to symbols: inout [BytePairMerges.Symbol]) {
+        guard unknown > 0, let token = options.unknownToken else { return }
+        symbols.append(.init(token: token, length: unknown))
+        unknown = 0
+    }
+}
+
+extension BytePairMerges {
+    /// Reads merges as they stand in tokenizer files: "left right" or ["left", "right"]. Tokens behind the first of a word
+    /// begin with `prefixLength` bytes that the merged ones do not have twice.
+    init(
+        _ parser: inout JSONParser, _ vocabulary: TokenVocabulary, prefixLength: Int
+    ) throws(PithError) {
+        var list = MergeList(vocabulary, prefixLength: prefixLength)
+        var (left, right): ([UInt8], [UInt8]) = ([], [])
+        try parser.readArray { (parser) throws(PithError) in
+            left.removeAll(keepingCapacity: true)
+            right.removeAll(keepingCapacity: true)
+            if parser.peek() == UInt8(ascii: "[") {
+                var side = 0
+                try parser.readArray { (parser) throws(PithError) in
+                    switch side {
+                    case 0: try parser.readText(into: &left)
+                    case 1: try parser.readText(into: &right)
+                    default: throw .data("element \(list.merges.count) is no pair of tokens")
+                    }
+                    side += 1
+                }
+                guard side == 2 else { throw .data("element \(list.merges.count) is no pair of tokens") }
+                try list.append(left, right)
+            } else {
+                try parser.readText(into: &left)
+                try left.withUnsafeBufferPointer { (bytes) throws(PithError) in
+                    try list.append(UnsafeRawBufferPointer(bytes))
+                }
             }
         }
+        self.init(list.merges)
     }
 
-    private func appendCharacters(_ word: ArraySlice<UInt8>, to symbols: inout [UInt32]) {
-        var lastWasUnknown = false
-        for scalar in Substring(decoding: word, as: UTF8.self).unicodeScalars {
-            if let token = tokenOfScalar[scalar] {
-                symbols.append(token)
-                lastWasUnknown = false
-            } else if let bytes = fallback(scalar) {
-                symbols.append(contentsOf: bytes)
-                lastWasUnknown = false
-            } else if let unknownToken, !(lastWasUnknown && fusesUnknown) {
-                symbols.append(unknownToken)
-                lastWasUnknown = true
-            }
-        }
+    /// Reads merges as "left right", as they stand in GGUF files.
+    init(_ texts: GGUFArray, _ vocabulary: TokenVocabulary) throws(PithError) {
+        var list = MergeList(vocabulary, prefixLength: 0)
+        list.merges.reserveCapacity(texts.count)
+        try texts.forEachText { (bytes) throws(PithError) in try list.append(bytes) }
+        self.init(list.merges)
+    }
+}
+
+/// Merges while they are read.
+private struct MergeList {
+    let vocabulary: TokenVocabulary
+    let prefixLength: Int
+    var merges: [(left: UInt32, right: UInt32, result: UInt32)] = []
+    private var joined: [UInt8] = []
+
+    init(_ vocabulary: TokenVocabulary, prefixLength: Int) {
+        (self.vocabulary, self.prefixLength) = (vocabulary, prefixLength)
     }
 
-    private func fallback(_ scalar: Unicode.Scalar) -> [UInt32]? {
-        var tokens: [UInt32] = []
-        for byte in String(scalar).utf8 {
-            guard let token = fallbackTokens[Int(byte)] else { return nil }
-            tokens.append(token)
+    /// Adds a merge as "left right".
+    mutating func append(_ text: UnsafeRawBufferPointer) throws(PithError) {
+        // Nothing, which stands for no token, may be a side.
+        guard let space = text.dropFirst().firstIndex(of: UInt8(ascii: " ")), space + 1 < text.count,
+            !text[(space + 1)...].contains(UInt8(ascii: " "))
+        else { throw .data("element \(merges.count) is no pair of tokens") }
+        try append(text[..<space], text[(space + 1)...])
+    }
+
+    mutating func append(_ left: some Collection<UInt8>, _ right: some Collection<UInt8>) throws(PithError) {
+        guard merges.count < Tokenizer.tokenLimit else { throw .data("has too many elements") }
+        joined.removeAll(keepingCapacity: true)
+        joined += left
+        joined += right
+        let tokens = joined.withUnsafeBufferPointer { joined in
+            (
+                vocabulary.modelToken(UnsafeBufferPointer(rebasing: joined[..<left.count])),
+                vocabulary.modelToken(UnsafeBufferPointer(rebasing: joined[left.count...]))
+            )
         }
-        return tokens
+        if prefixLength > 0 { joined.removeSubrange(left.count..<min(left.count + prefixLength, joined.count)) }
+        let result = joined.withUnsafeBufferPointer { vocabulary.modelToken($0) }
+        guard case (let leftToken?, let rightToken?) = tokens, let result else {
+            let names = [Array(left), Array(right)].map { "'\(String(decoding: $0, as: UTF8.self).shortened)'" }
+            throw .data("element \(merges.count), \(names.joined(separator: " and ")), is not in the vocabulary")
+        }
+        merges.append((leftToken, rightToken, result))
     }
 }

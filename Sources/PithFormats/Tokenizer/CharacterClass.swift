@@ -11,18 +11,22 @@ enum CharacterClass: UInt8 {
 
     /// The class of any scalar.
     init(_ scalar: Unicode.Scalar) {
-        let properties = scalar.properties
-        switch properties.generalCategory {
+        self.init(code: CharacterTable.code(scalar))
+    }
+
+    private init(code: UInt8) {
+        switch CharacterTable.Kind(rawValue: code & ~CharacterTable.wordBit) {
         case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: self = .letter
         case .decimalNumber, .letterNumber, .otherNumber: self = .number
-        default: self = properties.isWhitespace ? .space : .other
+        case .spaceSeparator, .lineSeparator, .paragraphSeparator, .controlSpace: self = .space
+        default: self = .other
         }
     }
 
-    /// The classes of the first 65,536 code points: the properties above are slow to ask.
-    static let basicPlane: [CharacterClass] = (0..<0x10000).map { code in
-        Unicode.Scalar(UInt32(code)).map { CharacterClass($0) } ?? .other
-    }
+    /// The classes of ASCII, for texts that have nothing else.
+    static let ascii: [CharacterClass] = (0..<128).map { CharacterClass(Unicode.Scalar(UInt8($0))) }
+    /// The classes of the planes in use.
+    static let table: [CharacterClass] = CharacterTable.codes.map { CharacterClass(code: $0) }
 }
 
 /// Valid UTF-8 seen as characters with classes.
@@ -32,7 +36,9 @@ struct ClassifiedText {
 
     /// Calls `body` with the text of `bytes`, which must be valid UTF-8.
     static func withText<Result>(_ bytes: UnsafeBufferPointer<UInt8>, _ body: (ClassifiedText) -> Result) -> Result {
-        CharacterClass.basicPlane.withUnsafeBufferPointer { body(ClassifiedText(bytes: bytes, classes: $0)) }
+        // The larger table takes some milliseconds to make.
+        let classes = bytes.contains { $0 >= 0x80 } ? CharacterClass.table : CharacterClass.ascii
+        return classes.withUnsafeBufferPointer { body(ClassifiedText(bytes: bytes, classes: $0)) }
     }
 
     var count: Int { bytes.count }
@@ -51,7 +57,7 @@ struct ClassifiedText {
     @inline(__always) func character(at offset: Int) -> (kind: CharacterClass, next: Int) {
         let (value, length) = scalar(at: offset)
         let next = min(offset + length, bytes.count)
-        if value < 0x10000 { return (classes[Int(value)], next) }
+        if value < classes.count { return (classes[Int(value)], next) }
         return (Unicode.Scalar(value).map { CharacterClass($0) } ?? .other, next)
     }
 

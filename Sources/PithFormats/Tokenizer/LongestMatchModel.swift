@@ -8,39 +8,34 @@ struct LongestMatchModel: Sendable {
     static let type = "LongestMatch"
 
     private let trie: ByteTrie
-    private let lengths: [Int: Int]
 
-    init(_ reader: JSONReader, vocabulary: TokenVocabulary, isByteLevel: Bool) throws(PithError) {
-        guard isByteLevel else {
+    init(_ reader: JSONReader, vocabulary: TokenVocabulary, takesBytes: Bool) throws(PithError) {
+        guard takesBytes else {
             throw reader.failure("\(Self.type) cuts bytes", remedy: "the pre_tokenizer should end with ByteLevel")
         }
-        let tokens = vocabulary.modelTokens.compactMap { token, text in
-            ByteAlphabet.bytes(of: text).map { (token: token, bytes: $0) }
+        var trie = ByteTrie(capacity: 4 * vocabulary.textCount)
+        var (failure, isComplete): (PithError?, Bool) = (nil, true)
+        vocabulary.forEachModelToken { token, text in
+            guard let bytes = ByteAlphabet.bytes(of: String(decoding: text, as: UTF8.self)), !bytes.isEmpty else {
+                isComplete = false
+                return
+            }
+            do throws(PithError) { try trie.insert(bytes, token) } catch { failure = failure ?? error }
         }
-        guard tokens.count == vocabulary.modelTokens.count, !tokens.contains(where: \.bytes.isEmpty),
-            Set(tokens.filter { $0.bytes.count == 1 }.map(\.bytes)).count == 256
-        else {
+        if let failure { throw reader.failure(failure.message) }
+        let bytes = (UInt8.min...UInt8.max).filter { trie.node([$0]).flatMap { trie.token(at: $0) } != nil }
+        guard isComplete, bytes.count == 256 else {
             throw reader.failure("the vocabulary is not byte-level", remedy: "it should have all 256 bytes as tokens")
         }
-        trie = try ByteTrie(tokens, reader)
-        lengths = Dictionary(tokens.map { (Int($0.token), $0.bytes.count) }) { first, _ in first }
-    }
-
-    /// Where the bytes of each token of a word begin.
-    func starts(of tokens: ArraySlice<Int>) -> [Int] {
-        var start = 0
-        return tokens.map { token in
-            defer { start += lengths[token] ?? 0 }
-            return start
-        }
+        self.trie = trie
     }
 
     /// Appends the tokens of a word.
-    func encode(_ word: ArraySlice<UInt8>, into tokens: inout [Int]) {
-        var start = word.startIndex
+    func encode(_ word: UnsafeBufferPointer<UInt8>, into sink: inout TokenSink) {
+        var start = 0
         // Every byte is a token, so that one always matches.
-        while start < word.endIndex, let match = trie.longestMatch(in: word, from: start) {
-            tokens.append(Int(match.token))
+        while start < word.count, let match = trie.longestMatch(in: word, from: start) {
+            sink.append(match.token, start, match.end)
             start = match.end
         }
     }

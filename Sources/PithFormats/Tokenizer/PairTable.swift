@@ -11,7 +11,7 @@ struct PairTable: Sendable {
     /// A table with room for `count` pairs.
     init(capacity count: Int) {
         var size = 16
-        while size < 2 * count { size *= 2 }
+        while 3 * size < 4 * count { size *= 2 }
         keys = [UInt64](repeating: Self.empty, count: size)
         values = [UInt32](repeating: 0, count: size)
     }
@@ -35,12 +35,19 @@ struct PairTable: Sendable {
         return keys[slot] == key ? values[slot] : nil
     }
 
+    /// All pairs and their numbers, in no order.
+    var entries: [(left: UInt32, right: UInt32, value: UInt32)] {
+        keys.indices.filter { keys[$0] != Self.empty }.map {
+            (UInt32(keys[$0] >> 32), UInt32(truncatingIfNeeded: keys[$0]), values[$0])
+        }
+    }
+
     /// Sets the number of a pair; the table must have room.
     mutating func set(_ left: UInt32, _ right: UInt32, to value: UInt32) {
         let key = Self.key(left, right)
         let slot = slot(of: key)
         if keys[slot] != key {
-            precondition(count < keys.count / 2, "the table of pairs is full")
+            precondition(4 * count < 3 * keys.count + 1, "the table of pairs is full")
             count += 1
             keys[slot] = key
         }

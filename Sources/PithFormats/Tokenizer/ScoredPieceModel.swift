@@ -4,33 +4,46 @@ import PithCore
 /// Pieces with scores, as SentencePiece's models of byte pairs have them: neighbours are joined that make the piece of
 /// highest score, the leftmost first; characters that are no piece are written in bytes.
 struct ScoredPieceModel: Sendable {
-    private let pieces: PieceTable
+    private let vocabulary: TokenVocabulary
     private let scores: [Float]
-    private let lengths: [Int32]
     /// The tokens of single bytes, `<0x00>`…`<0xFF>`, or the piece of that byte.
     private let tokenOfByte: [UInt32?]
     private let unknownToken: Int?
 
     /// A model of the tokens of `vocabulary`, by number, with a score for each.
     init(_ vocabulary: TokenVocabulary, scores: [Float], unknownToken: Int?) {
-        pieces = PieceTable(vocabulary)
-        self.scores = scores
-        self.unknownToken = unknownToken
+        (self.vocabulary, self.scores, self.unknownToken) = (vocabulary, scores, unknownToken)
         tokenOfByte = (0..<256).map { byte in
             vocabulary.token(BytePairModel.fallbackName(UInt8(byte)))
                 ?? (byte < 128 ? vocabulary.token(String(Unicode.Scalar(UInt8(byte)))) : nil)
         }
-        var lengths = vocabulary.modelTokens.map { Int32($0.text.utf8.count) }
-        for token in tokenOfByte { if let token { lengths[Int(token)] = 1 } }
-        self.lengths = lengths
     }
 
-    /// Where the bytes of each token of a text begin.
-    func starts(of tokens: ArraySlice<Int>) -> [Int] {
-        var start = 0
-        return tokens.map { token in
-            defer { start += Int(token == unknownToken ? 1 : lengths[token]) }
-            return start
+    /// What joins do, as merges in order: every two pieces that make another, by its score. Where scores are equal the
+    /// model joins the leftmost pair, which an order of merges cannot say.
+    var merges: [(left: String, right: String)] {
+        var merges: [(score: Float, left: Range<Int>, token: Int, bytes: ArraySlice<UInt8>)] = []
+        vocabulary.forEachModelToken { token, bytes in
+            guard bytes.count > 1 else { return }
+            bytes.withUnsafeBufferPointer { text in
+                for split in 1..<text.count where text[split] & 0xC0 != 0x80 {
+                    guard vocabulary.modelToken(UnsafeBufferPointer(rebasing: text[..<split])) != nil,
+                        vocabulary.modelToken(UnsafeBufferPointer(rebasing: text[split...])) != nil
+                    else { continue }
+                    merges.append((scores[token], 0..<split, token, bytes))
+                }
+            }
+        }
+        merges.sort { a, b in
+            if a.score != b.score { return a.score > b.score }
+            return a.token != b.token ? a.token < b.token : a.left.count > b.left.count
+        }
+        return merges.map { merge in
+            let split = merge.bytes.startIndex + merge.left.count
+            return (
+                String(decoding: merge.bytes[..<split], as: UTF8.self),
+                String(decoding: merge.bytes[split...], as: UTF8.self)
+            )
         }
     }
 
@@ -47,43 +60,44 @@ struct ScoredPieceModel: Sendable {
     }
 
     /// Appends the tokens of a text.
-    func encode(_ text: ArraySlice<UInt8>, into tokens: inout [Int]) {
-        text.withUnsafeBufferPointer { text in
-            var symbols = Symbols(text)
-            var heap = Heap<Join>()
-            func consider(_ left: Int) {
-                guard left >= 0, let length = symbols.lengthWithNext(left) else { return }
-                guard let piece = pieces[text, left..<left + length] else { return }
-                heap.insert(Join(score: scores[Int(piece)], left: Int32(left), length: Int32(length)))
-            }
-            var start = 0
-            while let length = symbols.lengthWithNext(start) {
-                consider(start)
-                start += symbols.length(start)
-                if length == 0 { break }
-            }
-            while let join = heap.popMin() {
-                let left = Int(join.left)
-                guard symbols.lengthWithNext(left) == Int(join.length), symbols.length(left) > 0 else { continue }
-                symbols.join(left)
-                consider(symbols.previous(left))
-                consider(left)
-            }
-            start = 0
-            while start < text.count {
-                let range = start..<start + symbols.length(start)
-                append(text, range, to: &tokens)
-                start = range.upperBound
-            }
+    func encode(_ text: UnsafeBufferPointer<UInt8>, into sink: inout TokenSink) {
+        var symbols = Symbols(text)
+        var heap = Heap<Join>()
+        func consider(_ left: Int) {
+            guard left >= 0, let length = symbols.lengthWithNext(left) else { return }
+            guard let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[left..<left + length])) else { return }
+            heap.insert(Join(score: scores[Int(piece)], left: Int32(left), length: Int32(length)))
+        }
+        var start = 0
+        while symbols.lengthWithNext(start) != nil {
+            consider(start)
+            start += symbols.length(start)
+        }
+        while let join = heap.popMin() {
+            let left = Int(join.left)
+            guard symbols.lengthWithNext(left) == Int(join.length), symbols.length(left) > 0 else { continue }
+            symbols.join(left)
+            consider(symbols.previous(left))
+            consider(left)
+        }
+        start = 0
+        while start < text.count {
+            let end = start + symbols.length(start)
+            append(text, start, end, to: &sink)
+            start = end
         }
     }
 
-    private func append(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, to tokens: inout [Int]) {
-        if let piece = pieces[text, range] {
-            tokens.append(Int(piece))
-        } else {
-            for byte in text[range] {
-                if let token = tokenOfByte[Int(byte)].map({ Int($0) }) ?? unknownToken { tokens.append(token) }
+    private func append(
+        _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, to sink: inout TokenSink
+    ) {
+        if let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[start..<end])) {
+            sink.append(Int(piece), start, end)
+            return
+        }
+        for place in start..<end {
+            if let token = tokenOfByte[Int(text[place])].map({ Int($0) }) ?? unknownToken {
+                sink.append(token, place, place + 1)
             }
         }
     }

@@ -6,11 +6,15 @@ struct TokenDecoder: Sendable {
         case byteLevel
         case byteFallback
         case fuse
-        case replace(String, by: String)
+        case replace(TextPattern, by: [UInt8])
         case strip(Unicode.Scalar, start: Int, stop: Int)
         case metaspace(Unicode.Scalar, dropsFirst: Bool)
         /// Tokens without the prefix begin a word; `cleans` takes spaces away where none is written.
         case wordPieces(prefix: String, cleans: Bool)
+        /// The mark of ends of words becomes a space, and nothing behind the last.
+        case wordEnds(String)
+        /// Tokens that repeat the one before are left out, and so is the one that stands for silence.
+        case alignments(silence: String, delimiter: String, cleans: Bool)
     }
 
     /// Spaces that nobody writes, in the order in which they are taken away.
@@ -22,9 +26,6 @@ struct TokenDecoder: Sendable {
     private(set) var steps: [Step] = []
     private let isMissing: Bool
     private var growth = 1
-
-    /// Some steps.
-    init(_ steps: [Step]) { (self.steps, isMissing) = (steps, false) }
 
     /// Reads the `decoder` of a tokenizer file; nil stands for a missing one.
     init(_ reader: JSONReader?) throws(PithError) {
@@ -55,6 +56,13 @@ struct TokenDecoder: Sendable {
                 .wordPieces(
                     prefix: try reader.optional("prefix")?.text() ?? "##",
                     cleans: try reader.optional("cleanup")?.flag() ?? true))
+        case "BPEDecoder": steps.append(.wordEnds(try reader.optional("suffix")?.text() ?? "</w>"))
+        case "CTC":
+            steps.append(
+                .alignments(
+                    silence: try reader.optional("pad_token")?.text() ?? "<pad>",
+                    delimiter: try reader.optional("word_delimiter_token")?.text() ?? "|",
+                    cleans: try reader.optional("cleanup")?.flag() ?? true))
         case let type: throw reader.unsupported("decoder", type)
         }
     }
@@ -78,7 +86,7 @@ struct TokenDecoder: Sendable {
             return [String(decoding: bytes, as: UTF8.self)]
         case .byteFallback: return joinFallbackBytes(tokens)
         case .fuse: return [tokens.joined()]
-        case .replace(let pattern, let content): return tokens.map { $0.replacingExactly(pattern, by: content) }
+        case .replace(let pattern, let content): return tokens.map { $0.replacing(pattern, by: content) }
         case .strip(let scalar, let start, let stop): return tokens.map { strip($0, scalar, start, stop) }
         case .metaspace(let mark, let dropsFirst):
             return tokens.enumerated().map { i, token in
@@ -93,7 +101,19 @@ struct TokenDecoder: Sendable {
                 let text = i == 0 ? token : pieceWithSpace(token, prefix)
                 return cleans ? cleaned(text) : text
             }
+        case .wordEnds(let mark):
+            return tokens.enumerated().map { i, token in
+                token.replacingExactly(mark, by: i + 1 < tokens.count ? " " : "")
+            }
+        case .alignments(let silence, let delimiter, let cleans):
+            return tokens.indices.filter { $0 == 0 || ExactString(tokens[$0]) != ExactString(tokens[$0 - 1]) }
+                .map { spoken(tokens[$0], silence, delimiter, cleans) }.filter { !$0.isEmpty }
         }
+    }
+
+    private static func spoken(_ token: String, _ silence: String, _ delimiter: String, _ cleans: Bool) -> String {
+        let text = token.replacingExactly(silence, by: "")
+        return cleans ? cleaned(text).replacingExactly(delimiter, by: " ") : text
     }
 
     /// What a piece adds behind others: itself without the prefix, or a space and a word.
@@ -153,11 +173,14 @@ struct TokenDecoder: Sendable {
             switch step {
             case .byteLevel: return ByteAlphabet.bytes(of: text) ?? Array(text.utf8)
             case .byteFallback: if let byte = Self.fallbackByte(text) { return [byte] }
-            case .replace(let pattern, let content): text = text.replacingExactly(pattern, by: content)
+            case .replace(let pattern, let content): text = text.replacing(pattern, by: content)
             case .metaspace(let mark, _): text = text.replacingExactly(String(mark), by: " ")
             case .wordPieces(let prefix, let cleans):
                 text = Self.pieceWithSpace(text, prefix)
                 if cleans { text = Self.cleaned(text) }
+            case .wordEnds(let mark): text = text.replacingExactly(mark, by: " ")
+            case .alignments(let silence, let delimiter, let cleans):
+                text = Self.spoken(text, silence, delimiter, cleans)
             case .fuse, .strip: continue
             }
         }

@@ -10,26 +10,23 @@ enum NormalizationForm: Sendable {
     private var composes: Bool { self == .canonicalComposition || self == .compatibilityComposition }
 
     /// The text in this form.
-    func apply(to text: TrackedText) -> TrackedText {
-        var rewriter = TextRewriter(text)
+    func apply(to text: AlignedText) -> AlignedText {
+        // What is plain ASCII is in every form, and most texts are.
+        guard text.bytes.contains(where: { $0 >= 0x80 }) else { return text }
+        var writer = AlignedWriter(text)
         let tables = NormalizationTables.shared
-        while let byte = rewriter.rest.first {
-            let rest = rewriter.rest
+        while writer.position < text.bytes.count {
+            let rest = text.bytes[writer.position...]
             // A character of one byte changes only with what follows it.
-            if byte < 0x80, rest.dropFirst().first.map({ $0 < 0x80 }) ?? true {
+            if rest.prefix(2).allSatisfy({ $0 < 0x80 }) {
                 let run = rest.firstIndex { $0 >= 0x80 }
-                rewriter.copy(run.map { max(1, $0 - rest.startIndex - 1) } ?? rest.count)
+                writer.keep(run.map { max(1, $0 - rest.startIndex - 1) } ?? rest.count)
                 continue
             }
             let length = Self.segmentLength(rest, tables, isCompatible: isCompatible)
-            let bytes = normalized(rest.prefix(length), tables)
-            if rest.starts(with: bytes), bytes.count == length {
-                rewriter.copy(length)
-            } else {
-                rewriter.write(bytes, for: length)
-            }
+            for (scalar, change) in normalized(rest.prefix(length), tables) { writer.write(scalar, change: change) }
         }
-        return rewriter.finish()
+        return writer.finish()
     }
 
     /// The bytes up to the next character before which nothing can be composed or reordered.
@@ -44,52 +41,55 @@ enum NormalizationForm: Sendable {
         return length
     }
 
-    private func normalized(_ segment: ArraySlice<UInt8>, _ tables: NormalizationTables) -> [UInt8] {
-        var characters: [(scalar: Unicode.Scalar, order: UInt8)] = []
+    /// A character on its way, its class, and how many characters it is put in for (1) or stands for more than (−1, …).
+    private typealias Part = (scalar: Unicode.Scalar, order: UInt8, change: Int)
+
+    private func normalized(
+        _ segment: ArraySlice<UInt8>, _ tables: NormalizationTables
+    ) -> [(scalar: Unicode.Scalar, change: Int)] {
+        var parts: [Part] = []
         for scalar in Substring(decoding: segment, as: UTF8.self).unicodeScalars {
-            for part in tables.decomposition(of: scalar, isCompatible: isCompatible) {
-                characters.append((part, part.properties.canonicalCombiningClass.rawValue))
+            for (index, part) in tables.decomposition(of: scalar, isCompatible: isCompatible).enumerated() {
+                parts.append((part, part.properties.canonicalCombiningClass.rawValue, min(index, 1)))
             }
         }
-        Self.order(&characters)
-        let scalars = composes ? Self.composed(characters, tables) : characters.map(\.scalar)
-        return scalars.flatMap { UTF8.encode($0).map(Array.init) ?? [] }
+        Self.order(&parts)
+        return (composes ? Self.composed(parts, tables) : parts).map { ($0.scalar, $0.change) }
     }
 
     /// Marks that follow each other, by class; those of one class stay in order.
-    private static func order(_ characters: inout [(scalar: Unicode.Scalar, order: UInt8)]) {
+    private static func order(_ parts: inout [Part]) {
         var start = 0
-        while start < characters.count {
-            guard characters[start].order > 0 else {
+        while start < parts.count {
+            guard parts[start].order > 0 else {
                 start += 1
                 continue
             }
-            let end = characters[start...].firstIndex { $0.order == 0 } ?? characters.count
-            let sorted = characters[start..<end].enumerated().sorted {
+            let end = parts[start...].firstIndex { $0.order == 0 } ?? parts.count
+            let sorted = parts[start..<end].enumerated().sorted {
                 ($0.element.order, $0.offset) < ($1.element.order, $1.offset)
             }
-            characters.replaceSubrange(start..<end, with: sorted.map(\.element))
+            parts.replaceSubrange(start..<end, with: sorted.map(\.element))
             start = end
         }
     }
 
-    private static func composed(
-        _ characters: [(scalar: Unicode.Scalar, order: UInt8)], _ tables: NormalizationTables
-    ) -> [Unicode.Scalar] {
-        var result: [Unicode.Scalar] = []
+    private static func composed(_ parts: [Part], _ tables: NormalizationTables) -> [Part] {
+        var result: [Part] = []
         var starter: Int?
         // The class of the last character behind the starter.
         var last: UInt8 = 0
-        for (scalar, order) in characters {
-            if let place = starter, last < order || result.count == place + 1,
-                let composite = tables.composition(of: result[place], scalar)
+        for part in parts {
+            if let place = starter, last < part.order || result.count == place + 1,
+                let composite = tables.composition(of: result[place].scalar, part.scalar)
             {
-                result[place] = composite
+                result[place].scalar = composite
+                result[place].change += part.change - 1
                 continue
             }
-            if order == 0 { starter = result.count }
-            last = order
-            result.append(scalar)
+            if part.order == 0 { starter = result.count }
+            last = part.order
+            result.append(part)
         }
         return result
     }
