@@ -130,7 +130,11 @@ struct AlignedWriter {
 extension [UInt8] {
     /// Appends a character.
     @inline(__always) mutating func append(_ scalar: Unicode.Scalar) {
-        if scalar.value < 0x80 { append(UInt8(scalar.value)) } else { self += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter }
+        if scalar.value < 0x80 {
+            append(UInt8(scalar.value))
+        } else {
+            self += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+        }
     }
 }
 

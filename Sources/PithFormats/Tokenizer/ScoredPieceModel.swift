@@ -65,7 +65,9 @@ struct ScoredPieceModel: Sendable {
         var heap = Heap<Join>()
         func consider(_ left: Int) {
             guard left >= 0, let length = symbols.lengthWithNext(left) else { return }
-            guard let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[left..<left + length])) else { return }
+            guard let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[left..<left + length])) else {
+                return
+            }
             heap.insert(Join(score: scores[Int(piece)], left: Int32(left), length: Int32(length)))
         }
         var start = 0

@@ -58,7 +58,8 @@ struct TokenVocabulary: Sendable {
         let slot = slot(text)
         guard slots[slot] == Self.none else {
             throw .data(
-                "the token '\(String(decoding: text, as: UTF8.self).shortened)' has the numbers \(slots[slot]) and \(number)")
+                "the token '\(String(decoding: text, as: UTF8.self).shortened)' has the numbers \(slots[slot]) and \(number)"
+            )
         }
         try place(text, number)
         slots[slot] = UInt32(number)

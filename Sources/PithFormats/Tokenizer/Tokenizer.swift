@@ -112,6 +112,9 @@ public struct Tokenizer: Sendable {
         let (vocabulary, scores) = try file.vocabulary(added: added)
         let preTokenizer = try PreTokenizer(reader.optional("pre_tokenizer"))
         let type = try modelReader.optional("type")
+        guard try (type?.text() == UnigramModel.type) == (scores != nil) else {
+            throw .data("should be \(scores == nil ? "a list of pieces" : "an object")", at: "key model.vocab")
+        }
         var takesBytes = false
         let model: SubwordModel
         switch try type?.text() {
@@ -127,6 +130,7 @@ public struct Tokenizer: Sendable {
         case WordPieceModel.type: model = .wordPieces(try WordPieceModel(modelReader, vocabulary: vocabulary))
         case WordLevelModel.type: model = .words(try WordLevelModel(modelReader, vocabulary: vocabulary))
         case UnigramModel.type:
+            let scores = scores ?? []
             let unknown = try modelReader.optional("unk_id")?.integer(in: 0...max(0, scores.count - 1))
             let fallsBack = try modelReader.optional("byte_fallback")?.flag() ?? false
             do {
@@ -274,7 +278,8 @@ public struct Tokenizer: Sendable {
     }
 
     private func encode(
-        _ bytes: [UInt8], _ options: EncodingOptions, _ sink: inout TokenSink, spans: UnsafeMutablePointer<[SourceSpan]>?
+        _ bytes: [UInt8], _ options: EncodingOptions, _ sink: inout TokenSink,
+        spans: UnsafeMutablePointer<[SourceSpan]>?
     ) {
         // Few words come again in a short text.
         var cache = bytes.count > 2048 ? WordCache() : nil
@@ -296,7 +301,8 @@ public struct Tokenizer: Sendable {
     }
 
     private func encode(
-        _ pieces: PieceText, _ sink: inout TokenSink, _ cache: inout WordCache?, spans: UnsafeMutablePointer<[SourceSpan]>?
+        _ pieces: PieceText, _ sink: inout TokenSink, _ cache: inout WordCache?,
+        spans: UnsafeMutablePointer<[SourceSpan]>?
     ) {
         pieces.text.bytes.withUnsafeBufferPointer { bytes in
             for piece in pieces.pieces {
