@@ -39,21 +39,17 @@ public enum LosslessFloats {
             let (target, scratchSize) = (
                 UnsafeMutableRawPointer(file.baseAddress!), size * min(count, FloatsSegment.length)
             )
-            var (end, sizes) = (bodyStart, [Int](repeating: 0, count: wave))
+            var end = bodyStart
             withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(1, wave * scratchSize)) { scratch in
                 for first in stride(from: 0, to: segments, by: wave) {
                     let (number, begin) = (min(wave, segments - first), end)
-                    sizes.withUnsafeMutableBufferPointer { sizes in
-                        pool.forEachBlock(of: number, grain: 1) { range in
-                            for i in range {
-                                let elements = FloatsSegment.range(first + i, of: count)
-                                let offset = elements.lowerBound * size
-                                sizes[i] = segment.encode(
-                                    tensor.region.bytes.baseAddress! + offset,
-                                    base.map { $0.region.bytes.baseAddress! + offset }, count: elements.count,
-                                    scratch: scratch.baseAddress! + i * scratchSize, into: target + begin + i * slot)
-                            }
-                        }
+                    let sizes = pool.map(number, sharing: scratch, target) { i, scratch, target in
+                        let elements = FloatsSegment.range(first + i, of: count)
+                        let offset = elements.lowerBound * size
+                        return segment.encode(
+                            tensor.region.bytes.baseAddress! + offset,
+                            base.map { $0.region.bytes.baseAddress! + offset }, count: elements.count,
+                            scratch: scratch.baseAddress! + i * scratchSize, into: target + begin + i * slot)
                     }
                     for i in 0..<number {
                         if i > 0 { (target + end).copyMemory(from: target + begin + i * slot, byteCount: sizes[i]) }
@@ -98,29 +94,20 @@ public enum LosslessFloats {
         let result = ByteRegion(UnsafeRawBufferPointer(target), keptAliveBy: Allocation(target))
         // Each part of the segments has working memory of its own.
         let parts = min(segments.count, 4 * pool.threadCount)
-        var failures = [PithError?](repeating: nil, count: parts)
-        failures.withUnsafeMutableBufferPointer { failures in
-            pool.forEachBlock(of: parts, grain: 1) { range in
-                for part in range {
-                    let chosen = part * segments.count / parts..<(part + 1) * segments.count / parts
-                    do throws(PithError) {
-                        try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: FloatsSegment.scratchSize(type)) {
-                            (scratch) throws(PithError) in
-                            for index in chosen {
-                                let elements = FloatsSegment.range(index, of: count)
-                                let offset = elements.lowerBound * type.byteCount
-                                try FloatsSegment.decode(
-                                    UnsafeRawBufferPointer(rebasing: region.bytes[segments[index]]), type,
-                                    base.map { $0.region.bytes.baseAddress! + offset }, count: elements.count,
-                                    scratch: scratch.baseAddress!, into: target.baseAddress! + offset)
-                            }
-                        }
-                    } catch { failures[part] = error }
+        _ = try pool.map(parts, sharing: target) { (part, target) throws(PithError) in
+            try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: FloatsSegment.scratchSize(type)) {
+                (scratch) throws(PithError) in
+                for index in part * segments.count / parts..<(part + 1) * segments.count / parts {
+                    let elements = FloatsSegment.range(index, of: count)
+                    let offset = elements.lowerBound * type.byteCount
+                    try FloatsSegment.decode(
+                        UnsafeRawBufferPointer(rebasing: region.bytes[segments[index]]), type,
+                        base.map { $0.region.bytes.baseAddress! + offset }, count: elements.count,
+                        scratch: scratch.baseAddress!, into: target.baseAddress! + offset)
                 }
             }
         }
         withExtendedLifetime((region, base)) {}
-        if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
         return StoredTensor(type: type, shape: [count], region: result)
     }
 

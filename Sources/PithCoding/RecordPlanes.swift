@@ -101,16 +101,11 @@ extension RecordPlanes {
         // Some segments at a time are made side by side.
         let wave = 2 * pool.threadCount
         for first in stride(from: 0, to: segmentCount(count), by: wave) {
-            var segments = [[UInt8]](repeating: [], count: min(wave, segmentCount(count) - first))
-            segments.withUnsafeMutableBufferPointer { segments in
-                pool.forEachBlock(of: segments.count, grain: 1) { blocks in
-                    for i in blocks {
-                        let range = range(first + i, of: count)
-                        segments[i] = encode(
-                            segment: UnsafeRawBufferPointer(
-                                rebasing: records[range.lowerBound * width..<range.upperBound * width]))
-                    }
-                }
+            let segments = pool.map(min(wave, segmentCount(count) - first), sharing: records) { i, records in
+                let range = range(first + i, of: count)
+                return encode(
+                    segment: UnsafeRawBufferPointer(
+                        rebasing: records[range.lowerBound * width..<range.upperBound * width]))
             }
             for (i, segment) in segments.enumerated() {
                 let range = range(first + i, of: count)
@@ -224,19 +219,16 @@ extension RecordPlanes {
     ) throws(PithError) {
         let begin = range(index, of: count).lowerBound
         let records = range(index + segments.count - 1, of: count).upperBound - begin
-        var failures = [PithError?](repeating: nil, count: segments.count)
+        var failures: [PithError?] = []
         let decoded = [UInt8](unsafeUninitializedCapacity: records * width) { target, written in
-            failures.withUnsafeMutableBufferPointer { failures in
-                pool.forEachBlock(of: segments.count, grain: 1) { blocks in
-                    for i in blocks {
-                        let range = range(index + i, of: count)
-                        do throws(PithError) {
-                            try decode(
-                                UnsafeRawBufferPointer(rebasing: bytes[segments[i]]), range.count,
-                                into: target.baseAddress! + (range.lowerBound - begin) * width)
-                        } catch { failures[i] = error }
-                    }
-                }
+            failures = pool.map(segments.count, sharing: bytes, target) { i, bytes, target in
+                let range = range(index + i, of: count)
+                do throws(PithError) {
+                    try decode(
+                        UnsafeRawBufferPointer(rebasing: bytes[segments[i]]), range.count,
+                        into: target.baseAddress! + (range.lowerBound - begin) * width)
+                    return nil
+                } catch { return error }
             }
             let whole = failures.firstIndex { $0 != nil } ?? segments.count
             written = whole == segments.count ? records * width : whole * segmentLength * width

@@ -29,6 +29,8 @@ private final class RunAheadState<Element: Sendable>: @unchecked Sendable {
     private let make: () -> Element?
     private let limit: Int
     private var isThreaded = false
+    /// No pool has this number.
+    private static var isAwaited: Int { -1 }
     // The rest is guarded by the mutex.
     private var ready: [Element] = []
     private var isDone = false
@@ -51,7 +53,11 @@ private final class RunAheadState<Element: Sendable>: @unchecked Sendable {
 
     func start() {
         guard limit > 0 else { return }
-        isThreaded = ThreadPool.startThread { self.work() }
+        isThreaded = ThreadPool.startThread {
+            // A loop may wait for what is made here.
+            ThreadContext.loop = Self.isAwaited
+            self.work()
+        }
     }
 
     func stop() {

@@ -41,14 +41,15 @@ public final class ThreadPool: Sendable {
 
     /// Calls `body` on consecutive ranges of at most `grain` indices until all of `0..<count` are done.
     ///
-    /// Blocks run in any order and at the same time; `body` must write only what belongs to its range.
-    /// Loops do not nest: a loop inside `body` runs on the thread that calls it. Nor do two loops share the pool: while
-    /// it works on the loop of one thread, that of another runs on its caller alone, and `contendedLoopCount` counts it.
-    public func forEachBlock(of count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+    /// Blocks run in any order and at the same time. What `body` takes along is `Sendable`; what it writes comes from
+    /// one of the other forms of this loop.
+    ///
+    /// One loop has the pool at a time. A loop inside `body` runs on the thread that calls it; that of another thread
+    /// waits for its turn, in the order of their coming, and `contention` counts it.
+    public func forEachBlock(of count: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Void) {
         let grain = max(1, grain)
         let blocks = (count + grain - 1) / grain
-        guard blocks > 1, threadCount > 1, state.claim() else {
-            if blocks > 1, threadCount > 1 { state.noteContention() }
+        guard blocks > 1, threadCount > 1, state.enter() else {
             for block in 0..<max(0, blocks) { body(block * grain..<min(count, (block + 1) * grain)) }
             return
         }
@@ -56,11 +57,21 @@ public final class ThreadPool: Sendable {
             state.runLoop(
                 Loop(body: escapable, count: count, grain: grain, blocks: blocks, context: ThreadContext.value))
         }
-        state.release()
+        state.leave()
     }
 
-    /// Loops that ran on one thread because another thread's loop had the pool.
-    public var contendedLoopCount: Int { state.contendedLoops.load(ordering: .relaxed) }
+    /// How often loops found the pool busy.
+    public struct Contention: Sendable, Equatable {
+        /// Loops that waited until those of other threads before them were done.
+        public var waits = 0
+        /// How long they waited, all in all.
+        public var waited = Duration.zero
+        /// Loops inside loops of other pools, which never wait and so ran on their caller alone.
+        public var alone = 0
+    }
+
+    /// How often loops found the pool busy so far.
+    public var contention: Contention { state.contention }
 
     /// What a thread is started with.
     private final class Work {
@@ -71,9 +82,9 @@ public final class ThreadPool: Sendable {
 
     /// Starts a thread that runs `work` and ends; false if there can be none.
     static func startThread(_ work: @escaping @Sendable () -> Void) -> Bool {
-        let context = ThreadContext.value
+        let (context, loop) = (ThreadContext.value, ThreadContext.loop)
         let inheriting = Work {
-            ThreadContext.value = context
+            (ThreadContext.value, ThreadContext.loop) = (context, loop)
             work()
         }
         let retained = Unmanaged.passRetained(inheriting).toOpaque()
@@ -102,8 +113,8 @@ public final class ThreadPool: Sendable {
 }
 
 /// What is done for all blocks of `0..<count`.
-private struct Loop {
-    var body: (Range<Int>) -> Void
+private struct Loop: Sendable {
+    var body: @Sendable (Range<Int>) -> Void
     var count: Int
     var grain: Int
     var blocks: Int
@@ -118,14 +129,14 @@ private final class SharedState: @unchecked Sendable {
     // says that it is inside before it looks whether the loop is still open, and the caller closes the loop before it
     // looks who is inside: one of them sees the other.
     private var loop = Loop(body: { _ in }, count: 0, grain: 1, blocks: 0, context: 0)
+    // The loop that the owner of the pool runs this one in.
+    private var outerLoop = 0
     private let turn = Atomic<Int>(0)
-    private let busy = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
     private let someoneSleeps = Atomic<Bool>(false)
-    let contendedLoops = Atomic<Int>(0)
+    private let queue = LoopQueue()
     private let threads: Int
-    // For each thread the next block of its share, and whether it is inside and which thread it is; on cache lines of
-    // their own.
+    // For each thread the next block of its share, and whether it is inside; on cache lines of their own.
     private let counters: UnsafeMutablePointer<Atomic<Int>>
     private static let line = 16
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -152,38 +163,29 @@ private final class SharedState: @unchecked Sendable {
         condition.deallocate()
     }
 
-    func claim() -> Bool {
-        guard !busy.exchange(true, ordering: .acquiring) else { return false }
-        identity(0).pointee.store(Self.currentThread, ordering: .relaxed)
+    /// Takes the pool for a loop of this thread, when its turn has come; false if the thread is to run it alone.
+    func enter() -> Bool {
+        let loop = ThreadContext.loop
+        if loop == identity { return false }
+        guard queue.enter(mayWait: loop == 0) else { return false }
+        outerLoop = loop
+        ThreadContext.loop = identity
         return true
     }
 
-    func release() {
-        identity(0).pointee.store(0, ordering: .relaxed)
-        busy.store(false, ordering: .releasing)
+    /// Gives the pool to the next loop.
+    func leave() {
+        ThreadContext.loop = outerLoop
+        queue.leave()
     }
 
-    /// Counts a loop that found the pool taken by another thread. A loop inside a loop runs on a thread that works on
-    /// the outer one.
-    func noteContention() {
-        let current = Self.currentThread
-        let isNested = (0..<threads).contains { identity($0).pointee.load(ordering: .relaxed) == current }
-        if !isNested { contendedLoops.add(1, ordering: .relaxed) }
-    }
+    var contention: ThreadPool.Contention { queue.contention }
 
-    /// The number of the thread that calls this; never 0.
-    private static var currentThread: Int {
-        #if canImport(Darwin)
-            Int(bitPattern: pthread_self())
-        #else
-            Int(truncatingIfNeeded: pthread_self())
-        #endif
-    }
+    /// What `ThreadContext.loop` is in the loops of this pool.
+    private var identity: Int { Int(bitPattern: ObjectIdentifier(self)) }
 
     private func next(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { counters + 2 * Self.line * thread }
     private func inside(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { next(thread) + Self.line }
-    /// Which thread works on a thread's share.
-    private func identity(_ thread: Int) -> UnsafeMutablePointer<Atomic<Int>> { inside(thread) + 1 }
     /// The first block of a thread's share.
     private func start(_ thread: Int, _ blocks: Int) -> Int { blocks * thread / threads }
 
@@ -216,7 +218,7 @@ private final class SharedState: @unchecked Sendable {
 
     func work(_ thread: Int) {
         var seen = 0
-        identity(thread).pointee.store(Self.currentThread, ordering: .relaxed)
+        ThreadContext.loop = identity
         while true {
             seen = waitForTurn(after: seen)
             if stopping.load(ordering: .sequentiallyConsistent) { return }

@@ -24,18 +24,9 @@ public struct CompressorSampler {
 
     /// How likely each byte is after `text`, [256].
     public func probabilities(after text: [UInt8]) throws(PithError) -> [Double] {
-        var lengths = [Result<Int, PithError>](repeating: .success(0), count: 256)
-        lengths.withUnsafeMutableBufferPointer { lengths in
-            context.pool.forEachBlock(of: 256, grain: 8) { block in
-                for byte in block {
-                    lengths[byte] = Result { () throws(PithError) in
-                        try method.encode(text + [UInt8(byte)], context).count
-                    }
-                }
-            }
+        let counts = try context.pool.map(256, grain: 8) { [method, context] (byte) throws(PithError) in
+            try method.encode(text + [UInt8(byte)], context).count
         }
-        var counts: [Int] = []
-        for length in lengths { counts.append(try length.get()) }
         let shortest = counts.min() ?? 0
         let weights = counts.map { exponential(Double(8 * (shortest - $0)) / temperature * naturalLogarithm(2)) }
         let sum = weights.reduce(0, +)

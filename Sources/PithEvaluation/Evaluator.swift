@@ -107,9 +107,9 @@ public struct Evaluator: Sendable {
 
     /// What one row of logits says.
     private struct RowLoss {
-        var divergence = 0.0  // nats
-        var surprise = 0.0  // nats
-        var agrees = 0.0
+        let divergence: Double  // nats
+        let surprise: Double  // nats
+        let agrees: Double
 
         var isFinite: Bool { divergence.isFinite && surprise.isFinite }
     }
@@ -118,21 +118,15 @@ public struct Evaluator: Sendable {
         _ reference: Tensor, _ logits: Tensor, _ targets: [Int], _ pool: ThreadPool
     ) -> [RowLoss] {
         let width = logits.columns
-        var losses = [RowLoss](repeating: RowLoss(), count: targets.count)
-        losses.withUnsafeMutableBufferPointer { losses in
+        return pool.map(targets.count, grain: 8) { row in
             reference.values.withUnsafeBufferPointer { reference in
                 logits.values.withUnsafeBufferPointer { logits in
-                    pool.forEachBlock(of: targets.count, grain: 8) { block in
-                        for row in block {
-                            losses[row] = compareRow(
-                                reference.baseAddress! + row * width, logits.baseAddress! + row * width, width,
-                                target: targets[row])
-                        }
-                    }
+                    compareRow(
+                        reference.baseAddress! + row * width, logits.baseAddress! + row * width, width,
+                        target: targets[row])
                 }
             }
         }
-        return losses
     }
 
     /// With p = softmax(a) and q = softmax(b): KL(p, q) = Σ p (a - b) - log Σ exp a + log Σ exp b.

@@ -101,22 +101,16 @@ public struct TokenBits: Sendable {
     /// −log2 softmax(row)[target] for each row of logits, [targets, vocabulary].
     static func bits(_ logits: Tensor, targets: [Int], pool: ThreadPool) -> [Double] {
         let (width, kernels) = (logits.columns, kernels)
-        var bits = [Double](repeating: 0, count: targets.count)
-        bits.withUnsafeMutableBufferPointer { bits in
+        return pool.map(targets.count, grain: 8) { row in
             logits.values.withUnsafeBufferPointer { logits in
-                pool.forEachBlock(of: targets.count, grain: 8) { block in
-                    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { scratch in
-                        for row in block {
-                            let values = logits.baseAddress! + row * width
-                            let peak = kernels.maximum(values, Int64(width))
-                            let sum = kernels.exp_sum(values, peak, Int64(width), scratch.baseAddress!)
-                            let logSum = Double(peak) + naturalLogarithm(Double(sum))
-                            bits[row] = (logSum - Double(values[targets[row]])) / naturalLogarithm(2)
-                        }
-                    }
+                withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { scratch in
+                    let values = logits.baseAddress! + row * width
+                    let peak = kernels.maximum(values, Int64(width))
+                    let sum = kernels.exp_sum(values, peak, Int64(width), scratch.baseAddress!)
+                    let logSum = Double(peak) + naturalLogarithm(Double(sum))
+                    return (logSum - Double(values[targets[row]])) / naturalLogarithm(2)
                 }
             }
         }
-        return bits
     }
 }

@@ -142,8 +142,11 @@ public final class NarrowRows {
             group: Int64(group))
         let kernels = kernels
         let tileRows = Int(PITH_TILE_ROWS)
-        pool.forEachBlock(of: (count + tileRows - 1) / tileRows, grain: 1) { tiles in
-            for tile in tiles { kernels.narrow_rows(values, Int64(width), Int64(tile), &rows) }
+        let tiles = (count + tileRows - 1) / tileRows
+        pool.forEachBlock(of: tiles, grain: 1, sharing: values, rows) { tiles, values, rows in
+            withUnsafePointer(to: rows) { rows in
+                for tile in tiles { kernels.narrow_rows(values, Int64(width), Int64(tile), rows) }
+            }
         }
         isFilled = true
     }
@@ -168,8 +171,11 @@ public final class TiledRows {
         let base = memory.reserve(count * columns * (type == PITH_F32 ? 4 : 2))
         rows = pith_tiled_rows(values: base, type: type, rows: Int64(count), columns: Int64(columns))
         let (kernels, tileRows) = (kernels, Int(PITH_DENSE_TILE_ROWS))
-        pool.forEachBlock(of: (count + tileRows - 1) / tileRows, grain: 1) { tiles in
-            for tile in tiles { kernels.tile_rows(values, Int64(width), Int64(tile), &rows) }
+        let tiles = (count + tileRows - 1) / tileRows
+        pool.forEachBlock(of: tiles, grain: 1, sharing: values, rows) { tiles, values, rows in
+            withUnsafePointer(to: rows) { rows in
+                for tile in tiles { kernels.tile_rows(values, Int64(width), Int64(tile), rows) }
+            }
         }
         isFilled = true
     }

@@ -164,18 +164,13 @@ public struct BatchedGeneration {
     /// A token for each of some sequences, given their logits, [sequences, vocabulary].
     private mutating func choose(_ complete: [Int], _ logits: Tensor) -> [Int] {
         let pool = model.pool
-        var tokens = [Int](repeating: 0, count: complete.count)
-        sequences.withUnsafeMutableBufferPointer { sequences in
-            tokens.withUnsafeMutableBufferPointer { tokens in
-                pool.forEachBlock(of: complete.count, grain: 1) { block in
-                    for i in block {
-                        let row = complete.count == 1 ? logits.values : logits.rows(i..<i + 1).values
-                        tokens[i] = sequences[complete[i]].sampler.next(row, after: sequences[complete[i]].history)
-                    }
-                }
+        return sequences.withUnsafeMutableBufferPointer { sequences in
+            // Each of them stands in `complete` once.
+            pool.map(complete.count, sharing: sequences) { i, sequences in
+                let row = complete.count == 1 ? logits.values : logits.rows(i..<i + 1).values
+                return sequences[complete[i]].sampler.next(row, after: sequences[complete[i]].history)
             }
         }
-        return tokens
     }
 
     /// Takes a token that was chosen into its sequence.

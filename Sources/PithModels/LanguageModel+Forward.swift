@@ -78,10 +78,10 @@ extension LanguageModel {
     /// Logits l become cap · tanh(l / cap).
     private func cap(_ logits: inout Tensor, at cap: Float) {
         let (kernels, rows, width) = (kernels, logits.rows, logits.columns)
-        logits.values.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return }
-            pool.forEachBlock(of: rows, grain: 1) { block in
-                kernels.softcap(base + block.lowerBound * width, cap, Int64(block.count * width))
+        pool.forEachBlock(of: rows, grain: 1, writing: &logits.values, width: width) { _, values in
+            values.withUnsafeMutableBufferPointer { values in
+                guard let base = values.baseAddress else { return }
+                kernels.softcap(base, cap, Int64(values.count))
             }
         }
     }

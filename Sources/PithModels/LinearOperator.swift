@@ -51,13 +51,13 @@ extension ActivationBlock {
         // Few rows: parts of W that keep a core busy for some microseconds. Many: parts that fit its cache.
         let grain = rows <= 4 ? max(16, 65536 / max(1, width) / 16 * 16) : 64
         let parts = products.map { ($0.matrix.outputCount + grain - 1) / grain }
-        pool.forEachBlock(of: parts.reduce(0, +), grain: 1) { block in
+        pool.forEachBlock(of: parts.reduce(0, +), grain: 1, sharing: self, products) { block, input, products in
             for index in block {
                 var (part, product) = (index, 0)
                 while part >= parts[product] { (part, product) = (part - parts[product], product + 1) }
                 let (matrix, output) = (products[product].matrix, products[product].output)
                 let outputs = part * grain..<min(matrix.outputCount, (part + 1) * grain)
-                matrix.multiply(outputs, self, into: output + outputs.lowerBound, stride: matrix.outputCount)
+                matrix.multiply(outputs, input, into: output + outputs.lowerBound, stride: matrix.outputCount)
             }
         }
     }

@@ -29,14 +29,9 @@ public struct ModelFingerprint: Sendable {
     /// The digest of the digests of all blocks.
     private static func digest(of region: ByteRegion, pool: ThreadPool) -> String {
         let blocks = (region.count + blockSize - 1) / blockSize
-        var digests = [String](repeating: "", count: blocks)
-        digests.withUnsafeMutableBufferPointer { digests in
-            pool.forEachBlock(of: blocks, grain: 1) { range in
-                for block in range {
-                    let part = region[block * blockSize..<min(region.count, (block + 1) * blockSize)]
-                    digests[block] = part.withBytes { SHA256.hexDigest(of: $0) }
-                }
-            }
+        let digests = pool.map(blocks) { block in
+            let part = region[block * blockSize..<min(region.count, (block + 1) * blockSize)]
+            return part.withBytes { SHA256.hexDigest(of: $0) }
         }
         return Array(digests.joined().utf8).withUnsafeBytes { SHA256.hexDigest(of: $0) }
     }

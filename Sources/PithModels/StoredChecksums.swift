@@ -44,13 +44,10 @@ public struct StoredChecksums: Equatable, Sendable {
         var checksums = [UInt64](repeating: 0, count: tensors.count)
         // The largest first, so that no thread ends with one that the others wait for.
         let order = tensors.indices.sorted { (tensors[$1].byteCount, $0) < (tensors[$0].byteCount, $1) }
-        checksums.withUnsafeMutableBufferPointer { checksums in
-            pool.forEachBlock(of: order.count, grain: 1) { block in
-                for index in order[block] {
-                    checksums[index] = tensors[index].region.withBytes { XXHash64.hash($0) }
-                }
-            }
+        let found = pool.map(order.count) { place in
+            tensors[order[place]].region.withBytes { XXHash64.hash($0) }
         }
+        for (index, checksum) in zip(order, found) { checksums[index] = checksum }
         return checksums
     }
 }

@@ -29,17 +29,12 @@ final class AdamW {
 
     /// Adds the gradients of all lanes into the first, in their order, and returns the norm of the sum.
     func reduce(_ gradients: [FloatBuffer], pool: ThreadPool) -> Double {
-        var squares = [Double](repeating: 0, count: chunks.count)
-        let (kernels, training) = (kernels, trainingKernels)
-        squares.withUnsafeMutableBufferPointer { squares in
-            pool.forEachBlock(of: chunks.count, grain: 1) { block in
-                for index in block {
-                    let (offset, count) = (chunks[index].offset, Int64(chunks[index].count))
-                    let sum = gradients[0].pointer + offset
-                    for other in gradients.dropFirst() { kernels.add_scaled(other.pointer + offset, 1, count, sum) }
-                    squares[index] = training.squared_sum(sum, count)
-                }
-            }
+        let (kernels, training, chunks) = (kernels, trainingKernels, chunks)
+        let squares = pool.map(chunks.count, sharing: gradients) { index, gradients in
+            let (offset, count) = (chunks[index].offset, Int64(chunks[index].count))
+            let sum = gradients[0].pointer + offset
+            for other in gradients.dropFirst() { kernels.add_scaled(other.pointer + offset, 1, count, sum) }
+            return training.squared_sum(sum, count)
         }
         return squares.reduce(0, +).squareRoot()
     }
@@ -51,8 +46,10 @@ final class AdamW {
     ) {
         let correction1 = 1 / (1 - power(options.beta1, Double(step)))
         let correction2 = 1 / (1 - power(options.beta2, Double(step)))
-        let training = trainingKernels
-        pool.forEachBlock(of: chunks.count, grain: 1) { block in
+        let (training, chunks) = (trainingKernels, chunks)
+        pool.forEachBlock(
+            of: chunks.count, grain: 1, sharing: gradient.pointer, weights.pointer, first.pointer, second.pointer
+        ) { block, gradient, weights, first, second in
             for chunk in chunks[block] {
                 var settings = pith_adamw(
                     rate: rate, decay: chunk.decays ? Float(options.weightDecay) : 0, beta1: Float(options.beta1),
@@ -60,8 +57,8 @@ final class AdamW {
                     epsilon: 1e-8, gradient_scale: gradientScale)
                 let offset = chunk.offset
                 training.adamw(
-                    &settings, gradient.pointer + offset, Int64(chunk.count), weights.pointer + offset,
-                    first.pointer + offset, second.pointer + offset)
+                    &settings, gradient + offset, Int64(chunk.count), weights + offset, first + offset,
+                    second + offset)
             }
         }
     }

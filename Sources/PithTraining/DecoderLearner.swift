@@ -69,17 +69,17 @@ package final class DecoderLearner {
         let groups = groups(of: sequences)
         var losses = sequences.map { [Double](repeating: 0, count: max(0, $0.count - 1)) }
         var parts = [[Double]](repeating: [], count: groups.count)
-        parts.withUnsafeMutableBufferPointer { parts in
-            pool.forEachBlock(of: groups.count, grain: max(1, groups.count / (4 * pool.threadCount))) { block in
-                let tape = Tape(isRecording: false)
-                let model = TapeModel(parameterSet, weights: buffer, gradients: nil)
-                for index in block {
-                    parts[index] = [Double](repeating: 0, count: groups[index].rows)
-                    parts[index].withUnsafeMutableBufferPointer {
-                        _ = run(groups[index], sequences, model, scale: 1, rowLosses: $0.baseAddress, on: tape)
-                    }
-                    tape.reset()
+        let share = max(1, groups.count / (4 * pool.threadCount))
+        pool.forEachBlock(of: groups.count, grain: share, writing: &parts, sharing: self) { block, parts, learner in
+            let tape = Tape(isRecording: false)
+            let model = TapeModel(learner.parameterSet, weights: learner.buffer, gradients: nil)
+            for (place, group) in groups[block].enumerated() {
+                var losses = [Double](repeating: 0, count: group.rows)
+                losses.withUnsafeMutableBufferPointer {
+                    _ = learner.run(group, sequences, model, scale: 1, rowLosses: $0.baseAddress, on: tape)
                 }
+                parts[place] = losses
+                tape.reset()
             }
         }
         for (group, part) in zip(groups, parts) {
@@ -106,20 +106,18 @@ package final class DecoderLearner {
     package func computeGradient(of sequences: [[Int32]]) throws(PithError) -> Double {
         let groups = groups(of: sequences)
         let tokens = groups.reduce(0) { $0 + $1.rows }
-        var sums = [Double](repeating: 0, count: Self.laneCount)
-        sums.withUnsafeMutableBufferPointer { sums in
-            pool.forEachBlock(of: Self.laneCount, grain: 1) { block in
-                for lane in block {
-                    laneGradients[lane].pointer.initialize(repeating: 0, count: buffer.count)
-                    let tape = Tape()
-                    let model = TapeModel(parameterSet, weights: buffer, gradients: laneGradients[lane])
-                    for index in stride(from: lane, to: groups.count, by: Self.laneCount) {
-                        sums[lane] += run(
-                            groups[index], sequences, model, scale: 1 / Float(tokens), rowLosses: nil, on: tape)
-                        tape.reset()
-                    }
-                }
+        let sums = pool.map(Self.laneCount, sharing: self) { lane, learner in
+            let gradient = learner.laneGradients[lane]
+            gradient.pointer.initialize(repeating: 0, count: gradient.count)
+            let tape = Tape()
+            let model = TapeModel(learner.parameterSet, weights: learner.buffer, gradients: gradient)
+            var sum = 0.0
+            for index in stride(from: lane, to: groups.count, by: Self.laneCount) {
+                sum += learner.run(
+                    groups[index], sequences, model, scale: 1 / Float(tokens), rowLosses: nil, on: tape)
+                tape.reset()
             }
+            return sum
         }
         let norm = optimizer.reduce(laneGradients, pool: pool)
         let loss = sums.reduce(0, +) / Double(max(1, tokens))
@@ -162,17 +160,17 @@ package final class DecoderLearner {
         let (length, columns) = (sequences[0].count, shape.vocabularySize)
         let angles = prepareAngles(length)
         var result = [[Float]](repeating: [], count: sequences.count)
-        result.withUnsafeMutableBufferPointer { result in
-            pool.forEachBlock(of: sequences.count, grain: max(1, sequences.count / (2 * pool.threadCount))) { block in
-                let (tape, model) = (
-                    Tape(isRecording: false), TapeModel(parameterSet, weights: buffer, gradients: nil)
-                )
-                sequences[block].flatMap { $0 }.withUnsafeBufferPointer { tokens in
-                    let logits = model.logits(tokens, angles: angles, on: tape)
-                    for (place, index) in block.enumerated() {
-                        let last = logits.values + ((place + 1) * length - 1) * columns
-                        result[index] = Array(UnsafeBufferPointer(start: last, count: columns))
-                    }
+        let share = max(1, sequences.count / (2 * pool.threadCount))
+        pool.forEachBlock(
+            of: sequences.count, grain: share, writing: &result, sharing: self
+        ) { block, result, learner in
+            let tape = Tape(isRecording: false)
+            let model = TapeModel(learner.parameterSet, weights: learner.buffer, gradients: nil)
+            sequences[block].flatMap { $0 }.withUnsafeBufferPointer { tokens in
+                let logits = model.logits(tokens, angles: angles, on: tape)
+                for place in 0..<block.count {
+                    let last = logits.values + ((place + 1) * length - 1) * columns
+                    result[place] = Array(UnsafeBufferPointer(start: last, count: columns))
                 }
             }
         }

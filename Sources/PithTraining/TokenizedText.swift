@@ -15,23 +15,18 @@ public struct TokenizedText: Sendable {
     ) throws(PithError) {
         let separator = try Self.separator(of: tokenizer)
         byteCount = text.byteCount
-        var parts = [[Int32]](repeating: [], count: text.documents.count)
+        var parts: [[Int32]] = []
         var progress = Progress("Encoding", total: byteCount, quiet: quiet)
         var (start, done) = (0, 0)
         // In rounds, so that progress can be told.
-        while start < parts.count {
+        while start < text.documents.count {
             var (end, size) = (start, 0)
-            while end < parts.count, size < 1 << 21 {
+            while end < text.documents.count, size < 1 << 21 {
                 size += text.documents[end].utf8.count
                 end += 1
             }
-            parts[start..<end].withContiguousMutableStorageIfAvailable { parts in
-                pool.forEachBlock(of: parts.count, grain: 1) { block in
-                    for i in block {
-                        let document = text.documents[start + i]
-                        parts[i] = tokenizer.encode(document, .written).map { Int32($0) }
-                    }
-                }
+            parts += pool.map(end - start) { [start] index in
+                tokenizer.encode(text.documents[start + index], .written).map { Int32($0) }
             }
             (start, done) = (end, done + size)
             progress.update(done)

@@ -26,23 +26,21 @@ extension Trainer {
         let windows = (predicted + length - 1) / length
         var losses = [Double](repeating: 0, count: windows)
         let share = max(1, (windows + 4 * pool.threadCount - 1) / (4 * pool.threadCount))
-        losses.withUnsafeMutableBufferPointer { losses in
-            pool.forEachBlock(of: windows, grain: share) { block in
-                let tape = Tape(isRecording: false)
-                let model = TapeModel(parameters, weights: weights, gradients: nil)
-                for window in block {
-                    let (start, end) = (window * length, min((window + 1) * length, predicted))
-                    let angles =
-                        end - start == length
-                        ? self.angles : SequenceAngles(parameters.description, length: end - start)
-                    tokens.withUnsafeBufferPointer { tokens in
-                        losses[window] = model.loss(
-                            UnsafeBufferPointer(rebasing: tokens[start..<end]),
-                            targets: UnsafeBufferPointer(rebasing: tokens[start + 1..<end + 1]), angles: angles,
-                            scale: 1, on: tape)
-                    }
-                    tape.reset()
+        pool.forEachBlock(of: windows, grain: share, writing: &losses, sharing: self) { block, losses, trainer in
+            let (tape, parameters) = (Tape(isRecording: false), trainer.parameters)
+            let model = TapeModel(parameters, weights: trainer.weights, gradients: nil)
+            for (place, window) in block.enumerated() {
+                let (start, end) = (window * length, min((window + 1) * length, predicted))
+                let angles =
+                    end - start == length
+                    ? trainer.angles : SequenceAngles(parameters.description, length: end - start)
+                losses[place] = tokens.withUnsafeBufferPointer { tokens in
+                    model.loss(
+                        UnsafeBufferPointer(rebasing: tokens[start..<end]),
+                        targets: UnsafeBufferPointer(rebasing: tokens[start + 1..<end + 1]), angles: angles,
+                        scale: 1, on: tape)
                 }
+                tape.reset()
             }
         }
         return losses

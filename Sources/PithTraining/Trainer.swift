@@ -98,10 +98,10 @@ public final class Trainer {
         let count = configuration.sequencesPerStep
         let starts = (0..<count).map { sampler.start(of: step * count + $0) }
         let next = Atomic<Int>(0)
-        pool.forEachBlock(of: tapes.count, grain: 1) { block in
-            for tape in tapes[block] {
-                while case let lane = next.add(1, ordering: .relaxed).oldValue, lane < lanes.count {
-                    accumulate(lane, starts, on: tape)
+        pool.forEachBlock(of: tapes.count, grain: 1, sharing: self) { block, trainer in
+            for tape in trainer.tapes[block] {
+                while case let lane = next.add(1, ordering: .relaxed).oldValue, lane < trainer.lanes.count {
+                    trainer.accumulate(lane, starts, on: tape)
                 }
             }
         }

@@ -66,7 +66,9 @@ public struct TrainingBenchmark: Sendable {
         }
         let together = LinearAlgebra.withThreads(pool.threadCount) { best(products: 1) { product(0) } }
         let apart = best(products: pool.threadCount) {
-            pool.forEachBlock(of: pool.threadCount, grain: 1) { for n in $0 { product(n) } }
+            pool.forEachBlock(of: pool.threadCount, grain: 1, sharing: product) { numbers, product in
+                for n in numbers { product(n) }
+            }
         }
         return withExtendedLifetime(operands) { max(together, apart) }
     }

@@ -109,17 +109,13 @@ public struct InputStatistics: Sendable {
             }
         }
         products.values.withUnsafeMutableBufferPointer { target in
-            let base = Pointer(value: target.baseAddress!)
             packed.withUnsafeBufferPointer { packed in
-                pool.forEachBlock(of: panels, grain: 1) { block in
-                    for panel in block {
-                        kernels.gram(packed.baseAddress!, Int64(rows), Int64(width), Int64(panel), base.value)
-                    }
+                pool.forEachBlock(of: panels, grain: 1, sharing: packed, target) { block, packed, target in
+                    guard let source = packed.baseAddress, let target = target.baseAddress else { return }
+                    for panel in block { kernels.gram(source, Int64(rows), Int64(width), Int64(panel), target) }
                 }
             }
         }
         waiting.removeAll(keepingCapacity: true)
     }
-
-    private struct Pointer { let value: UnsafeMutablePointer<Double> }
 }

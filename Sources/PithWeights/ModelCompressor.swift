@@ -116,24 +116,13 @@ public struct ModelCompressor: Sendable {
         _ statistics: [ParameterID: InputStatistics]
     ) throws(PithError) -> [(ParameterID, any StoredLinear)] {
         let matrices = model.description.matrices(ofLayer: layer)
-        var results = [Result<any StoredLinear, PithError>?](repeating: nil, count: matrices.count)
         let together = try countTogether(matrices, pipeline)
-        for start in stride(from: 0, to: matrices.count, by: together) {
-            results.withUnsafeMutableBufferPointer { results in
-                pool.forEachBlock(of: min(together, matrices.count - start), grain: 1) { block in
-                    for index in block {
-                        let id = matrices[start + index]
-                        results[start + index] = Result { () throws(PithError) in
-                            try compress(model[matrix: id], model.description[id], by: pipeline, statistics[id])
-                        }
-                    }
-                }
-            }
-        }
         var compressed: [(ParameterID, any StoredLinear)] = []
-        for (id, result) in zip(matrices, results) {
-            guard let result else { preconditionFailure("the loop skipped \(model.description[id].name)") }
-            compressed.append((id, try result.get()))
+        for start in stride(from: 0, to: matrices.count, by: together) {
+            compressed += try pool.map(min(together, matrices.count - start)) { (index) throws(PithError) in
+                let id = matrices[start + index]
+                return (id, try compress(model[matrix: id], model.description[id], by: pipeline, statistics[id]))
+            }
         }
         return compressed
     }

@@ -11,11 +11,9 @@ struct ThreadPoolTests {
         for (count, grain) in [(0, 4), (1, 4), (7, 3), (1000, 7), (64, 64)] {
             for _ in 0..<50 {
                 var visits = [Int32](repeating: 0, count: count)
-                visits.withUnsafeMutableBufferPointer { visits in
-                    pool.forEachBlock(of: count, grain: grain) { block in
-                        #expect(block.count <= grain)
-                        for i in block { visits[i] += 1 }
-                    }
+                pool.forEachBlock(of: count, grain: grain, writing: &visits) { block, visits in
+                    #expect(block.count <= grain && visits.count == block.count)
+                    for i in visits.indices { visits[i] += 1 }
                 }
                 #expect(visits.allSatisfy { $0 == 1 })
             }
@@ -84,31 +82,6 @@ struct ThreadPoolTests {
         let sum = Atomic<Int>(0)
         largest.forEachBlock(of: 5000, grain: 1) { sum.add($0.count, ordering: .relaxed) }
         #expect(sum.load(ordering: .relaxed) == 5000)
-    }
-
-    /// What two threads tell each other.
-    private final class Flags: Sendable {
-        let isOpen = Atomic<Bool>(false)
-        let isDone = Atomic<Bool>(false)
-    }
-
-    @Test func loopsThatFindThePoolBusyAreCounted() {
-        let pool = ThreadPool(threads: 2)
-        // A loop inside a loop is none of them.
-        pool.forEachBlock(of: 4, grain: 1) { _ in pool.forEachBlock(of: 4, grain: 1) { _ in } }
-        #expect(pool.contendedLoopCount == 0)
-        let flags = Flags()
-        Thread.detachNewThread {
-            pool.forEachBlock(of: 2, grain: 1) { _ in
-                flags.isOpen.store(true, ordering: .releasing)
-                while !flags.isDone.load(ordering: .acquiring) { usleep(100) }
-            }
-        }
-        while !flags.isOpen.load(ordering: .acquiring) { usleep(100) }
-        let sum = Atomic<Int>(0)
-        pool.forEachBlock(of: 10, grain: 1) { sum.add($0.count, ordering: .relaxed) }
-        flags.isDone.store(true, ordering: .releasing)
-        #expect(sum.load(ordering: .relaxed) == 10 && pool.contendedLoopCount == 1)
     }
 }
 

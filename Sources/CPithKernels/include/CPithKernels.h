@@ -13,6 +13,13 @@
 extern "C" {
 #endif
 
+/// Sets of kernels hold functions alone: Swift may pass them from thread to thread.
+#ifdef __clang__
+#define PITH_SENDABLE __attribute__((swift_attr("@Sendable")))
+#else
+#define PITH_SENDABLE
+#endif
+
 /// Instruction sets, weakest first.
 typedef enum {
     PITH_PATH_BASELINE = 0, ///< what the compiler's target has: SSE2 on x86-64, NEON on arm64
@@ -222,7 +229,7 @@ typedef enum {
 static inline int64_t pith_partial_stride(int64_t size) { return 32 + (size + 15) / 16 * 16; }
 
 /// One set of kernels.
-typedef struct {
+typedef struct PITH_SENDABLE {
     /// y[m * ldy + n] = sum over k of x[m * ldx + k] * w[n * ldw + k].
     void (*multiply)(const float *x, int64_t rows, int64_t ldx, const float *w, int64_t outputs, int64_t ldw,
                      int64_t k, float *y, int64_t ldy);

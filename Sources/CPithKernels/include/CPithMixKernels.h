@@ -7,7 +7,7 @@
 /// One set of mixing kernels. A row of weights is `count` high halves and then `count` low halves of 32-bit weights
 /// with 30 bits behind the point; only the high halves multiply, the low ones keep what small steps add up to.
 /// `count` is a multiple of 32; `rows` says where each of `sets` rows begins, in elements.
-typedef struct {
+typedef struct PITH_SENDABLE {
     /// sums[s] = the sum over pairs of (x[2i] w[2i] + x[2i+1] w[2i+1]) >> 6, modulo 2^32.
     void (*dot)(const int16_t *x, int64_t count, const int16_t *weights, const int64_t *rows, int64_t sets,
                 int32_t *sums);

@@ -30,7 +30,7 @@ typedef struct {
 /// One set of kernels. Matrices are row-major, and dense where no stride is given: that lies between the rows of those
 /// of which a part is computed, so that threads can share a product. `columns` and `width` are multiples of 16. No
 /// result depends on how many rows or columns there are.
-typedef struct {
+typedef struct PITH_SENDABLE {
     /// y = bias + x W: x of [rows, inner], W of [inner, columns], bias of [columns]; the stride is W's and y's.
     void (*multiply)(const float *x, const float *w, const float *bias, int64_t rows, int64_t inner, int64_t columns,
                      int64_t stride, float *y);

@@ -22,7 +22,7 @@ typedef struct {
 } pith_adamw;
 
 /// One set of training kernels.
-typedef struct {
+typedef struct PITH_SENDABLE {
     /// row = softmax of its first `count` elements, zeros from there to `width`. The count must be positive.
     void (*softmax)(float *row, int64_t count, int64_t width);
     /// Turns the gradient of a softmax into that of its input: g[i] = p[i] * (g[i] - dot) * scale.

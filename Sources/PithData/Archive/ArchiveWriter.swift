@@ -132,23 +132,13 @@ struct ArchiveWriter {
     }
 
     private mutating func code(_ wave: [SegmentPlan]) throws(PithError) -> [Coded] {
-        var results = [Result<Coded, PithError>?](repeating: nil, count: wave.count)
         let (inner, traces) = (wave.count > 1 ? context.onOneThread : context, traces)
         var times: [Int] = []
         for plan in wave { times.append(try plan.time(context)) }
         let share = SegmentWork.share(of: times)
-        results.withUnsafeMutableBufferPointer { results in
-            self.context.pool.forEachBlock(of: wave.count, grain: 1) { range in
-                for index in range {
-                    results[index] = Result { () throws(PithError) in
-                        try Self.code(wave[index], inner, traces, share: share)
-                    }
-                }
-            }
+        return try context.pool.map(wave.count) { (index) throws(PithError) in
+            try Self.code(wave[index], inner, traces, share: share)
         }
-        var coded: [Coded] = []
-        for result in results { coded.append(try result!.get()) }
-        return coded
     }
 
     /// The smallest of what the candidates make of a segment.

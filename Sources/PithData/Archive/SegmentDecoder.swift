@@ -53,28 +53,22 @@ struct SegmentDecoder {
 
     /// Decodes segments and says what came of each.
     func decode(_ wave: [(header: SegmentHeader, payload: Payload)]) throws(PithError) -> [[ArchiveReader.Piece]] {
-        var results = [Decoded?](repeating: nil, count: wave.count)
         var inner = self
         if wave.count > 1 {
             inner = SegmentDecoder(context: context.onOneThread, memoryLimit: memoryLimit, memoryTaken: memoryTaken)
         }
         let decoder = inner
         let share = SegmentWork.share(of: wave.map { $0.header.time(context) })
-        results.withUnsafeMutableBufferPointer { results in
-            context.pool.forEachBlock(of: wave.count, grain: 1) { range in
-                for index in range {
-                    do throws(PithError) {
-                        results[index] = try decoder.decode(
-                            wave[index].header, wave[index].payload, share: share)
-                    } catch { results[index] = Decoded(failure: error) }
-                }
-            }
+        let results = context.pool.map(wave.count) { index in
+            do throws(PithError) {
+                return try decoder.decode(wave[index].header, wave[index].payload, share: share)
+            } catch { return Decoded(failure: error) }
         }
         return zip(wave, results).map { part, result -> [ArchiveReader.Piece] in
-            if let content = result?.content { return [.content(content)] }
-            let saved = result?.saved ?? []
+            if let content = result.content { return [.content(content)] }
+            let saved = result.saved
             let reason =
-                part.payload.damage ?? result?.failure
+                part.payload.damage ?? result.failure
                 ?? .data("some of the bytes are wrong: their checksum differs", remedy: "the archive is damaged")
             if saved.count == part.header.count { return [.damaged(saved, reason)] }
             return [.content(saved), .lost(part.header.count - saved.count, reason)]

@@ -26,7 +26,7 @@ package final class ByteNetwork {
 
     private let kernels: pith_stream_kernels
     // Shares the products among threads; without one the calling thread does all.
-    private let pool: ThreadPool?
+    private let pool: ThreadPool
     package let gradient: FloatStore
     private let mean: FloatStore
     private let square: FloatStore
@@ -57,7 +57,7 @@ package final class ByteNetwork {
         precondition(shape.width % 16 == 0 && shape.embedding % 16 == 0 && parameters.count == shape.parameterCount)
         let (rows, width, inner) = (steps * streams, shape.width, shape.taps * shape.embedding)
         (self.shape, self.parameters, self.steps, self.streams, self.rate) = (shape, parameters, steps, streams, rate)
-        self.pool = pool
+        self.pool = pool ?? ThreadPool(threads: 1)
         kernels = pith_stream_kernels_of(pith_path(UInt32(KernelPath.current.rawValue)))!.pointee
         gradient = FloatStore(shape.parameterCount)
         mean = FloatStore(shape.parameterCount)
@@ -131,20 +131,24 @@ package final class ByteNetwork {
 
     /// Learns that `bytes` of [count, streams] followed the first `count` steps, and begins the next block.
     package func learn(_ bytes: ArraySlice<UInt8>) {
-        let count = bytes.count / streams
         addGradient(bytes)
         meanPower *= keepMean
         squarePower *= keepSquare
         let step = pith_stream_adam(
             rate: rate / (1 - meanPower), keep_mean: keepMean, keep_square: keepSquare, spread: 1 / (1 - squarePower),
             epsilon: 1e-8)
-        withUnsafePointer(to: step) { step in
-            share(shape.parameterCount, grain: 1 << 14) {
+        let count = shape.parameterCount
+        pool.forEachBlock(
+            of: count, grain: grain(count, 1 << 14), sharing: gradient.floats, parameters.floats, mean.floats,
+            square.floats
+        ) { [kernels] block, gradient, parameters, mean, square in
+            let first = block.lowerBound
+            withUnsafePointer(to: step) {
                 kernels.adam(
-                    step, gradient.floats + $0, $1, parameters.floats + $0, mean.floats + $0, square.floats + $0)
+                    $0, gradient + first, Int64(block.count), parameters + first, mean + first, square + first)
             }
         }
-        carryOn(count)
+        carryOn(bytes.count / streams)
     }
 
     /// Makes the last of `count` steps those before the next block.
@@ -201,25 +205,29 @@ package final class ByteNetwork {
 
     private typealias Floats = UnsafeMutablePointer<Float>
 
-    /// Calls `body` with parts of 0..<count on all threads.
-    private func share(_ count: Int, grain: Int = 64, _ body: (_ first: Int, _ count: Int64) -> Void) {
-        guard let pool else { return body(0, Int64(count)) }
-        pool.forEachBlock(of: count, grain: grain) { body($0.lowerBound, Int64($0.count)) }
-    }
+    /// Calls of the kernels are cut for threads only where there are several.
+    private func grain(_ count: Int, _ grain: Int = 64) -> Int { pool.threadCount == 1 ? count : grain }
 
     /// y = bias + x W: x of [rows, inner], W of [inner, columns].
     private func multiply(
         _ x: Floats, _ w: Floats, _ bias: Floats, _ rows: Int64, _ inner: Int, _ columns: Int, _ y: Floats
     ) {
-        share(columns) { kernels.multiply(x, w + $0, bias + $0, rows, Int64(inner), $1, Int64(columns), y + $0) }
+        pool.forEachBlock(of: columns, grain: grain(columns), sharing: x, w, bias, y) {
+            [kernels] block, x, w, bias, y in
+            let first = block.lowerBound
+            kernels.multiply(
+                x, w + first, bias + first, rows, Int64(inner), Int64(block.count), Int64(columns), y + first)
+        }
     }
 
     /// x = y Wᵀ: y of [rows, columns], W of [inner, columns].
     private func multiplyBack(
         _ y: Floats, _ w: Floats, _ rows: Int, _ inner: Int, _ columns: Int, _ x: Floats
     ) {
-        share(inner) {
-            kernels.multiply_back(y, w + $0 * columns, Int64(rows), $1, Int64(columns), Int64(inner), x + $0)
+        pool.forEachBlock(of: inner, grain: grain(inner), sharing: x, y, w) { [kernels] block, x, y, w in
+            let first = block.lowerBound
+            kernels.multiply_back(
+                y, w + first * columns, Int64(rows), Int64(block.count), Int64(columns), Int64(inner), x + first)
         }
     }
 
@@ -227,6 +235,10 @@ package final class ByteNetwork {
     private func outer(
         _ x: Floats, _ y: Floats, _ rows: Int, _ inner: Int, _ columns: Int, _ w: Floats
     ) {
-        share(inner) { kernels.outer(x + $0, y, Int64(rows), $1, Int64(columns), Int64(inner), w + $0 * columns) }
+        pool.forEachBlock(of: inner, grain: grain(inner), sharing: x, y, w) { [kernels] block, x, y, w in
+            let first = block.lowerBound
+            kernels.outer(
+                x + first, y, Int64(rows), Int64(block.count), Int64(columns), Int64(inner), w + first * columns)
+        }
     }
 }

@@ -44,13 +44,8 @@ package struct ChowLiuTree: Sendable, Equatable {
         joined[0] = true
         for _ in 1..<max(1, width) {
             // The variable that came last is compared with all that are still outside: each pair once.
-            var information = [Double](repeating: 0, count: width)
-            information.withUnsafeMutableBufferPointer { information in
-                pool.forEachBlock(of: width, grain: 64) { range in
-                    for other in range where !joined[other] {
-                        information[other] = sample.mutualInformation(last, other)
-                    }
-                }
+            let information = pool.map(width, grain: 64) { [joined, last] other in
+                joined[other] ? 0 : sample.mutualInformation(last, other)
             }
             var next = -1
             for other in 0..<width where !joined[other] {

@@ -118,7 +118,9 @@ package struct CircuitLearner {
         pairCounts.withUnsafeMutableBufferPointer { pairs in
             model.transitions.withUnsafeMutableBufferPointer { transitions in
                 model.exchanged.withUnsafeMutableBufferPointer { exchanged in
-                    pool.forEachBlock(of: step.tree.count, grain: 4) { nodes in
+                    pool.forEachBlock(
+                        of: step.tree.count, grain: 4, sharing: pairs, transitions, exchanged
+                    ) { nodes, pairs, transitions, exchanged in
                         for node in nodes where node > 0 {
                             let place = node * step.groups * step.groups * 8
                             step.learnTransitions(
@@ -133,7 +135,9 @@ package struct CircuitLearner {
         decisionCounts.withUnsafeMutableBufferPointer { counts in
             model.emissions.withUnsafeMutableBufferPointer { emissions in
                 nodeTallies.withUnsafeBufferPointer { tallies in
-                    pool.forEachBlock(of: step.tree.count, grain: 4) { nodes in
+                    pool.forEachBlock(
+                        of: step.tree.count, grain: 4, sharing: counts, emissions, tallies
+                    ) { nodes, counts, emissions, tallies in
                         for node in nodes {
                             let place = node * step.values.nodeCount
                             step.learnEmissions(
@@ -258,7 +262,7 @@ final class ExpectationBatch: @unchecked Sendable {
             storage.initialize(repeating: .zero, count: 3 * size * capacity)
         }
         records.bytes.withUnsafeBufferPointer { bytes in
-            pool.forEachBlock(of: records.count, grain: 1) { range in
+            pool.forEachBlock(of: records.count, grain: 1, sharing: bytes) { range, bytes in
                 let work = model.workspace()
                 for record in range {
                     var port = KnownRecord(bytes.baseAddress! + record * records.width, model.values)

@@ -106,19 +106,10 @@ extension TokenCoding {
     private func codes<Encoder: ChoiceEncoder>(
         _ symbols: ArraySlice<Int>, _ logits: Tensor, _ type: Encoder.Type
     ) throws(PithError) -> [Encoder.Code] {
-        var results = [Result<Encoder.Code, PithError>?](repeating: nil, count: symbols.count)
-        results.withUnsafeMutableBufferPointer { results in
-            model.pool.forEachBlock(of: symbols.count, grain: 4) { block in
-                for row in block {
-                    let logits = choiceLogits(logits.values[row * logits.columns..<(row + 1) * logits.columns])
-                    let choice = choice(of: symbols[symbols.startIndex + row])
-                    results[row] = Result { () throws(PithError) in try Encoder.code(of: choice, logits) }
-                }
-            }
+        try model.pool.map(symbols.count, grain: 4) { (row) throws(PithError) in
+            let logits = choiceLogits(logits.values[row * logits.columns..<(row + 1) * logits.columns])
+            return try Encoder.code(of: choice(of: symbols[symbols.startIndex + row]), logits)
         }
-        var codes: [Encoder.Code] = []
-        for result in results { if let result { codes.append(try result.get()) } }
-        return codes
     }
 }
 
@@ -182,7 +173,9 @@ extension TokenCoding {
         let width = logits.columns
         streams.withUnsafeMutableBufferPointer { streams in
             contexts.withUnsafeMutableBufferPointer { contexts in
-                model.pool.forEachBlock(of: running.count, grain: 1) { block in
+                model.pool.forEachBlock(
+                    of: running.count, grain: 1, sharing: streams, contexts
+                ) { block, streams, contexts in
                     for row in block {
                         let logits = choiceLogits(logits.values[row * width..<(row + 1) * width])
                         do throws(PithError) {

@@ -251,10 +251,11 @@ extension PlainKeyValueCache {
         } else {
             // Later rows see more: they go first, so that threads end together.
             let blocks = (rows + block - 1) / block
-            pool.forEachBlock(of: shape.headCount * blocks, grain: isSmall ? shape.headCount * blocks : 1) { tasks in
+            let (heads, tasks) = (shape.headCount, shape.headCount * blocks)
+            pool.forEachBlock(of: tasks, grain: isSmall ? tasks : 1, sharing: problem) { tasks, problem in
                 for task in tasks {
-                    let start = (blocks - 1 - task / shape.headCount) * block
-                    problem.attend(head: task % shape.headCount, rows: start..<min(rows, start + block))
+                    let start = (blocks - 1 - task / heads) * block
+                    problem.attend(head: task % heads, rows: start..<min(rows, start + block))
                 }
             }
         }
@@ -340,11 +341,13 @@ extension PlainKeyValueCache {
                 byteCount: shape.headCount * segments.count * size * 4, alignment: 64
             ) { memory in
                 let partials = memory.baseAddress!.assumingMemoryBound(to: Float.self)
-                pool.forEachBlock(of: shape.headCount * segments.count, grain: 1) { tasks in
+                pool.forEachBlock(
+                    of: shape.headCount * segments.count, grain: 1, sharing: self, partials
+                ) { tasks, problem, partials in
                     for task in tasks {
-                        attendSegment(
-                            segments.lowerBound + task % segments.count, head: task / segments.count, rows: 0..<rows,
-                            widened: nil, into: partials + task * size)
+                        problem.attendSegment(
+                            segments.lowerBound + task % segments.count, head: task / segments.count,
+                            rows: 0..<problem.rows, widened: nil, into: partials + task * size)
                     }
                 }
                 for head in 0..<shape.headCount {

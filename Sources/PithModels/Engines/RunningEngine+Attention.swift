@@ -15,8 +15,9 @@ extension RunningEngine {
         let result = makeValue(rows: queries.rows, options.outputWidth)
         let (counts, pool) = (workspace.counts, pool)
         let starts = counts.reduce(into: [0]) { $0.append($0.last! + $1) }
-        states.withUnsafeMutableBufferPointer { states in
-            func attend(_ s: Int) {
+        states.withUnsafeMutableBufferPointer { buffer in
+            let states = buffer
+            let attend = { (s: Int) in
                 let (row, stage) = (starts[s], states[s].stage(reading: counts[s]))
                 let positions = states[s].position..<states[s].position + counts[s]
                 states[s].caches[index].append(
@@ -35,7 +36,7 @@ extension RunningEngine {
             let share = work.reduce(0, +) / (2 * pool.threadCount)
             for s in states.indices where work[s] > share { attend(s) }
             let small = states.indices.filter { work[$0] <= share }
-            pool.forEachBlock(of: small.count, grain: 1) { block in
+            pool.forEachBlock(of: small.count, grain: 1, sharing: attend) { block, attend in
                 for i in block { attend(small[i]) }
             }
         }
@@ -53,7 +54,7 @@ extension RunningEngine {
         let (kernels, table) = (kernels, model.rotaries[rotary.index])
         let (half, size) = (table.half, table.headDimension)
         let (cosines, sines) = workspace.angles(rotary)
-        forEachRows(of: x) { block in
+        forEachRows(of: x, sharing: cosines, sines) { block, cosines, sines in
             for row in block {
                 kernels.rotate(
                     x.pointer + row * x.width, Int64(x.width / size), Int64(size), Int64(half), cosines + row * half,

@@ -3,7 +3,7 @@ import CPithKernels
 /// Operations on single elements. What is not in kernels is plain arithmetic, rounded once for each operation.
 extension RunningEngine {
     /// Calls `body` for ranges of the elements of x, on all threads where there is work for them.
-    private func forEachElements(of x: Value, _ body: (Range<Int>) -> Void) {
+    private func forEachElements(of x: Value, _ body: @Sendable (Range<Int>) -> Void) {
         forEachRows(of: x, grain: max(1, Self.elementsTogether / max(1, x.width))) { block in
             body(block.lowerBound * x.width..<block.upperBound * x.width)
         }

@@ -32,7 +32,9 @@ extension RunningEngine {
         let (result, width, pool) = (makeValue(rows: rows, x.width), x.width, pool)
         forEachState(state) { row, count, state in
             let (source, target) = (x.pointer + row * width, result.pointer + row * width)
-            pool.forEachBlock(of: count, grain: Self.rowsTogether) { block in
+            pool.forEachBlock(
+                of: count, grain: Self.rowsTogether, sharing: source, target, state
+            ) { block, source, target, state in
                 for row in block { convolution.apply(to: source, row, before: state, into: target + row * width) }
             }
             convolution.moveOn(state, over: source, count)
@@ -56,7 +58,8 @@ extension RunningEngine {
                         rates: rates.baseAddress, skips: skips.baseAddress, states: state,
                         outputs: result.pointer + row * width)
                     // Some thousand exponentials at a time.
-                    pool.forEachBlock(of: width, grain: max(16, 8192 / max(1, count * size))) { block in
+                    let grain = max(16, 8192 / max(1, count * size))
+                    pool.forEachBlock(of: width, grain: grain, sharing: scan) { block, scan in
                         withUnsafePointer(to: scan) {
                             kernels.selective_scan($0, Int64(block.lowerBound), Int64(block.count))
                         }
@@ -80,7 +83,8 @@ extension RunningEngine {
                 a: inputs.removal.map { UnsafePointer($0.a.pointer + at) },
                 b: inputs.removal.map { UnsafePointer($0.b.pointer + at) }, states: state,
                 outputs: result.pointer + at)
-            pool.forEachBlock(of: heads, grain: max(1, 8192 / max(1, count * size * size))) { block in
+            let grain = max(1, 8192 / max(1, count * size * size))
+            pool.forEachBlock(of: heads, grain: grain, sharing: recurrence) { block, recurrence in
                 withUnsafePointer(to: recurrence) {
                     kernels.matrix_recurrence($0, Int64(block.lowerBound), Int64(block.count))
                 }
@@ -104,7 +108,8 @@ extension RunningEngine {
                         rows: Int64(count), width: Int64(width), keys: keys.pointer + row * width,
                         values: values.pointer + row * width, decays: decays.baseAddress,
                         bonuses: bonuses.baseAddress, states: state, outputs: result.pointer + row * width)
-                    pool.forEachBlock(of: width, grain: max(64, 4096 / max(1, count))) { block in
+                    let grain = max(64, 4096 / max(1, count))
+                    pool.forEachBlock(of: width, grain: grain, sharing: average) { block, average in
                         withUnsafePointer(to: average) {
                             kernels.exponential_average($0, Int64(block.lowerBound), Int64(block.count))
                         }

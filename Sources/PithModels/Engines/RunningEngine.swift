@@ -5,8 +5,8 @@ import PithTensor
 /// The engine that runs: rows of several sequences go through the matrices together, however these are stored; a row's
 /// result depends neither on its company nor on the number of threads.
 struct RunningEngine: Engine {
-    /// A matrix in the workspace, [rows, width].
-    struct Value {
+    /// A matrix in the workspace, [rows, width]. Loops share it: a block of theirs touches rows of its own.
+    struct Value: @unchecked Sendable {
         let pointer: UnsafeMutablePointer<Float>
         let rows: Int
         let width: Int
@@ -79,13 +79,17 @@ struct RunningEngine: Engine {
     }
 
     /// Calls `body` for blocks of the rows of x, on all threads where there is work for them.
-    func forEachRows(of x: Value, grain: Int = Self.rowsTogether, _ body: (Range<Int>) -> Void) {
-        pool.forEachBlock(of: x.rows, grain: grain, body)
+    func forEachRows<each Shared>(
+        of x: Value, grain: Int = Self.rowsTogether, sharing shared: repeat each Shared,
+        body: @Sendable (Range<Int>, repeat each Shared) -> Void
+    ) {
+        pool.forEachBlock(of: x.rows, grain: grain, sharing: repeat each shared, body: body)
     }
 
     /// Looks for values that are no finite numbers.
     func look(at x: Value) {
-        forEachRows(of: x, grain: max(1, Self.valuesTogether / max(1, x.width))) { block in
+        let grain = max(1, Self.valuesTogether / max(1, x.width))
+        forEachRows(of: x, grain: grain, sharing: workspace) { block, workspace in
             workspace.see(x.pointer + block.lowerBound * x.width, count: block.count * x.width)
         }
     }
@@ -157,7 +161,7 @@ struct RunningEngine: Engine {
         let (kernels, weights, bias) = (kernels, model[vector: norm.weight], norm.bias.map { model[vector: $0] })
         let (result, width) = (makeValue(rows: x.rows, x.width), x.width / groups)
         weights.withUnsafeBufferPointer { weights in
-            forEachRows(of: x) { block in
+            forEachRows(of: x, sharing: weights) { block, weights in
                 for part in block.lowerBound * groups..<block.upperBound * groups {
                     let (start, ofPart) = (part * width, part % groups * width % weights.count)
                     guard let weight = weights.baseAddress.map({ $0 + ofPart }) else { return }

@@ -73,7 +73,7 @@ struct BlockTiles: Sendable {
             let together = max(1, Self.bytesAtOnce / max(1, bytesOfBlock))
             for first in stride(from: 0, to: layout.blocks, by: together) {
                 let end = min(layout.blocks, first + together)
-                pool.forEachBlock(of: end - first, grain: 8) { blocks in
+                pool.forEachBlock(of: end - first, grain: 8, sharing: writer) { blocks, writer in
                     GGUFBlockPieces.withRoom(rows: Self.rowsOfBlock) { pieces in
                         for block in blocks {
                             isFinite.bytes[first + block] = writer.write(first + block, pieces) ? 1 : 0
@@ -123,7 +123,7 @@ struct BlockTiles: Sendable {
     }
 
     /// Writes tiles.
-    private struct Writer: @unchecked Sendable {
+    private struct Writer {
         let form: GGUFBlockForm
         let layout: Layout
         let source: UnsafeRawPointer

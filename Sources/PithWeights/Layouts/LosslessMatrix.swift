@@ -138,22 +138,18 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
     private static func encode(
         _ split: UnsafeBufferPointer<UInt8>, _ codings: [PlaneCoding], rows: Int, columns: Int, pool: ThreadPool
     ) -> [(bytes: [UInt8], sizes: [UInt32])] {
-        var blocks = [(bytes: [UInt8], sizes: [UInt32])](repeating: ([], []), count: blockCount(rows))
-        blocks.withUnsafeMutableBufferPointer { blocks in
-            pool.forEachBlock(of: blocks.count, grain: 1) { range in
-                for block in range {
-                    let first = block * rowsOfBlock * columns
-                    let count = min(rowsOfBlock * columns, rows * columns - first)
-                    for (plane, coding) in codings.enumerated() {
-                        let start = plane * rows * columns + first
-                        let bytes = coding.encode(UnsafeBufferPointer(rebasing: split[start..<start + count]))
-                        blocks[block].bytes += bytes
-                        if coding.fixedSize(1) == nil { blocks[block].sizes.append(UInt32(bytes.count)) }
-                    }
-                }
+        pool.map(blockCount(rows), sharing: split) { block, split in
+            let first = block * rowsOfBlock * columns
+            let count = min(rowsOfBlock * columns, rows * columns - first)
+            var result: (bytes: [UInt8], sizes: [UInt32]) = ([], [])
+            for (plane, coding) in codings.enumerated() {
+                let start = plane * rows * columns + first
+                let bytes = coding.encode(UnsafeBufferPointer(rebasing: split[start..<start + count]))
+                result.bytes += bytes
+                if coding.fixedSize(1) == nil { result.sizes.append(UInt32(bytes.count)) }
             }
+            return result
         }
-        return blocks
     }
 
     // MARK: Multiplying
@@ -191,21 +187,11 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
 
     /// Decodes all blocks: a stream that is damaged ends in the wrong place or state, more often than not.
     package func verify(pool: ThreadPool) throws(PithError) {
-        var failures = [PithError?](repeating: nil, count: Self.blockCount(outputCount))
-        failures.withUnsafeMutableBufferPointer { failures in
-            pool.forEachBlock(of: failures.count, grain: 16) { range in
-                withUnsafeTemporaryAllocation(
-                    byteCount: max(1, Self.rowsOfBlock * inputCount * type.byteCount), alignment: 64
-                ) { rows in
-                    for block in range {
-                        do throws(PithError) { try decode(block: block, into: rows.baseAddress!) } catch {
-                            failures[block] = error
-                        }
-                    }
-                }
-            }
+        _ = try pool.map(Self.blockCount(outputCount), grain: 16) { (block) throws(PithError) in
+            try withUnsafeTemporaryAllocation(
+                byteCount: max(1, Self.rowsOfBlock * inputCount * type.byteCount), alignment: 64
+            ) { (rows) throws(PithError) in try decode(block: block, into: rows.baseAddress!) }
         }
-        for failure in failures { if let failure { throw failure } }
     }
 
     /// A block's streams are short: the caches must be told which lines come next.

@@ -52,7 +52,7 @@ package struct ScaledFloats: StoredLinear, RowDecodable {
         let areHalves = scales.values.allSatisfy { $0 == 0 || (0x1p-14...65504).contains($0) }
         if areHalves { scales = Tensor(shape: scales.shape, values: roundedToHalf(scales.values)) }
         var scaled = Tensor(rows: rows, columns: columns)
-        scaled.values = mapRows(of: weight, pool: pool) { row, weights, target in
+        scaled.values = mapRows(of: weight, pool: pool) { [scales] row, weights, target in
             for column in 0..<columns {
                 let scale = scales.values[row * groups + column / groupSize]
                 target[column] = scale > 0 ? weights[column] / scale : 0

@@ -61,20 +61,31 @@ struct ColumnSweep {
     ///
     /// `prepare` sees each block of columns as all errors before have left it. `replace` is given a row, a column and
     /// the weights of that row as they are now, and returns what will be stored. Rows run at the same time.
-    func run(
-        _ weight: inout Tensor,
-        prepare: (_ columns: Range<Int>, _ weights: UnsafePointer<Float>) -> Void = { _, _ in },
-        replace: (_ row: Int, _ column: Int, _ weights: UnsafePointer<Float>) -> Float
+    ///
+    /// `marks`, [rows, columns], are what is noted of each weight: `prepare` has all of them, `replace` those of its row.
+    func run<Mark: BitwiseCopyable>(
+        _ weight: inout Tensor, marking marks: inout [Mark],
+        prepare: (_ columns: Range<Int>, _ weights: UnsafePointer<Float>, _ marks: UnsafeMutablePointer<Mark>) -> Void =
+            {
+                _, _, _ in
+            },
+        replace:
+            @Sendable (
+                _ row: Int, _ column: Int, _ weights: UnsafePointer<Float>, _ marks: UnsafeMutablePointer<Mark>
+            ) -> Float
     ) {
         let (rows, columns) = (weight.rows, weight.columns)
         guard weight.count > 0 else { return }
         weight.values.withUnsafeMutableBufferPointer { weights in
-            guard let weights = weights.baseAddress else { return }
-            for start in stride(from: 0, to: columns, by: Self.blockSize) {
-                let block = start..<min(columns, start + Self.blockSize)
-                prepare(block, weights)
-                pool.forEachBlock(of: rows, grain: Self.rowsInTask) { task in
-                    sweep(task, block, weights, columns, replace)
+            marks.withUnsafeMutableBufferPointer { marks in
+                guard let weights = weights.baseAddress, let marks = marks.baseAddress else { return }
+                for start in stride(from: 0, to: columns, by: Self.blockSize) {
+                    let block = start..<min(columns, start + Self.blockSize)
+                    prepare(block, weights, marks)
+                    pool.forEachBlock(of: rows, grain: Self.rowsInTask, sharing: weights, marks) {
+                        task, weights, marks in
+                        sweep(task, block, weights, columns) { replace($0, $1, $2, marks + $0 * columns) }
+                    }
                 }
             }
         }

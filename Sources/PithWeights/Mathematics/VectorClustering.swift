@@ -76,7 +76,7 @@ private func assign(_ chunks: WeightChunks, _ codebook: inout LearnedCodebook, p
     chunks.values.withUnsafeBufferPointer { values in
         codebook.codes.withUnsafeMutableBufferPointer { codes in
             let (values, codes) = (values.baseAddress!, codes.baseAddress!)
-            pool.forEachBlock(of: chunks.count, grain: 4) { block in
+            pool.forEachBlock(of: chunks.count, grain: 4, sharing: values, codes) { block, values, codes in
                 for chunk in block {
                     // |x − e|² by columns' importance h is a constant, and Σ h·e² − Σ x·2h·e.
                     var factors = [Float](repeating: 0, count: 256 * dimension)
@@ -106,14 +106,13 @@ private func moveEntries(_ chunks: WeightChunks, _ codebook: inout LearnedCodebo
     // Sums of the parts of the matrix, of sums of weights and of weighted values, always cut in the same way.
     let parts = min(16, chunks.rows)
     var sums = [Double](repeating: 0, count: parts * 2 * size)
-    sums.withUnsafeMutableBufferPointer { sums in
-        let base = sums.baseAddress!
-        pool.forEachBlock(of: parts, grain: 1) { block in
-            for part in block {
-                let sums = base + part * 2 * size
-                for row in part * chunks.rows / parts..<(part + 1) * chunks.rows / parts {
-                    addRow(row, chunks, codebook.codes, to: sums, size: size)
-                }
+    let codes = codebook.codes
+    pool.forEachBlock(of: parts, grain: 1, writing: &sums, width: 2 * size) { block, sums in
+        let part = block.lowerBound
+        sums.withUnsafeMutableBufferPointer { sums in
+            guard let sums = sums.baseAddress else { return }
+            for row in part * chunks.rows / parts..<(part + 1) * chunks.rows / parts {
+                addRow(row, chunks, codes, to: sums, size: size)
             }
         }
     }

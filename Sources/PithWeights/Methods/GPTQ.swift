@@ -44,16 +44,14 @@ struct GPTQ: WeightCodec {
         var working = weight.reorderingColumns(order)
         // 3. Round from left to right, each error carried to the right by the Cholesky factor of the inverse Hessian.
         let sweep = try ColumnSweep(hessian: hessian.permuted(order), damping: damping, pool: problem.pool)
-        codes.withUnsafeMutableBufferPointer { codes in
-            sweep.run(&working) { row, j, weights in
-                let column = order[j]
-                // What a pruner left out stays out.
-                guard mask?[row * weight.columns + column] ?? true else { return 0 }
-                let level = levels[row * grid.groups + column / grid.groupSize]
-                let code = level.code(weights[j])
-                codes[row * weight.columns + column] = UInt8(saturating: code)
-                return level.weight(code)
-            }
+        sweep.run(&working, marking: &codes) { row, j, weights, codes in
+            let column = order[j]
+            // What a pruner left out stays out.
+            guard mask?[row * weight.columns + column] ?? true else { return 0 }
+            let level = levels[row * grid.groups + column / grid.groupSize]
+            let code = level.code(weights[j])
+            codes[column] = UInt8(saturating: code)
+            return level.weight(code)
         }
         return try grid.store(codes, keeping: mask, rows: weight.rows, columns: weight.columns)
     }

@@ -39,23 +39,21 @@ struct SparseGPT: PruningCodec {
     private func prune(_ weight: inout Tensor, _ sparsity: Double, _ sweep: ColumnSweep) -> [Bool] {
         let (rows, columns) = (weight.rows, weight.columns)
         var mask = [Bool](repeating: true, count: weight.count)
-        mask.withUnsafeMutableBufferPointer { mask in
-            sweep.run(&weight) { block, weights in
-                // So many that the whole matrix ends with the exact share.
-                let count =
-                    SparsityTarget.prunedCount(of: rows * block.upperBound, sparsity)
-                    - SparsityTarget.prunedCount(of: rows * block.lowerBound, sparsity)
-                var scores: [Float] = []
-                scores.reserveCapacity(rows * block.count)
-                for row in 0..<rows {
-                    for j in block { scores.append(sweep.saliency(weights[row * columns + j], column: j)) }
-                }
-                for (i, isLeftOut) in smallest(count, of: scores.map(\.orderKey)).enumerated() where isLeftOut {
-                    mask[i / block.count * columns + block.lowerBound + i % block.count] = false
-                }
-            } replace: { row, j, weights in
-                mask[row * columns + j] ? weights[j] : 0
+        sweep.run(&weight, marking: &mask) { block, weights, mask in
+            // So many that the whole matrix ends with the exact share.
+            let count =
+                SparsityTarget.prunedCount(of: rows * block.upperBound, sparsity)
+                - SparsityTarget.prunedCount(of: rows * block.lowerBound, sparsity)
+            var scores: [Float] = []
+            scores.reserveCapacity(rows * block.count)
+            for row in 0..<rows {
+                for j in block { scores.append(sweep.saliency(weights[row * columns + j], column: j)) }
             }
+            for (i, isLeftOut) in smallest(count, of: scores.map(\.orderKey)).enumerated() where isLeftOut {
+                mask[i / block.count * columns + block.lowerBound + i % block.count] = false
+            }
+        } replace: { _, j, weights, mask in
+            mask[j] ? weights[j] : 0
         }
         return mask
     }
@@ -64,18 +62,16 @@ struct SparseGPT: PruningCodec {
     private func pruneTiles(_ weight: inout Tensor, _ sparsity: Double, _ sweep: ColumnSweep) -> [Bool] {
         let (rows, columns) = (weight.rows, weight.columns)
         var (mask, gone) = ([Bool](repeating: true, count: weight.count), 0)
-        mask.withUnsafeMutableBufferPointer { mask in
-            sweep.run(&weight) { block, weights in
-                let count = SparsityTarget.prunedCount(of: rows * block.upperBound, sparsity) - gone
-                gone += TileGrid(rows: rows, columns: block).leaveOut(count) { row, column in
-                    let saliency = Double(sweep.saliency(weights[row * columns + column], column: column))
-                    return saliency * saliency
-                } _: { row, column in
-                    mask[row * columns + column] = false
-                }
-            } replace: { row, j, weights in
-                mask[row * columns + j] ? weights[j] : 0
+        sweep.run(&weight, marking: &mask) { block, weights, mask in
+            let count = SparsityTarget.prunedCount(of: rows * block.upperBound, sparsity) - gone
+            gone += TileGrid(rows: rows, columns: block).leaveOut(count) { row, column in
+                let saliency = Double(sweep.saliency(weights[row * columns + column], column: column))
+                return saliency * saliency
+            } _: { row, column in
+                mask[row * columns + column] = false
             }
+        } replace: { _, j, weights, mask in
+            mask[j] ? weights[j] : 0
         }
         return mask
     }
@@ -84,17 +80,13 @@ struct SparseGPT: PruningCodec {
     private func prune(_ weight: inout Tensor, _ pattern: SparsityPattern, _ sweep: ColumnSweep) -> [Bool] {
         let columns = weight.columns
         var mask = [Bool](repeating: true, count: weight.count)
-        mask.withUnsafeMutableBufferPointer { mask in
-            sweep.run(&weight) { row, j, weights in
-                if j % pattern.size == 0 {
-                    let group = j..<min(columns, j + pattern.size)
-                    let scores = group.map { sweep.saliency(weights[$0], column: $0) }
-                    for (k, isKept) in zip(group, keepLargest(pattern.kept, of: scores)) {
-                        mask[row * columns + k] = isKept
-                    }
-                }
-                return mask[row * columns + j] ? weights[j] : 0
+        sweep.run(&weight, marking: &mask) { _, j, weights, mask in
+            if j % pattern.size == 0 {
+                let group = j..<min(columns, j + pattern.size)
+                let scores = group.map { sweep.saliency(weights[$0], column: $0) }
+                for (k, isKept) in zip(group, keepLargest(pattern.kept, of: scores)) { mask[k] = isKept }
             }
+            return mask[j] ? weights[j] : 0
         }
         return mask
     }
