@@ -16,7 +16,7 @@ struct AlignedText {
 
     /// Some bytes of a text, the first of which is byte `origin` of it.
     init(_ bytes: ArraySlice<UInt8>, origin: Int, isTracked: Bool) {
-        (self.bytes, self.origin) = (Array(bytes), UInt32(origin))
+        (self.bytes, self.origin) = (Array(bytes), UInt32(clamping: origin))
         guard isTracked else { return }
         var spans: [SourceSpan] = []
         spans.reserveCapacity(bytes.count)

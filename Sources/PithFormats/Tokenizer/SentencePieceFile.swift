@@ -27,7 +27,8 @@ struct SentencePieceFile {
 
     init(_ bytes: UnsafeRawBufferPointer) throws(PithError) {
         // A piece has four bytes at least.
-        vocabulary = try TokenVocabulary(capacity: min(bytes.count / 8, Tokenizer.tokenLimit))
+        vocabulary = try TokenVocabulary(
+            capacity: min(bytes.count / 16, Tokenizer.tokenLimit), limit: bytes.count / 4)
         var message = ProtocolMessage(bytes)
         while let field = try message.next() {
             switch field {

@@ -33,9 +33,9 @@ struct TokenizerDocument {
     /// The tokens of the model, and their scores if they are a list of pieces.
     func vocabulary(added: [AddedToken]) throws(PithError) -> (vocabulary: TokenVocabulary, scores: [Double]?) {
         guard let range = places[Self.vocabularyKey] else { throw .data("is missing", at: "key \(Self.vocabularyKey)") }
-        // An entry has at least quotes, a colon or comma, and a digit.
+        // Entries have some 20 bytes, and 4 at least: quotes, a colon or comma, and a digit.
         var vocabulary = try TokenVocabulary(
-            capacity: min(range.count / 4, Tokenizer.tokenLimit - added.count) + added.count)
+            capacity: min(range.count / 20 + added.count, Tokenizer.tokenLimit), limit: range.count / 4 + added.count)
         var scores: [Double]?
         try read(Self.vocabularyKey) { (parser) throws(PithError) in
             if parser.peek() == UInt8(ascii: "[") {
