@@ -28,7 +28,8 @@ import Testing
                 #expect(
                     try encoding.types == expected.member("types").array().map { try $0.integer() },
                     "\(number): \(texts)")
-                #expect(try tokenizer.decode(ids).utf8.elementsEqual(expected.member("decoded").text().utf8))
+                guard let decoded = try expected.optional("decoded")?.text() else { continue }
+                #expect(tokenizer.decode(ids).utf8.elementsEqual(decoded.utf8))
             }
         }
     }
@@ -108,8 +109,8 @@ import Testing
     @Test(arguments: [UInt8(1), 2]) func cutsTexts(_ method: UInt8) throws {
         try folder.write(Self.model(method: method, Self.pieces), to: "tokenizer.model")
         let tokenizer = try Tokenizer(folder: folder.path)
-        // Unigram: ▁ab costs 9, ▁a and b 7, ▁ and ab 9. Pairs: ▁a is joined first.
-        #expect(tokenizer.encode(" ab  b ", .plain) == [7, 5, 3, 5])
+        // Unigram: ▁ab costs 9, ▁a and b 7, ▁ and ab 9. Pairs: ▁a is joined first, and then with b.
+        #expect(tokenizer.encode(" ab  b ", .plain) == (method == 1 ? [7, 5] : [8]) + [3, 5])
         #expect(tokenizer.encode("a[X]</s>ü", .written) == [7, 9, 2, 3, 0])
         #expect(tokenizer.encode("</s>", .plain).contains(2) == false)
         #expect(tokenizer.decode([7, 5, 3, 5]) == "ab b")
