@@ -34,7 +34,10 @@ func tests(of name: String, _ dependencies: [String] = []) -> Target {
 // decides what to compile again.
 let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
-let modules = models + ["PithCoding", "PithWeights", "PithData", "PithEvaluation", "PithTraining"]
+let modules =
+    models + [
+        "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive", "PithEvaluation",
+    ]
 
 var targets: [Target] = [
     // Ground: errors, units, specs, threads, files; tensors and the kernels below them; entropy coding.
@@ -44,19 +47,23 @@ var targets: [Target] = [
     module("PithTensor", ["CPithKernels", "PithCore"] + linearAlgebra),
     module("PithCoding", ground),
 
-    // What is read and written.
+    // What is read and written; tokens that are made, and texts in them.
     module("PithFormats", ground, [heap]),
+    module("PithTokens", ground + ["PithCoding", "PithFormats"], [heap]),
 
     // What learns, and what runs.
     module("PithModels", ground + ["PithFormats"]),
-    module("PithTraining", models, [heap]),
+    module("PithTraining", models + ["PithCoding", "PithTokens"]),
 
     // The planes.
     module("PithWeights", models + ["PithCoding"]),
-    module("PithData", models + ["PithCoding", "PithTraining"]),
+    module("PithPredictors", models + ["PithCoding"]),
+    module("PithArchive", models + ["PithCoding", "PithPredictors"]),
 
     // The evaluator.
-    module("PithEvaluation", models + ["PithCoding", "PithWeights", "PithData", "PithTraining"]),
+    module(
+        "PithEvaluation",
+        models + ["PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive"]),
 
     // The built-in model, the umbrella and the command line.
     .target(
@@ -79,10 +86,12 @@ var targets: [Target] = [
     tests(of: "PithCoding"),
     tests(of: "PithFormats"),
     tests(of: "PithModels"),
-    tests(of: "PithTraining"),
+    tests(of: "PithTokens", ["PithCoding", "PithTraining", "Pith"]),
+    tests(of: "PithTraining", ["PithTokens"]),
     tests(of: "PithWeights"),
-    tests(of: "PithData", ["PithCoding", "PithTraining", "PithWeights", "Pith"]),
-    tests(of: "PithEvaluation", ["PithCoding", "PithData", "PithTraining", "Pith"]),
+    tests(of: "PithPredictors", ["PithCoding", "PithWeights", "Pith"]),
+    tests(of: "PithArchive", ["PithCoding", "PithPredictors", "PithWeights", "Pith"]),
+    tests(of: "PithEvaluation", ["PithCoding", "PithArchive", "PithPredictors", "PithTraining", "Pith"]),
     // The program itself, as a person runs it.
     .testTarget(
         name: "PithCommandTests", dependencies: ["pith-cli", "Pith", "PithCore", "PithTestSupport"],

@@ -1,6 +1,6 @@
 import PithCore
-import PithData
 import PithModels
+import PithPredictors
 import PithWeights
 
 /// All methods of Pith, plane by plane: what `pith methods` lists, and the tables in README and Docs are made from.

@@ -1,7 +1,7 @@
 import PithBuiltIn
 import PithCore
-import PithData
 import PithModels
+import PithPredictors
 import PithWeights
 import Synchronization
 

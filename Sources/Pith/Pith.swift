@@ -1,12 +1,14 @@
 // The umbrella: `import Pith` brings all modules.
+@_exported import PithArchive
 @_exported import PithBuiltIn
 @_exported import PithCoding
 @_exported import PithCore
-@_exported import PithData
 @_exported import PithEvaluation
 @_exported import PithFormats
 @_exported import PithModels
+@_exported import PithPredictors
 @_exported import PithTensor
+@_exported import PithTokens
 @_exported import PithTraining
 @_exported import PithWeights
 

@@ -4,7 +4,8 @@ import Synchronization
 /// What happens when a signal asks the program to end: what is half-written goes first, then the program, by the same
 /// signal.
 public enum Interruption {
-    private static let onInterrupt = Mutex<(@Sendable () -> Void)?>(nil)
+    /// What is done on Ctrl-C, and whether that goes for one time only.
+    private static let onInterrupt = Mutex<(body: @Sendable () -> Void, isOnce: Bool)?>(nil)
     // Where the signal handler writes, which may do next to nothing else.
     nonisolated(unsafe) private static var pipeEnd: Int32 = -1
 
@@ -35,11 +36,12 @@ public enum Interruption {
         }
     }
 
-    /// Does `body` on the first Ctrl-C while `work` runs, instead of ending the program; the second one ends it.
+    /// Does `body` on the first Ctrl-C while `work` runs, instead of ending the program; the second one ends it, unless
+    /// `body` is to be done every time.
     public static func handling<Result>(
-        by body: @escaping @Sendable () -> Void, _ work: () throws -> Result
+        by body: @escaping @Sendable () -> Void, everyTime: Bool = false, _ work: () throws -> Result
     ) rethrows -> Result {
-        onInterrupt.withLock { $0 = body }
+        onInterrupt.withLock { $0 = (body, !everyTime) }
         defer { onInterrupt.withLock { $0 = nil } }
         return try work()
     }
@@ -62,6 +64,14 @@ public enum Interruption {
         errno = before
     }
 
+    private static func takeBody() -> (@Sendable () -> Void)? {
+        onInterrupt.withLock { handler in
+            let body = handler?.body
+            if handler?.isOnce == true { handler = nil }
+            return body
+        }
+    }
+
     private static func watch(_ readEnd: Int32) {
         var byte: UInt8 = 0
         while true {
@@ -69,7 +79,7 @@ public enum Interruption {
             if count < 0 && errno == EINTR { continue }
             guard count == 1 else { return }
             let number = Int32(byte)
-            if number == SIGINT, let body = onInterrupt.withLock({ $0.take() }) {
+            if number == SIGINT, let body = takeBody() {
                 body()
                 continue
             }

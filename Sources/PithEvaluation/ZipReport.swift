@@ -1,5 +1,5 @@
+import PithArchive
 import PithCore
-import PithData
 
 /// A page that shows where the bits of an archive went: by part of the content, and by model.
 public struct ZipReport: Sendable {

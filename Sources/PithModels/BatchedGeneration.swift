@@ -97,6 +97,20 @@ public struct BatchedGeneration {
     /// Takes a sequence out, as when nobody waits for it any more; does nothing if it has ended.
     public mutating func remove(_ sequence: SequenceID) { sequences.removeAll { $0.id == sequence } }
 
+    /// Takes all sequences out; they count as ended.
+    mutating func removeAll() {
+        keep(Set(sequences.map(\.id)))
+        sequences = []
+    }
+
+    /// Keeps sequences that end now, if that was asked for.
+    private mutating func keep(_ ending: Set<SequenceID>) {
+        guard keepsEnded else { return }
+        for sequence in sequences where ending.contains(sequence.id) {
+            ended[sequence.id] = ReadSequence(tokens: sequence.history, state: sequence.state)
+        }
+    }
+
     /// Reads on in all sequences, and gives the next token of each that has read its prompt.
     public mutating func step() throws(PithError) -> [Output] {
         let shares = shares()
@@ -118,11 +132,7 @@ public struct BatchedGeneration {
         let chosen = choose(complete, logits)
         let outputs = zip(complete, chosen).map { write($1, to: $0) }
         let ended = Set(outputs.filter { $0.end != nil }.map(\.sequence))
-        if keepsEnded {
-            for sequence in sequences where ended.contains(sequence.id) {
-                self.ended[sequence.id] = ReadSequence(tokens: sequence.history, state: sequence.state)
-            }
-        }
+        keep(ended)
         if !ended.isEmpty { sequences.removeAll { ended.contains($0.id) } }
         return outputs
     }

@@ -1,6 +1,7 @@
 import PithCore
 import PithFormats
 import PithTensor
+import PithTokens
 
 /// From text files to a model folder: the tokenizer, the tokens, the run and what is written.
 ///

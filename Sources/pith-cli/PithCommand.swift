@@ -18,10 +18,9 @@ struct PithCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, RunCommand.self, EmbedCommand.self, CompressCommand.self, CompareCommand.self,
-            EvalCommand.self,
-            TrainCommand.self, ImportCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
-            TokensCommand.self,
+            InspectCommand.self, RunCommand.self, ChatCommand.self, EmbedCommand.self, CompressCommand.self,
+            CompareCommand.self, EvalCommand.self, TrainCommand.self, ImportCommand.self, ZipCommand.self,
+            UnzipCommand.self, TokenizeCommand.self, TokensCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
             TrainStreamCommand.self,

@@ -17,23 +17,12 @@ struct RunCommand: ParsableCommand {
     @Option(help: "At most so many tokens.")
     var maxTokens = 200
 
-    @Option(help: "0 always takes the most likely token; 1 samples from the model's distribution.")
-    var temperature: Float = 0.8
+    @OptionGroup var sampling: SamplingArguments
 
-    @Option(help: "Consider only so many of the most likely tokens; 0 for all.")
-    var topK = 0
+    @Flag(help: "Take the prompt for a message, and write the model's answer to it; see 'pith chat'.")
+    var chat = false
 
-    @Option(help: "Consider only the most likely tokens that together have this probability.")
-    var topP: Float = 1
-
-    @Option(help: "Consider only tokens at least this share as likely as the most likely one.")
-    var minP: Float = 0.05
-
-    @Option(help: "Make tokens seen before less likely; 1 for no penalty.")
-    var repetitionPenalty: Float = 1
-
-    @Option(help: "The seed of all choices.")
-    var seed: UInt64 = 0
+    @OptionGroup var chatOptions: ChatOptions
 
     @Option(help: "Go on from what was read and written before, as --save-state kept it.")
     var state: String?
@@ -48,17 +37,20 @@ struct RunCommand: ParsableCommand {
     private var shared: SharedOptions { runtime.shared }
 
     func run() throws {
-        let options = try SamplingOptions(
-            temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetitionPenalty,
-            seed: seed)
+        let options = try sampling.options()
         let folder = try ModelSource.open(model)
-        let model = try runtime.loadModel(folder)
+        let template = chat ? try chatOptions.template(of: folder) : nil
+        var model = try runtime.loadModel(folder)
+        if let template { model.endTokens = folder.chatEndTokens(template) }
         var texts: [String] = []
         for prompt in prompts.isEmpty ? [""] : prompts {
             texts.append(try prompt == "-" ? Self.standardInput() : Self.checked(prompt))
         }
         guard saveState == nil || texts.count == 1 else {
             throw PithError.usage("--save-state keeps one text", remedy: "give one prompt")
+        }
+        guard !chat || !prompts.isEmpty else {
+            throw PithError.usage("there is no message", remedy: "give one, or talk to the model with 'pith chat'")
         }
         let fingerprint =
             state == nil && saveState == nil ? nil : try ModelFingerprint(folder, pool: shared.pool)
@@ -68,12 +60,12 @@ struct RunCommand: ParsableCommand {
             }
         }
         if texts.count == 1 {
-            let sequence = try writeOne(texts[0], beginning, model, folder, options)
+            let sequence = try writeOne(texts[0], beginning, model, folder, template, options)
             if let saveState, let fingerprint {
                 try sequence?.write(to: saveState, cache: model.cache, model: fingerprint)
             }
         } else {
-            try writeTogether(texts, beginning, model, folder, options)
+            try writeTogether(texts, beginning, model, folder, template, options)
         }
     }
 
@@ -94,9 +86,9 @@ struct RunCommand: ParsableCommand {
 
     private func writeOne(
         _ text: String, _ beginning: ReadSequence?, _ model: LanguageModel, _ folder: ModelSource,
-        _ options: SamplingOptions
+        _ template: ChatTemplate?, _ options: SamplingOptions
     ) throws(PithError) -> ReadSequence? {
-        let tokens = try promptTokens(text, beginning, folder)
+        let tokens = try promptTokens(text, beginning, folder, template)
         let clock = ContinuousClock()
         let start = clock.now
         var generated = try GeneratedTokens(
@@ -111,7 +103,7 @@ struct RunCommand: ParsableCommand {
                 "prompt": .string(text), "text": .string(written), "promptTokens": .integer(tokens.count),
                 "tokens": .integer(count), "prefillTokensPerSecond": .real(prefillRate),
                 "decodeTokensPerSecond": .real(decodeRate), "cacheBytes": .integer(generated.cacheSize.value),
-                "seed": .string("\(seed)"),
+                "seed": .string("\(sampling.seed)"),
             ])
         } else if !shared.quiet {
             PithCore.Progress.write(
@@ -124,9 +116,11 @@ struct RunCommand: ParsableCommand {
     /// Writes on after all prompts at once, and prints the texts in the order of the prompts.
     private func writeTogether(
         _ texts: [String], _ beginning: ReadSequence?, _ model: LanguageModel, _ folder: ModelSource,
-        _ options: SamplingOptions
+        _ template: ChatTemplate?, _ options: SamplingOptions
     ) throws(PithError) {
-        let prompts = try texts.map { (text) throws(PithError) in try promptTokens(text, beginning, folder) }
+        let prompts = try texts.map { (text) throws(PithError) in
+            try promptTokens(text, beginning, folder, template)
+        }
         var (batch, written) = (BatchedGeneration(model), [BatchedGeneration.SequenceID: [Int]]())
         let order = try prompts.map { (prompt) throws(PithError) in
             try batch.add(prompt, after: beginning, options: options, maximumCount: maxTokens)
@@ -150,10 +144,11 @@ struct RunCommand: ParsableCommand {
                 ]
             }
             printJSON([
-                "texts": .array(list), "tokensPerSecond": .real(Double(count) / seconds), "seed": .string("\(seed)"),
+                "texts": .array(list), "tokensPerSecond": .real(Double(count) / seconds),
+                "seed": .string("\(sampling.seed)"),
             ])
         } else {
-            for (text, answer) in zip(texts, answers) { print(text + answer + "\n") }
+            for (text, answer) in zip(texts, answers) { print((chat ? "" : text) + answer + "\n") }
             if !shared.quiet {
                 PithCore.Progress.write(
                     "\(read) tokens read and \(count) written in \(seconds.formatted(decimals: 2)) seconds, "
@@ -168,8 +163,13 @@ struct RunCommand: ParsableCommand {
     }
 
     private func promptTokens(
-        _ text: String, _ beginning: ReadSequence?, _ folder: ModelSource
+        _ text: String, _ beginning: ReadSequence?, _ folder: ModelSource, _ template: ChatTemplate?
     ) throws(PithError) -> [Int] {
+        if let template {
+            let prompt = try template.prompt(
+                try chatOptions.request(text), protecting: folder.tokenizer.specialTexts)
+            return folder.tokenizer.encode(prompt)
+        }
         guard beginning == nil else { return folder.tokenizer.encode(text, .written) }
         let tokens = folder.tokenizer.encodeFromBeginning(text)
         guard !tokens.isEmpty else {
@@ -188,7 +188,8 @@ struct RunCommand: ParsableCommand {
             written += piece
             if !json { FileHandle.standardOutput.write(Data(piece.utf8)) }
         }
-        if !json { FileHandle.standardOutput.write(Data(prompts == ["-"] ? "".utf8 : (prompts.first ?? "").utf8)) }
+        let isEchoed = !json && !chat && prompts != ["-"]
+        if isEchoed { FileHandle.standardOutput.write(Data((prompts.first ?? "").utf8)) }
         while let token = try tokens.next() {
             emit(decoder.push(token))
             count += 1

@@ -4,6 +4,7 @@ import Foundation
 import PithCore
 import PithFormats
 import PithTensor
+import PithTokens
 import PithTraining
 
 /// `pith train`: a model from text.

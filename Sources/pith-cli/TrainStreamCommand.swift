@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import PithCore
-import PithData
+import PithPredictors
 
 /// `pith train-stream`: the first weights of the network that `mix` learns bytes with. For those who make Pith.
 struct TrainStreamCommand: ParsableCommand {

@@ -1,6 +1,7 @@
 import PithCore
 import PithFormats
 import PithTensor
+import PithTokens
 import PithTraining
 import Testing
 

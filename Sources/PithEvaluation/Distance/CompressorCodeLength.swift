@@ -1,6 +1,6 @@
 import Foundation
 import PithCore
-import PithData
+import PithPredictors
 
 /// Makes bytes smaller; only how many are left matters.
 public protocol Compressor: Sendable {

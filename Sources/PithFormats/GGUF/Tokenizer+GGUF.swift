@@ -77,7 +77,7 @@ public struct GGUFTokenizerSettings: Sendable {
 
 extension GGUFTokenizerSettings {
     /// Texts of tokens that end a text or a turn in some family of models. Files often list them as ordinary tokens.
-    static let endTexts: Set<String> = [
+    public static let endTexts: Set<String> = [
         "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "</s>",
         "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<eos>",
     ]

@@ -188,6 +188,9 @@ public struct Tokenizer: Sendable {
     /// Whether a token is left out of plain text.
     public func isSpecial(_ identifier: Int) -> Bool { specialTokens.contains(identifier) }
 
+    /// The texts of all special tokens.
+    public var specialTexts: [String] { specialTokens.sorted().compactMap(vocabulary.text) }
+
     /// The text of some tokens; tokens that do not exist are left out.
     public func decode(_ tokens: [Int], skippingSpecialTokens: Bool = false) -> String {
         var texts: [String] = []

@@ -24,7 +24,10 @@ public protocol KeyValueCache: Sendable {
     /// merge or round what it holds.
     mutating func finish(_ stage: ReadingStage, _ request: AttentionRequest)
 
-    /// Forgets all but the first `count` positions read; with a window at most as many as were read last at once.
+    /// Whether all that the position behind the first `count` sees would still be held.
+    func canTruncate(to count: Int) -> Bool
+
+    /// Forgets all but the first `count` positions read.
     mutating func truncate(to count: Int)
 
     /// All that is held as tensors, to be saved.
@@ -37,6 +40,8 @@ public protocol KeyValueCache: Sendable {
 extension KeyValueCache {
     /// Most caches keep keys as they are multiplied.
     public var wantsUnrotatedKeys: Bool { false }
+    /// Most caches hold all that was read.
+    public func canTruncate(to count: Int) -> Bool { true }
     /// Most caches have nothing to do then.
     public mutating func finish(_ stage: ReadingStage, _ request: AttentionRequest) {}
 }

@@ -136,7 +136,12 @@ public struct PlainKeyValueCache: KeyValueCache {
         forgotten = unseen
     }
 
-    /// Forgets all but the first `count` positions; with a window at most as many as were appended last.
+    /// Whether the window of the next position would be held whole.
+    public func canTruncate(to count: Int) -> Bool {
+        count <= 0 || start == 0 || count >= self.count || count + 1 - (shape.window ?? 0) >= start
+    }
+
+    /// Forgets all but the first `count` positions.
     public mutating func truncate(to count: Int) {
         self.count = min(max(0, count), self.count)
         precondition(self.count == 0 || self.count >= start, "positions behind the window are gone")

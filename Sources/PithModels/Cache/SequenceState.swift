@@ -31,16 +31,19 @@ public struct SequenceState: Sendable {
         return end < promptEnd ? .promptPart : end == promptEnd ? .promptEnd : .continuation
     }
 
-    /// Forgets all but the first `count` positions. Where an attention sees a window only, no more may be forgotten
-    /// than was read last at once: what lies further back is gone. A recurrence keeps no positions one by one, so that
-    /// it can forget all of them or none: with recurrences anything between is refused, and a copy made there is the
-    /// way back.
+    /// Forgets all but the first `count` positions. Where an attention sees a window only, what lies further back may be
+    /// gone; a recurrence keeps no positions one by one, so that it can forget all of them or none. What cannot be done
+    /// is refused, and a copy made there is the way back.
     public mutating func truncate(to count: Int) throws(PithError) {
         let count = min(max(0, count), position)
         guard recurrent.isEmpty || count == 0 || count == position else {
             throw .usage(
                 "a recurrent state that has read \(position) tokens cannot go back to \(count)",
                 remedy: "keep a copy of the state from there")
+        }
+        guard caches.allSatisfy({ $0.canTruncate(to: count) }) else {
+            throw .usage(
+                "what a window showed at position \(count) is gone", remedy: "keep a copy of the state from there")
         }
         for i in caches.indices { caches[i].truncate(to: count) }
         if count == 0 { for i in recurrent.indices { recurrent[i].clear() } }
