@@ -103,6 +103,11 @@ def compare(peer, name, tokenizer, texts, failures, pairs):
     tokenizer.save(str(path))
     # What was trained may differ from what it reads back.
     tokenizer = Tokenizer.from_file(str(path))
+    numbers = [token["id"] for token in json.loads(path.read_text())["added_tokens"]]
+    if len(numbers) != len(set(numbers)) or any(tokenizer.model.id_to_token(number) not in (None, token.content)
+                                                for number, token in tokenizer.get_added_tokens_decoder().items()):
+        print(f"{name}: the package gives a number twice")
+        return
     expected, kept = [], []
     for text in texts:
         try:
@@ -117,16 +122,19 @@ def compare(peer, name, tokenizer, texts, failures, pairs):
         failures.append(name)
         return
     special = {id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    changed = {id for id, token in tokenizer.get_added_tokens_decoder().items() if token.normalized}
     wrong = 0
     for text, want, have in zip(kept, expected, got):
         checks = {
             "ids": (want.ids, have["ids"]), "offsets": ([list(o) for o in want.offsets], have["offsets"]),
             "types": (want.type_ids, have["types"]),
             "special": ([bool(m) for m in want.special_tokens_mask], have["special"]),
-            "decoded": (tokenizer.decode(want.ids, skip_special_tokens=False), have["decoded"]),
+            # Version 0.23 decodes added tokens to what the normalizer makes of them, earlier ones and Pith do not.
+            "decoded": (None, None) if changed & set(want.ids) else (
+                tokenizer.decode(want.ids, skip_special_tokens=False), have["decoded"]),
             "pieces": (want.tokens, have["pieces"]),
-            # The package forgets which tokens are special where the normalizer changes their names.
-            "decodedPlain": (tokenizer.decode([id for id in want.ids if id not in special]), have["decodedPlain"]),
+            "decodedPlain": (None, None) if changed & set(want.ids) else (
+                tokenizer.decode([id for id in want.ids if id not in special]), have["decodedPlain"]),
         }
         for what, (ours, theirs) in checks.items():
             if ours != theirs:
@@ -309,11 +317,10 @@ def random_tokenizer(random, texts):
     tokenizer.normalizer = random_normalizer(random)
     tokenizer.pre_tokenizer = random_pre_tokenizer(random)
     tokenizer.train_from_iterator(texts, trainer)
-    # Tokens of spaces that strip spaces are found in one another by the package.
     tokenizer.add_tokens([AddedToken(content, normalized=random.random() < 0.5, single_word=random.random() < 0.3,
-                                     lstrip=content != "  " and random.random() < 0.3,
-                                     rstrip=content != "  " and random.random() < 0.3)
-                          for content in random.sample(["Hello", "the", "é", "  ", "world", "12", "Ünï"], 2)])
+                                     lstrip=random.random() < 0.3,
+                                     rstrip=random.random() < 0.3)
+                          for content in random.sample(["Hello", "the", "é", "world", "12", "Ünï"], 2)])
     post = random_post_processor(random)
     if post is not None:
         tokenizer.post_processor = post

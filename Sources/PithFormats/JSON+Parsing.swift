@@ -363,6 +363,49 @@ extension JSONParser {
     }
 }
 
+extension JSONParser {
+    /// Reads a number as the reader of the `tokenizers` package does, which rounds twice: the digits as a whole number, and
+    /// once more by a power of ten. Sums of scores that are equal there must be equal here.
+    mutating func readScore() throws(PithError) -> Double {
+        _ = peek()
+        let start = offset
+        let exact: Double
+        switch try readNumber() {
+        case .integer(let value): return Double(value)
+        case .real(let value): exact = value
+        default: return 0
+        }
+        var (digits, exponent, isBehindPoint, isFull) = (UInt64(0), 0, false, false)
+        var place = bytes[start] == UInt8(ascii: "-") ? start + 1 : start
+        while place < offset {
+            let byte = bytes[place]
+            if byte == UInt8(ascii: ".") {
+                isBehindPoint = true
+            } else if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+                let (tens, overflow) = digits.multipliedReportingOverflow(by: 10)
+                let (sum, carry) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+                isFull = isFull || overflow || carry
+                if !isFull {
+                    digits = sum
+                    if isBehindPoint { exponent -= 1 }
+                } else if !isBehindPoint {
+                    exponent += 1
+                }
+            } else {
+                break
+            }
+            place += 1
+        }
+        if place < offset {
+            let text = String(decoding: bytes[(place + 1)..<offset].drop { $0 == UInt8(ascii: "+") }, as: UTF8.self)
+            exponent += Int(text) ?? 0
+        }
+        guard abs(exponent) <= 308, let power = Double("1e\(abs(exponent))") else { return exact }
+        let value = exponent < 0 ? Double(digits) / power : Double(digits) * power
+        return bytes[start] == UInt8(ascii: "-") ? -value : value
+    }
+}
+
 extension String {
     /// At most 60 characters, for error messages that quote a file.
     package var shortened: String { count <= 60 ? self : prefix(60) + "…" }

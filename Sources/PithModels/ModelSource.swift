@@ -101,7 +101,9 @@ public struct ModelSource: Sendable {
     public var decidingFiles: [String] {
         switch weights {
         case .archive(let archive):
-            let others = [ModelConfiguration.fileName, Tokenizer.fileName, CompressionManifest.fileName]
+            let others = [
+                ModelConfiguration.fileName, Tokenizer.fileName(in: path), CompressionManifest.fileName,
+            ]
             return others.map { joinPath(path, $0) }.filter(Files.exists) + archive.files
         case .gguf(let file): return file.files
         }

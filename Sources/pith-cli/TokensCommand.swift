@@ -33,7 +33,9 @@ struct TokensCommand: ParsableCommand {
     var json = false
 
     @Flag(
-        help: "The text has lines of JSON, each a text or an array of two; tokens are printed for each, a line or a table.")
+        help:
+            "The text has lines of JSON, each a text or an array of two; tokens are printed for each, a line or a table."
+    )
     var lines = false
 
     private var options: EncodingOptions {
@@ -95,7 +97,8 @@ struct TokensCommand: ParsableCommand {
             let (id, range) = (encoding.ids[index], encoding.offsets[index])
             let adds = String(decoding: tokenizer.bytes(of: id), as: UTF8.self)
             return [
-                "\(id)", encoding.pieces[index].printable, encoding.isAdded[index] ? "" : "\(range.lowerBound)–\(range.upperBound)",
+                "\(id)", encoding.pieces[index].printable,
+                encoding.isAdded[index] ? "" : "\(range.lowerBound)–\(range.upperBound)",
                 encoding.isAdded[index] || tokenizer.isSpecial(id) ? "special" : adds.debugDescription,
             ]
         }

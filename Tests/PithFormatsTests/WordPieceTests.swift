@@ -62,7 +62,6 @@ import Testing
             ("model.unk_token", ["[UNK]": 0], ["unk_token": "<unk>"], ["type": "BertPreTokenizer"], nil),
             ("max_input_chars", ["[UNK]": 0], ["max_input_chars_per_word": -1], ["type": "BertPreTokenizer"], nil),
             ("subword_prefix", ["[UNK]": 0], ["continuing_subword_prefix": 3], ["type": "BertPreTokenizer"], nil),
-            ("WordPiece cuts characters", ["[UNK]": 0], [:], ["type": "ByteLevel"], nil),
             ("post_processor", ["[UNK]": 0], [:], nil, ["type": "BertProcessing", "sep": ["[SEP]", 1]]),
             (
                 "post_processor.cls", ["[UNK]": 0], [:], nil,

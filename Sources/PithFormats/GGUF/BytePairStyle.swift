@@ -34,7 +34,8 @@ struct BytePairStyle {
         (llama3Names + ["dbrx", "smaug-bpe", "glm4", "chatglm-bpe"], [llama3]),
         (
             [
-                "qwen2", "deepseek-r1-qwen", "stablelm2", "kormo", "f2llmv2", "megrez", "hunyuan", "solar-open", "grok-2",
+                "qwen2", "deepseek-r1-qwen", "stablelm2", "kormo", "f2llmv2", "megrez", "hunyuan", "solar-open",
+                "grok-2",
             ], [qwen2]
         ),
         (

@@ -119,8 +119,8 @@ struct GGUFTokenizerReader {
             normalizer: TokenizerParts.sequence(
                 (addsSpace ? [prepend] : []) + [TokenizerParts.replace(["String": " "], by: TokenizerParts.mark)],
                 "normalizers"),
-            preTokenizer: nil, postProcessor: postProcessor(vocabulary),
-            decoder: TokenizerParts.pieceDecoder(dropsSpace: addsSpace),
+            preTokenizer: PieceDescription.preTokenizer(vocabulary, excluded: Set(added.map(\.number))),
+            postProcessor: postProcessor(vocabulary), decoder: TokenizerParts.pieceDecoder(dropsSpace: addsSpace),
             model: TokenizerParts.bytePairs(
                 unknown: unknownToken.flatMap(vocabulary.text), fallsBackToBytes: true), added: added)
         return try Tokenizer(
@@ -163,10 +163,13 @@ struct GGUFTokenizerReader {
         guard let unknown = unknownToken.flatMap(vocabulary.text) else {
             throw .data("has no token for what is unknown", at: "key tokenizer.ggml.unknown_token_id")
         }
-        let specials = Set(settings.surroundings.prefix + settings.surroundings.suffix + [unknownToken].compactMap { $0 })
+        let specials = Set(
+            settings.surroundings.prefix + settings.surroundings.suffix + [unknownToken].compactMap { $0 })
         var added = addedTokens(vocabulary)
         for token in specials.sorted() where !added.contains(where: { $0.number == token }) {
-            if let text = vocabulary.text(token) { added.append(AddedToken(content: text, number: token, isSpecial: true)) }
+            if let text = vocabulary.text(token) {
+                added.append(AddedToken(content: text, number: token, isSpecial: true))
+            }
         }
         let model: JSONValue = [
             "type": "WordPiece", "unk_token": .string(unknown), "continuing_subword_prefix": "##",

@@ -88,7 +88,9 @@ struct AddedTokenFinder: Sendable {
         var start = 0
         if !isEmpty {
             forEachMatch(in: text) { range, token in
-                guard matchesSpecial || !token.isSpecial, let wide = Self.extent(of: range, token, in: text, notBefore: start) else { return }
+                guard matchesSpecial || !token.isSpecial,
+                    let wide = Self.extent(of: range, token, in: text, notBefore: start)
+                else { return }
                 if start < wide.lowerBound { parts.append(Part(range: start..<wide.lowerBound)) }
                 parts.append(Part(range: wide, token: token.number))
                 start = wide.upperBound

@@ -16,7 +16,7 @@ struct AlignedText {
 
     /// Some bytes of a text, the first of which is byte `origin` of it.
     init(_ bytes: ArraySlice<UInt8>, origin: Int, isTracked: Bool) {
-        (self.bytes, self.origin) = (Array(bytes), UInt32(origin))
+        (self.bytes, self.origin) = (Array(bytes), UInt32(clamping: origin))
         guard isTracked else { return }
         var spans: [SourceSpan] = []
         spans.reserveCapacity(bytes.count)
@@ -130,7 +130,11 @@ struct AlignedWriter {
 extension [UInt8] {
     /// Appends a character.
     @inline(__always) mutating func append(_ scalar: Unicode.Scalar) {
-        if scalar.value < 0x80 { append(UInt8(scalar.value)) } else { self += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter }
+        if scalar.value < 0x80 {
+            append(UInt8(scalar.value))
+        } else {
+            self += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+        }
     }
 }
 

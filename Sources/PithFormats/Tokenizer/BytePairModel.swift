@@ -49,7 +49,9 @@ struct BytePairModel: Sendable {
 
     /// Reads the options of a model.
     static func options(_ reader: JSONReader, _ vocabulary: TokenVocabulary) throws(PithError) -> Options {
-        func affix(_ key: String) throws(PithError) -> [UInt8] { Array(try reader.optional(key)?.text().utf8 ?? "".utf8) }
+        func affix(_ key: String) throws(PithError) -> [UInt8] {
+            Array(try reader.optional(key)?.text().utf8 ?? "".utf8)
+        }
         if let dropout = try reader.optional("dropout"), try dropout.real() != 0 {
             throw dropout.failure("random encoding is not supported", remedy: "null is")
         }
@@ -135,7 +137,8 @@ struct BytePairModel: Sendable {
         var (unknown, place, affixed): (UInt32, Int, [UInt8]) = (0, 0, [])
         while place < word.count {
             let width = min(UTF8.width(leading: word[place]), word.count - place)
-            let isPlain = (place == 0 || options.prefix.isEmpty) && (place + width < word.count || options.suffix.isEmpty)
+            let isPlain =
+                (place == 0 || options.prefix.isEmpty) && (place + width < word.count || options.suffix.isEmpty)
             let part = UnsafeBufferPointer(rebasing: word[place..<place + width])
             if isPlain {
                 append(part, width, &unknown, &symbols)
@@ -157,7 +160,9 @@ struct BytePairModel: Sendable {
             flush(&unknown, to: &symbols)
             symbols.append(.init(token: token, length: UInt32(width)))
         } else if options.fallsBackToBytes, text.allSatisfy({ fallbackTokens[Int($0)] != nil }) {
-            for byte in text { if let token = fallbackTokens[Int(byte)] { symbols.append(.init(token: token, length: 1)) } }
+            for byte in text {
+                if let token = fallbackTokens[Int(byte)] { symbols.append(.init(token: token, length: 1)) }
+            }
         } else {
             take(UInt32(width), &unknown, &symbols)
         }

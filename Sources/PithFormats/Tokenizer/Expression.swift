@@ -27,7 +27,11 @@ struct Expression: Sendable {
     /// Reads an expression.
     init(_ text: String) throws(PithError) {
         var parser = ExpressionParser(text)
-        let node = try parser.parse()
+        try self.init(parser.parse(), text)
+    }
+
+    /// An expression that was taken apart; `text` is what errors quote.
+    init(_ node: Node, _ text: String) throws(PithError) {
         program = try ExpressionProgram(node, text)
         let first = node.firstBytes
         firstBytes = first.mayBeEmpty ? nil : first.bytes

@@ -220,7 +220,8 @@ struct ExpressionParser {
     private mutating func parseCodePoint(digits: ClosedRange<Int>) throws(PithError) -> Unicode.Scalar {
         let isBraced = take("{")
         var (value, count) = (UInt32(0), 0)
-        while let scalar = next, count < (isBraced ? 8 : digits.upperBound), let digit = Character(scalar).hexDigitValue {
+        while let scalar = next, count < (isBraced ? 8 : digits.upperBound), let digit = Character(scalar).hexDigitValue
+        {
             value = value << 4 | UInt32(digit)
             place += 1
             count += 1
@@ -244,7 +245,9 @@ struct ExpressionParser {
             guard !isNegated else { throw unsupported("what is not Han") }
             return .ranges(Self.han)
         }
-        guard let codes = ScalarSet.codes(ofProperty: name) else { throw unsupported("the property '\(name.shortened)'") }
+        guard let codes = ScalarSet.codes(ofProperty: name) else {
+            throw unsupported("the property '\(name.shortened)'")
+        }
         return .codes(isNegated ? ~codes : codes)
     }
 
@@ -278,7 +281,9 @@ struct ExpressionParser {
                 guard !take("[:") else { throw unsupported("a class in '[:'") }
                 place += 1
                 let inner = try parseClassItems()
-                guard !inner.isInverted || inner.ranges.isEmpty else { throw unsupported("an inverted class in a class") }
+                guard !inner.isInverted || inner.ranges.isEmpty else {
+                    throw unsupported("an inverted class in a class")
+                }
                 codes |= inner.isInverted ? ~inner.codes : inner.codes
                 ranges += inner.ranges
                 continue

@@ -95,7 +95,9 @@ struct Normalizer: Sendable {
         case .spaced(let set):
             return mapped(text, where: set.contains) { writer, _, _ in writer.write(" ", change: 0) }
         case .spacedIdeographs:
-            return mapped(text) { $0 >= 0x3400 && Unicode.Scalar($0)?.isIdeographOfBert == true } _: { writer, scalar, _ in
+            return mapped(text) {
+                $0 >= 0x3400 && Unicode.Scalar($0)?.isIdeographOfBert == true
+            } _: { writer, scalar, _ in
                 writer.write(" ", change: 0)
                 writer.write(scalar, change: 1)
                 writer.write(" ", change: 1)
@@ -244,7 +246,9 @@ extension JSONReader {
         }
         let expression = try pattern.member("Regex")
         let text = try expression.text()
-        if !text.isEmpty, !text.contains(where: { #"\^$.|?*+()[]{}"#.contains($0) }) { return .literal(Array(text.utf8)) }
+        if !text.isEmpty, !text.contains(where: { #"\^$.|?*+()[]{}"#.contains($0) }) {
+            return .literal(Array(text.utf8))
+        }
         do { return .expression(try Expression(text)) } catch { throw expression.failure(error.message) }
     }
 

@@ -31,13 +31,15 @@ struct PieceDescription {
         return TokenizerParts.sequence(steps, "normalizers")
     }
 
-    /// Texts may be cut before marks where no piece goes beyond one.
-    private func preTokenizer(_ vocabulary: TokenVocabulary) -> JSONValue {
+    /// Texts are cut before runs of marks where no piece goes beyond one: words come again, and texts do not.
+    static func preTokenizer(_ vocabulary: TokenVocabulary, excluded: Set<Int> = []) -> JSONValue {
         let mark = Array(TokenizerParts.mark.utf8)
         var isCut = true
         vocabulary.forEachModelToken { number, text in
-            guard isCut, !excluded.contains(number), text.count > mark.count else { return }
-            text.dropFirst().withUnsafeBufferPointer { $0.forEachOccurrence(of: mark) { _ in isCut = false } }
+            guard isCut, text.count > mark.count, !excluded.contains(number) else { return }
+            var rest = text
+            while rest.starts(with: mark) { rest = rest.dropFirst(mark.count) }
+            rest.withUnsafeBufferPointer { $0.forEachOccurrence(of: mark) { _ in isCut = false } }
         }
         return isCut ? TokenizerParts.markSplit : nil
     }
@@ -46,7 +48,8 @@ struct PieceDescription {
         _ model: JSONValue, _ vocabulary: TokenVocabulary, _ added: [AddedToken], _ postProcessor: JSONValue
     ) -> JSONValue {
         TokenizerParts.document(
-            normalizer: normalizer, preTokenizer: preTokenizer(vocabulary), postProcessor: postProcessor,
+            normalizer: normalizer, preTokenizer: Self.preTokenizer(vocabulary, excluded: excluded),
+            postProcessor: postProcessor,
             decoder: TokenizerParts.pieceDecoder(dropsSpace: addsSpace), model: model, added: added)
     }
 

@@ -195,7 +195,8 @@ struct PostProcessor: Sendable {
     ) -> [Encoding] {
         parts.compactMap { part in
             switch part {
-            case .token(let token, let type): return addsTokens ? Encoding(added: token, type: type, piece: text(token)) : nil
+            case .token(let token, let type):
+                return addsTokens ? Encoding(added: token, type: type, piece: text(token)) : nil
             case .text(let index, let type):
                 guard texts.indices.contains(index) else { return nil }
                 var text = texts[index]

@@ -76,7 +76,10 @@ struct PreTokenizer: Sendable {
             steps.append(.split(.characters(.spaces), .removed, isInverted: false))
             steps.append(.split(.characters(.punctuationOfBert), .isolated, isInverted: false))
         case "Whitespace":
-            let words = TextPattern.expression(try Expression(#"\w+|[^\w\s]+"#))
+            // Its words are those of Unicode, and not those of expressions.
+            let kinds = [ScalarSet.unicodeWordCodes, ~ScalarSet.unicodeWordCodes & ~ScalarSet.spaceCodes]
+            let runs = kinds.map { Expression.Node.loop(.set(ScalarSet(codes: $0)), least: 1, most: .max, .greedy) }
+            let words = TextPattern.expression(try Expression(.alternatives(runs), type))
             steps.append(.split(.pattern(words), .removed, isInverted: true))
         case "WhitespaceSplit": steps.append(.split(.characters(.spaces), .removed, isInverted: false))
         case "Punctuation":

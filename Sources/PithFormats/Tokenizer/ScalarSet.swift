@@ -126,8 +126,13 @@ struct ScalarSet: Sendable {
         kinds.reduce(0) { $0 | 1 << UInt64($1.rawValue) | 1 << UInt64($1.rawValue | CharacterTable.wordBit) }
     }
 
-    /// `\w`.
-    static let wordCodes: UInt64 = 0xFFFF_FFFF_0000_0000
+    /// What Unicode takes for parts of words.
+    static let unicodeWordCodes: UInt64 = 0xFFFF_FFFF_0000_0000
+    /// `\w` of expressions: letters, marks, numbers of all kinds and connectors.
+    static let wordCodes = codes([
+        .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .nonspacingMark,
+        .spacingMark, .enclosingMark, .decimalNumber, .letterNumber, .otherNumber, .connectorPunctuation,
+    ])
     /// `\s`.
     static let spaceCodes = codes([.spaceSeparator, .lineSeparator, .paragraphSeparator, .controlSpace])
     /// `\d`.

@@ -65,7 +65,9 @@ struct ScoredPieceModel: Sendable {
         var heap = Heap<Join>()
         func consider(_ left: Int) {
             guard left >= 0, let length = symbols.lengthWithNext(left) else { return }
-            guard let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[left..<left + length])) else { return }
+            guard let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[left..<left + length])) else {
+                return
+            }
             heap.insert(Join(score: scores[Int(piece)], left: Int32(left), length: Int32(length)))
         }
         var start = 0
@@ -81,25 +83,27 @@ struct ScoredPieceModel: Sendable {
             consider(left)
         }
         start = 0
+        // Where characters begin that are unknown and have got no token yet.
+        var unknownStart = 0
+        func flush() {
+            if unknownStart < start, let unknownToken { sink.append(unknownToken, unknownStart, start) }
+        }
         while start < text.count {
             let end = start + symbols.length(start)
-            append(text, start, end, to: &sink)
+            if let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[start..<end])) {
+                flush()
+                sink.append(Int(piece), start, end)
+                unknownStart = end
+            } else if text[start..<end].allSatisfy({ tokenOfByte[Int($0)] != nil }) {
+                flush()
+                for place in start..<end {
+                    if let token = tokenOfByte[Int(text[place])] { sink.append(Int(token), place, place + 1) }
+                }
+                unknownStart = end
+            }
             start = end
         }
-    }
-
-    private func append(
-        _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, to sink: inout TokenSink
-    ) {
-        if let piece = vocabulary.token(UnsafeBufferPointer(rebasing: text[start..<end])) {
-            sink.append(Int(piece), start, end)
-            return
-        }
-        for place in start..<end {
-            if let token = tokenOfByte[Int(text[place])].map({ Int($0) }) ?? unknownToken {
-                sink.append(token, place, place + 1)
-            }
-        }
+        flush()
     }
 
     /// The parts that a text is cut into, characters at first. A part is named by where it begins.

@@ -27,7 +27,8 @@ struct SentencePieceFile {
 
     init(_ bytes: UnsafeRawBufferPointer) throws(PithError) {
         // A piece has four bytes at least.
-        vocabulary = try TokenVocabulary(capacity: min(bytes.count / 8, Tokenizer.tokenLimit))
+        vocabulary = try TokenVocabulary(
+            capacity: min(bytes.count / 16, Tokenizer.tokenLimit), limit: bytes.count / 4)
         var message = ProtocolMessage(bytes)
         while let field = try message.next() {
             switch field {
@@ -44,7 +45,9 @@ struct SentencePieceFile {
     }
 
     private mutating func readPiece(_ bytes: UnsafeRawBufferPointer) throws(PithError) {
-        var (message, text, score, kind) = (ProtocolMessage(bytes), UnsafeRawBufferPointer(start: nil, count: 0), Float(0), 1)
+        var (message, text, score, kind) = (
+            ProtocolMessage(bytes), UnsafeRawBufferPointer(start: nil, count: 0), Float(0), 1
+        )
         while let field = try message.next() {
             switch field {
             case (1, .bytes(let value)): text = value
@@ -66,7 +69,9 @@ struct SentencePieceFile {
         while let field = try message.next() {
             switch field {
             case (3, .number(let value)):
-                guard let method = Method(rawValue: Int(clamping: value)) else { throw .data("the model type \(value) is not known") }
+                guard let method = Method(rawValue: Int(clamping: value)) else {
+                    throw .data("the model type \(value) is not known")
+                }
                 self.method = method
             case (24, .number(let value)):
                 guard value == 0 else { throw .data("treats spaces as suffixes, which is not supported") }

@@ -21,10 +21,12 @@ struct TokenVocabulary: Sendable {
     /// No number may be this high: no file may make a table much larger than itself.
     private let bound: Int
 
-    /// A vocabulary with room for about `capacity` tokens, whose numbers may have some gaps.
-    init(capacity: Int) throws(PithError) {
+    /// A vocabulary with room for about `capacity` tokens, which grows if need be. No number may reach twice `limit` and
+    /// some thousands, for numbers may have gaps; without it the capacity is all.
+    init(capacity: Int, limit: Int? = nil) throws(PithError) {
+        let limit = limit ?? capacity
         guard capacity <= Tokenizer.tokenLimit else { throw .data("has \(capacity) tokens, too many") }
-        bound = min(2 * capacity + 4096, Tokenizer.tokenLimit)
+        bound = min(2 * min(limit, Tokenizer.tokenLimit) + 4096, Tokenizer.tokenLimit)
         places.reserveCapacity(capacity)
         bytes.reserveCapacity(8 * capacity)
         slots = [UInt32](repeating: Self.none, count: Self.size(for: capacity))
@@ -58,7 +60,8 @@ struct TokenVocabulary: Sendable {
         let slot = slot(text)
         guard slots[slot] == Self.none else {
             throw .data(
-                "the token '\(String(decoding: text, as: UTF8.self).shortened)' has the numbers \(slots[slot]) and \(number)")
+                "the token '\(String(decoding: text, as: UTF8.self).shortened)' has the numbers \(slots[slot]) and \(number)"
+            )
         }
         try place(text, number)
         slots[slot] = UInt32(number)

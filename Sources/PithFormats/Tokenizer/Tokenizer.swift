@@ -35,8 +35,6 @@ public struct Tokenizer: Sendable {
     /// Added tokens that are looked for after normalisation.
     private let normalizedFinder: AddedTokenFinder
     private let specialTokens: Set<Int>
-    /// Texts of added tokens as they are decoded, where normalisation changes them.
-    private let decodedTexts: [Int: String]
     /// Whether words depend on where in the text they begin, in a way that only tracking can tell.
     private let needsTracking: Bool
     /// The tokens that stand before every text: those that the post-processor puts there, unless the settings beside
@@ -50,24 +48,28 @@ public struct Tokenizer: Sendable {
 
     /// The name of the file in a Hugging Face folder.
     public static let fileName = "tokenizer.json"
+    /// The name of the file that holds the tokenizer of a folder.
+    public static func fileName(in folder: String) -> String {
+        let isOfPieces =
+            !Files.exists(joinPath(folder, fileName)) && Files.exists(joinPath(folder, SentencePieceFile.fileName))
+        return isOfPieces ? SentencePieceFile.fileName : fileName
+    }
+
     /// No token may have this number or a higher one.
     static let tokenLimit = 1 << 24
 
     /// Reads `tokenizer.json` in `folder`, or else a SentencePiece `tokenizer.model`, and what `tokenizer_config.json`
     /// beside it says of the beginning of texts.
     public init(folder: String) throws(PithError) {
-        let (path, pieces) = (joinPath(folder, Self.fileName), joinPath(folder, SentencePieceFile.fileName))
-        if !Files.exists(path), Files.exists(pieces) {
-            try self.init(sentencePiece: pieces)
-        } else {
-            try self.init(path: path)
-        }
+        let name = Self.fileName(in: folder)
+        let isOfPieces = name == SentencePieceFile.fileName
+        try self.init(at: joinPath(folder, name))
         let settingsPath = joinPath(folder, TokenizerSettings.fileName)
         guard Files.exists(settingsPath) else { return }
         let settings = try JSONValue(contentsOf: settingsPath)
         do {
             let settings = try TokenizerSettings(settings)
-            if let prefix = try settings.beginning(vocabulary), prefix != beginning {
+            if let prefix = try settings.beginning(vocabulary, isAlone: isOfPieces), prefix != beginning {
                 beginning = prefix
                 postProcessor.setPrefix(prefix)
             }
@@ -112,6 +114,9 @@ public struct Tokenizer: Sendable {
         let (vocabulary, scores) = try file.vocabulary(added: added)
         let preTokenizer = try PreTokenizer(reader.optional("pre_tokenizer"))
         let type = try modelReader.optional("type")
+        guard try (type?.text() == UnigramModel.type) == (scores != nil) else {
+            throw .data("should be \(scores == nil ? "a list of pieces" : "an object")", at: "key model.vocab")
+        }
         var takesBytes = false
         let model: SubwordModel
         switch try type?.text() {
@@ -127,6 +132,7 @@ public struct Tokenizer: Sendable {
         case WordPieceModel.type: model = .wordPieces(try WordPieceModel(modelReader, vocabulary: vocabulary))
         case WordLevelModel.type: model = .words(try WordLevelModel(modelReader, vocabulary: vocabulary))
         case UnigramModel.type:
+            let scores = scores ?? []
             let unknown = try modelReader.optional("unk_id")?.integer(in: 0...max(0, scores.count - 1))
             let fallsBack = try modelReader.optional("byte_fallback")?.flag() ?? false
             do {
@@ -164,14 +170,7 @@ public struct Tokenizer: Sendable {
         decoder = try TokenDecoder(reader.optional("decoder"))
         rawFinder = AddedTokenFinder(added.filter { !$0.isNormalized })
         normalizedFinder = AddedTokenFinder(added.filter(\.isNormalized)) { normalizer.apply($0) }
-        var (special, decoded): (Set<Int>, [Int: String]) = ([], [:])
-        for token in added {
-            let text = token.isNormalized ? normalizer.apply(token.content) : token.content
-            let isSame = ExactString(text) == ExactString(token.content)
-            if !isSame { decoded[token.number] = text }
-            if token.isSpecial { special.insert(token.number) }
-        }
-        (specialTokens, decodedTexts) = (special, decoded)
+        specialTokens = Set(added.filter(\.isSpecial).map(\.number))
         for token in postProcessor.tokens where vocabulary.text(token) == nil {
             throw .data("adds the token \(token), which is not in the vocabulary", at: "key post_processor")
         }
@@ -197,7 +196,7 @@ public struct Tokenizer: Sendable {
         var texts: [String] = []
         texts.reserveCapacity(tokens.count)
         for token in tokens where !(skippingSpecialTokens && isSpecial(token)) {
-            if let text = decodedTexts[token] ?? vocabulary.text(token) { texts.append(text) }
+            if let text = vocabulary.text(token) { texts.append(text) }
         }
         return decoder.decode(texts)
     }
@@ -277,7 +276,8 @@ public struct Tokenizer: Sendable {
     }
 
     private func encode(
-        _ bytes: [UInt8], _ options: EncodingOptions, _ sink: inout TokenSink, spans: UnsafeMutablePointer<[SourceSpan]>?
+        _ bytes: [UInt8], _ options: EncodingOptions, _ sink: inout TokenSink,
+        spans: UnsafeMutablePointer<[SourceSpan]>?
     ) {
         // Few words come again in a short text.
         var cache = bytes.count > 2048 ? WordCache() : nil
@@ -299,7 +299,8 @@ public struct Tokenizer: Sendable {
     }
 
     private func encode(
-        _ pieces: PieceText, _ sink: inout TokenSink, _ cache: inout WordCache?, spans: UnsafeMutablePointer<[SourceSpan]>?
+        _ pieces: PieceText, _ sink: inout TokenSink, _ cache: inout WordCache?,
+        spans: UnsafeMutablePointer<[SourceSpan]>?
     ) {
         pieces.text.bytes.withUnsafeBufferPointer { bytes in
             for piece in pieces.pieces {

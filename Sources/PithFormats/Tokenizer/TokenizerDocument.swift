@@ -22,22 +22,26 @@ struct TokenizerDocument {
         guard String(validating: bytes[range], as: UTF8.self) != nil else {
             throw .data("is not valid UTF-8", at: "key \(key)")
         }
-        var parser = JSONParser(bytes: UnsafeRawBufferPointer(rebasing: bytes[..<range.upperBound]), at: range.lowerBound)
+        var parser = JSONParser(
+            bytes: UnsafeRawBufferPointer(rebasing: bytes[..<range.upperBound]), at: range.lowerBound)
         do throws(PithError) {
             try body(&parser)
             if parser.peek() != nil { throw .data("something follows its end") }
         } catch { throw error.within("key \(key)") }
     }
 
-    /// The tokens of the model and their scores, if it has any.
-    func vocabulary(added: [AddedToken]) throws(PithError) -> (vocabulary: TokenVocabulary, scores: [Double]) {
+    /// The tokens of the model, and their scores if they are a list of pieces.
+    func vocabulary(added: [AddedToken]) throws(PithError) -> (vocabulary: TokenVocabulary, scores: [Double]?) {
         guard let range = places[Self.vocabularyKey] else { throw .data("is missing", at: "key \(Self.vocabularyKey)") }
-        // An entry has at least quotes, a colon or comma, and a digit.
-        var vocabulary = try TokenVocabulary(capacity: min(range.count / 4, Tokenizer.tokenLimit - added.count) + added.count)
-        var scores: [Double] = []
+        // Entries have some 20 bytes, and 4 at least: quotes, a colon or comma, and a digit.
+        var vocabulary = try TokenVocabulary(
+            capacity: min(range.count / 20 + added.count, Tokenizer.tokenLimit), limit: range.count / 4 + added.count)
+        var scores: [Double]?
         try read(Self.vocabularyKey) { (parser) throws(PithError) in
             if parser.peek() == UInt8(ascii: "[") {
-                try Self.readPieces(&parser, &vocabulary, &scores)
+                var list: [Double] = []
+                try Self.readPieces(&parser, &vocabulary, &list)
+                scores = list
             } else {
                 try Self.readTokens(&parser, &vocabulary)
             }
@@ -72,7 +76,7 @@ struct TokenizerDocument {
             try parser.readArray { (parser) throws(PithError) in
                 switch side {
                 case 0: try parser.readText(into: &text)
-                case 1: scores.append(try parser.readReal())
+                case 1: scores.append(try parser.readScore())
                 default: throw .data("element \(scores.count) is no piece with a score")
                 }
                 side += 1
@@ -89,16 +93,5 @@ struct TokenizerDocument {
             merges = try BytePairMerges(&parser, vocabulary, prefixLength: prefixLength)
         }
         return merges
-    }
-}
-
-extension JSONParser {
-    /// Reads a number of any kind.
-    mutating func readReal() throws(PithError) -> Double {
-        switch try readNumber() {
-        case .integer(let value): Double(value)
-        case .real(let value): value
-        default: 0
-        }
     }
 }

@@ -27,10 +27,8 @@ enum TokenizerParts {
         ["type": "Split", "pattern": ["Regex": .string(expression)], "behavior": "Isolated", "invert": false]
     }
 
-    /// Words with the mark before them.
-    static let markSplit: JSONValue = [
-        "type": "Split", "pattern": ["String": .string(mark)], "behavior": "MergedWithNext", "invert": false,
-    ]
+    /// Words with the marks before them.
+    static let markSplit = split("\(mark)*[^\(mark)]+|\(mark)+")
 
     /// What makes texts of pieces with marks and bytes; `dropsSpace`: the first space was put there.
     static func pieceDecoder(dropsSpace: Bool) -> JSONValue {

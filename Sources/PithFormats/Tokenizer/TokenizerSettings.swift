@@ -8,6 +8,9 @@ public struct TokenizerSettings: Sendable {
     /// Whether a beginning is put before texts; nil where the file does not say.
     private let addsBeginning: Bool?
     private let beginningToken: String?
+    /// Whether the file names a kind of tokenizer that puts a beginning before texts unless it is told otherwise.
+    private let isNamedHeedful: Bool
+    private static let usualBeginning = "<s>"
     /// How many tokens a text should have at most; nil where the file does not say, or says that there is no limit.
     let maximumLength: Int?
 
@@ -19,6 +22,7 @@ public struct TokenizerSettings: Sendable {
         let reader = JSONReader(json)
         let name = try reader.optional("tokenizer_class")?.text()
         let isHeedful = name.map { name in Self.heedfulClasses.contains { name == $0 || name == $0 + "Fast" } } ?? true
+        isNamedHeedful = name != nil && isHeedful
         addsBeginning = isHeedful ? try reader.optional("add_bos_token")?.flag() : nil
         // Writers that know no limit write 10³⁰.
         let length = try reader.optional("model_max_length")?.value
@@ -44,11 +48,12 @@ public struct TokenizerSettings: Sendable {
         ["add_bos_token": true, "bos_token": .string(token), "eos_token": .string(token)]
     }
 
-    /// What stands before every text; nil where that is left to the post-processor.
-    func beginning(_ vocabulary: TokenVocabulary) throws(PithError) -> [Int]? {
-        guard let addsBeginning else { return nil }
+    /// What stands before every text; nil where that is left to the post-processor. `isAlone`: there is no post-processor,
+    /// so that what the kind of tokenizer does by itself counts.
+    func beginning(_ vocabulary: TokenVocabulary, isAlone: Bool) throws(PithError) -> [Int]? {
+        guard let addsBeginning = addsBeginning ?? (isAlone && isNamedHeedful ? true : nil) else { return nil }
         guard addsBeginning else { return [] }
-        guard let beginningToken else { return nil }
+        guard let beginningToken = beginningToken ?? (isAlone ? Self.usualBeginning : nil) else { return nil }
         guard let number = vocabulary.token(beginningToken) else {
             throw .data(
                 "'\(beginningToken.shortened)' is to stand before texts, but is no token of tokenizer.json",

@@ -50,7 +50,7 @@ enum NormalizationForm: Sendable {
         var parts: [Part] = []
         for scalar in Substring(decoding: segment, as: UTF8.self).unicodeScalars {
             for (index, part) in tables.decomposition(of: scalar, isCompatible: isCompatible).enumerated() {
-                parts.append((part, part.properties.canonicalCombiningClass.rawValue, min(index, 1)))
+                parts.append((part, NormalizationTables.order(part), min(index, 1)))
             }
         }
         Self.order(&parts)
@@ -116,6 +116,20 @@ private struct NormalizationTables: Sendable {
         0xA0...0x33FF, 0xA000...0xABFF, 0xF900...0xFFFF, 0x10000...0x1FFFF, 0x2F800...0x2FFFF,
     ]
 
+    /// The version of Unicode that the reference implementation knows; what came later stays as it is.
+    private static let newestVersion = 9
+
+    private static func isKnown(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.age.map { $0.major <= newestVersion } ?? true
+    }
+
+    /// The combining class.
+    static func order(_ scalar: Unicode.Scalar) -> UInt8 {
+        if scalar.value < 0x300 { return 0 }
+        let order = scalar.properties.canonicalCombiningClass.rawValue
+        return order > 0 && isKnown(scalar) ? order : 0
+    }
+
     private init() {
         let scalars = Self.ranges.joined().compactMap { Unicode.Scalar($0) }
         // All in one text, each on a line: a call for each would take long.
@@ -141,7 +155,7 @@ private struct NormalizationTables: Sendable {
         var changes: [Unicode.Scalar: [Unicode.Scalar]] = [:]
         for (scalar, line) in zip(
             scalars, lines.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false))
-        where !line.elementsEqual([scalar]) {
+        where !line.elementsEqual([scalar]) && isKnown(scalar) {
             changes[scalar] = Array(line)
         }
         return changes
@@ -160,7 +174,7 @@ private struct NormalizationTables: Sendable {
     func begins(_ scalar: Unicode.Scalar, isCompatible: Bool) -> Bool {
         if scalar.value < 0x80 { return true }
         guard let first = decomposition(of: scalar, isCompatible: isCompatible).first else { return true }
-        return first.properties.canonicalCombiningClass == .notReordered && !seconds.contains(first)
+        return Self.order(first) == 0 && !seconds.contains(first)
             && !Hangul.follows(first)
     }
 }

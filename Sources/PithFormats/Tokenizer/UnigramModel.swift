@@ -15,6 +15,7 @@ struct UnigramModel: Sendable {
     /// The tokens `<0x00>`…`<0xFF>` where unknown text is written in bytes; none otherwise.
     private let tokenOfByte: [UInt32?]
     private let vocabulary: TokenVocabulary
+    private let excluded: Set<Int>
 
     /// The best way to a place of a word.
     struct Step {
@@ -30,6 +31,7 @@ struct UnigramModel: Sendable {
         excluded: Set<Int> = []
     ) throws(PithError) {
         (self.vocabulary, self.scores, self.unknownToken) = (vocabulary, scores, unknownToken)
+        self.excluded = excluded
         var trie = ByteTrie(capacity: 4 * vocabulary.textCount)
         for token in scores.indices where vocabulary.has(token) && !excluded.contains(token) {
             try trie.insert(vocabulary.textBytes(token), token)
@@ -67,7 +69,7 @@ struct UnigramModel: Sendable {
 
     private func append(_ word: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, _ sink: inout TokenSink) {
         let piece = UnsafeBufferPointer(rebasing: word[start..<end])
-        if let token = vocabulary.modelToken(piece) {
+        if let token = vocabulary.modelToken(piece), !excluded.contains(Int(token)) {
             sink.append(Int(token), start, end)
         } else if piece.allSatisfy({ tokenOfByte[Int($0)] != nil }) {
             for byte in piece { if let token = tokenOfByte[Int(byte)] { sink.append(Int(token), start, end) } }
