@@ -9,6 +9,7 @@ struct ChatCommandTests {
     /// Does `body` in a folder with a model of random weights that has a chat template.
     private func withModel(_ body: (String) throws -> Void) throws {
         try TestData.withTemporaryFolder { folder in
+            try Files.makeFolder(joinPath(folder, "model"))
             try GoldenModels.writeRandomModel(tokenizer: "tiny-gpt2", to: joinPath(folder, "model")) {
                 $0.contextLength = 2000
             }
