@@ -12,7 +12,7 @@ extension ModelConfiguration {
             .init(name: "layerCount", place: .integer(\.layerCount, 1...4096)),
             .init(name: "headCount", place: .integer(\.headCount, 1...1 << 16)),
             .init(name: "keyValueHeadCount", place: .integer(\.keyValueHeadCount, 1...1 << 16)),
-            .init(name: "headSize", place: .integer(\.headDimension, 2...1 << 16)),
+            .init(name: "headDimension", place: .integer(\.headDimension, 2...1 << 16)),
             .init(name: "intermediateSize", place: .integer(\.intermediateSize, sizes)),
             .init(name: "contextLength", place: .integer(\.contextLength, sizes)),
             .init(name: "ropeTheta", place: .real(\.ropeTheta, 1...1e12)),
@@ -53,17 +53,17 @@ extension TrainingConfiguration {
         let sizes = 1...1 << 24
         let heads = try reader.member("headCount").integer(in: 1...1 << 16)
         let hiddenSize = try reader.member("hiddenSize").integer(in: sizes)
-        guard try reader.optional("headSize") != nil || hiddenSize % heads == 0 else {
+        guard try reader.optional("headDimension") != nil || hiddenSize % heads == 0 else {
             throw .data(
                 "is \(hiddenSize), which \(heads) heads do not divide", at: "key hiddenSize",
-                remedy: "give headSize if it is meant so")
+                remedy: "give headDimension if it is meant so")
         }
         try self.init(
             model: ModelConfiguration(
                 hiddenSize: hiddenSize,
                 layerCount: reader.member("layerCount").integer(in: 1...4096), headCount: heads,
                 keyValueHeadCount: reader.optional("keyValueHeadCount")?.integer(in: 1...heads),
-                headDimension: reader.optional("headSize")?.integer(in: 2...1 << 16),
+                headDimension: reader.optional("headDimension")?.integer(in: 2...1 << 16),
                 intermediateSize: reader.member("intermediateSize").integer(in: sizes),
                 vocabularySize: reader.member("vocabularySize").integer(in: sizes),
                 contextLength: reader.member("contextLength").integer(in: sizes), tiesEmbeddings: true))

@@ -42,7 +42,7 @@ struct ConfigurationTests {
         "what is wrong is named",
         arguments: [
             ("stepz=3", "stepz"), ("steps=0", "steps"), ("steps=x", "steps"), ("sequenceLength=33", "sequenceLength"),
-            ("beta2=1", "beta2"), ("keyValueHeadCount=3", "3"), ("headCount=3", "hiddenSize"), ("headSize=5", "5"),
+            ("beta2=1", "beta2"), ("keyValueHeadCount=3", "3"), ("headCount=3", "hiddenSize"), ("headDimension=5", "5"),
             ("outputType=int8", "int8"), ("warmupSteps=5000", "warmupSteps"), ("learningRate=-1", "learningRate"),
             ("gradientLanes=1000", "gradientLanes"), ("layerCount=1e99", "layerCount"), ("steps", "name=value"),
             ("vocabularySize=16777216", "vocabulary"),

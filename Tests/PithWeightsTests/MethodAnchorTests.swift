@@ -82,7 +82,7 @@ struct MethodAnchorTests {
         for quantizer in ["rtn:bits=4", "gptq:bits=4", "rtn:bits=8"] {
             let compressed = try problem.compress("\(method):\(options)+\(quantizer)")
             let layout = type(of: compressed).layout
-            #expect(layout == (options == "block=16x32" ? "units" : "masked"))
+            #expect(layout == (options == "block=16x32" ? "tiles" : "masked"))
             #expect(compressed.storedBits < pruned.storedBits)
             let decoded = try #require(compressed as? any RowDecodable).decodedWeight()
             #expect(zip(decoded.values, kept).allSatisfy { $0 == 0 || $1 })

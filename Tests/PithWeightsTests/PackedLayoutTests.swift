@@ -103,9 +103,9 @@ struct PackedLayoutTests {
         let stored = try CodebookCodes(
             codes: [0], codebook: [-1, 0, 1, 2], scales: [1], rows: 1, columns: 1, bits: 2, groupSize: 32)
         var parts = stored.stored
-        parts.tensors["book"] = StoredTensor(
+        parts.tensors["codebook"] = StoredTensor(
             type: .int8, shape: [4], region: ByteRegion(copying: [Int8](arrayLiteral: -128, 0, 1, 2)))
-        #expect(throws: PithError.self) { try WeightLayouts.catalogue.open("book", parts, shape: [1, 1]) }
+        #expect(throws: PithError.self) { try WeightLayouts.catalogue.open("codebook", parts, shape: [1, 1]) }
     }
 
     /// [rows, columns] of some levels, times the scales of their groups.

@@ -134,9 +134,9 @@ struct SparseCodesTests {
         for name in ["codes", "offsets"] { bytes(name, of: masked) { $0.removeLast(4) } }
         bytes("offsets", of: masked) { $0[4] += 1 }
         // Tiles that do not ascend, that are none, and offsets that do not end with the last.
-        bytes("units", of: tiles) { $0[2] = 0 }
-        bytes("units", of: tiles) { $0[4] = 3 }
-        bytes("units", of: tiles) { $0.removeLast(2) }
+        bytes("tiles", of: tiles) { $0[2] = 0 }
+        bytes("tiles", of: tiles) { $0[4] = 3 }
+        bytes("tiles", of: tiles) { $0.removeLast(2) }
         for place in [0, 4, 8] { bytes("offsets", of: tiles) { $0[place] += 4 } }
     }
 }

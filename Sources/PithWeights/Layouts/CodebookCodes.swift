@@ -7,9 +7,9 @@ import PithTensor
 /// weight = entry · scale. Entries are whole numbers from −127 to 127.
 ///
 /// Codes lie as those of `GroupedCodes` do. Parts: `codes` U8 [blocks, tiles, 64 · bits]; `scales` F16
-/// [blocks, groups, 16]; `book` I8 [2^bits]. Parameters: `bits`, `groupSize`.
+/// [blocks, groups, 16]; `codebook` I8 [2^bits]. Parameters: `bits`, `groupSize`.
 package struct CodebookCodes: PackedLayout {
-    package static let layout = "book"
+    package static let layout = "codebook"
 
     package let outputCount: Int
     package let inputCount: Int
@@ -29,7 +29,7 @@ package struct CodebookCodes: PackedLayout {
 
     package var stored: StoredParts {
         StoredParts(
-            tensors: ["codes": codes, "scales": scales, "book": codebook],
+            tensors: ["codes": codes, "scales": scales, "codebook": codebook],
             parameters: ["bits": bits, "groupSize": groupSize])
     }
 
@@ -40,7 +40,7 @@ package struct CodebookCodes: PackedLayout {
         packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
         codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.tiles, 64 * bits])
         scales = try packing.scales(parts)
-        codebook = try parts.tensor("book", .int8, [1 << bits])
+        codebook = try parts.tensor("codebook", .int8, [1 << bits])
         guard !codebook.byteValues.contains(0x80) else {
             throw .data("part 'book' holds -128", remedy: "its entries are from -127 to 127")
         }
@@ -60,7 +60,7 @@ package struct CodebookCodes: PackedLayout {
         parts.tensors["codes"] = StoredTensor(
             bytes: packPlanes(packing.tileBytes(of: codes), bits: bits),
             shape: [packing.blocks, packing.tiles, 64 * bits])
-        parts.tensors["book"] = StoredTensor(codebook, as: .int8, shape: [codebook.count])
+        parts.tensors["codebook"] = StoredTensor(codebook, as: .int8, shape: [codebook.count])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 

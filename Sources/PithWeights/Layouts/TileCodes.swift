@@ -5,11 +5,11 @@ import PithTensor
 
 /// Integer codes of 2 to 8 bits for some tiles of 16 rows by 32 columns; all weights of the other tiles are 0.
 ///
-/// Parts: `units` U16 [kept tiles], which tiles of a block are kept, ascending; `offsets` U32 [blocks + 1], where those
+/// Parts: `tiles` U16 [kept tiles], which tiles of a block are kept, ascending; `offsets` U32 [blocks + 1], where those
 /// of each block begin; `codes` U8 [kept tiles, 64 · bits]; `scales` F16 and `zeros` U8 [blocks, groups, 16] of all
 /// groups. Parameters: `bits`, `groupSize`.
 package struct TileCodes: PackedLayout {
-    package static let layout = "units"
+    package static let layout = "tiles"
 
     package let outputCount: Int
     package let inputCount: Int
@@ -26,13 +26,13 @@ package struct TileCodes: PackedLayout {
 
     package var storedBits: Int { stored.storedBits }
 
-    package var stored: StoredParts { grid.stored(with: ["units": tiles, "offsets": offsets, "codes": codes]) }
+    package var stored: StoredParts { grid.stored(with: ["tiles": tiles, "offsets": offsets, "codes": codes]) }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
         (outputCount, inputCount) = try matrixExtents(shape)
         grid = try CodeGrid(parts, rows: outputCount, columns: inputCount, tilesAlone: true)
         let packing = grid.packing
-        guard let tiles = parts.tensors["units"], tiles.type == .uint16, tiles.shape.count == 1 else {
+        guard let tiles = parts.tensors["tiles"], tiles.type == .uint16, tiles.shape.count == 1 else {
             throw .data("part 'units' is no list of U16")
         }
         self.tiles = tiles.aligned
@@ -94,7 +94,7 @@ package struct TileCodes: PackedLayout {
         var parts = StoredParts(
             tensors: packing.gridParts(scales: scales, zeros: zeros),
             parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["units"] = StoredTensor(tiles, as: .uint16, shape: [tiles.count])
+        parts.tensors["tiles"] = StoredTensor(tiles, as: .uint16, shape: [tiles.count])
         parts.tensors["offsets"] = StoredTensor(offsets, as: .uint32, shape: [offsets.count])
         parts.tensors["codes"] = StoredTensor(bytes: packed, shape: [tiles.count, 64 * bits])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
