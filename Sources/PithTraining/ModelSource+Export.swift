@@ -71,14 +71,8 @@ extension ModelSource {
         }
         guard case .gguf(let file) = weights else { return }
         try tokenizer.document.write(to: joinPath(folder, Tokenizer.fileName))
-        if let first = tokenizer.beginning.first.flatMap(tokenizer.token),
-            try Tokenizer(folder: folder).beginning != tokenizer.beginning
-        {
-            try TokenizerSettings.json(beginning: first).write(to: joinPath(folder, TokenizerSettings.fileName))
-        }
-        if let template = file.metadata["tokenizer.chat_template"]?.string {
-            try AtomicFile.write(template, to: joinPath(folder, ChatTemplate.fileName))
-        }
+        let settings = try GGUFTokenizerSettings(file.metadata)
+        try settings.document(tokenizer).write(to: joinPath(folder, TokenizerSettings.fileName))
     }
 
     /// What `config.json` says of the model with weights of a type.
