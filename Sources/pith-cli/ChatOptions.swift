@@ -36,19 +36,13 @@ struct ChatOptions: ParsableArguments {
     }
 
     /// The beginning of a conversation, before anything is said.
-    func messages() -> [JSONObject] { system.map { [Self.message($0, role: "system")] } ?? [] }
+    func messages() -> [JSONObject] { system.map { [ChatRequest.message($0, role: "system")] } ?? [] }
 
     /// A conversation of one message.
     func request(_ text: String) throws(PithError) -> ChatRequest {
-        var request = ChatRequest(messages() + [Self.message(text, role: "user")], tools: try toolSchemas())
+        var request = ChatRequest(messages() + [ChatRequest.message(text, role: "user")], tools: try toolSchemas())
         request.variables = try templateVariables()
         return request
-    }
-
-    private static func message(_ text: String, role: String) -> JSONObject {
-        var message = JSONObject()
-        (message["role"], message["content"]) = (.string(role), .string(text))
-        return message
     }
 
     /// The functions; nil where none are given.

@@ -31,22 +31,20 @@ extension ChatTemplate {
         return try make(named, tokens, at: folder)
     }
 
-    /// The template of a GGUF file; nil if it has none.
-    public static func open(gguf metadata: [String: GGUFValue]) throws(PithError) -> ChatTemplate? {
+    /// The template of a GGUF file with this tokenizer; nil if it has none.
+    public static func open(
+        gguf metadata: [String: GGUFValue], _ tokenizer: Tokenizer
+    ) throws(PithError) -> ChatTemplate? {
         var named: [String: String] = [:]
         named["default"] = metadata["tokenizer.chat_template"]?.string
         named[toolName] = metadata["tokenizer.chat_template.\(toolName)"]?.string
         var tokens = JSONObject()
-        let texts = metadata["tokenizer.ggml.tokens"]?.values?.strings ?? []
         for (key, name) in [
             ("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("seperator", "sep"), ("separator", "sep"),
             ("padding", "pad"), ("cls", "cls"), ("mask", "mask"),
         ] {
-            guard let number = metadata["tokenizer.ggml.\(key)_token_id"]?.integer, texts.indices.contains(number)
-            else {
-                continue
-            }
-            tokens["\(name)_token"] = .string(texts[number])
+            let number = metadata["tokenizer.ggml.\(key)_token_id"]?.integer
+            if let text = number.flatMap(tokenizer.token) { tokens["\(name)_token"] = .string(text) }
         }
         return try make(named, tokens, at: nil)
     }

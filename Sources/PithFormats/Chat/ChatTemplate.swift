@@ -17,6 +17,13 @@ public struct ChatRequest: Sendable {
 
     /// A conversation that the model is to answer.
     public init(_ messages: [JSONObject], tools: [JSONValue]? = nil) { (self.messages, self.tools) = (messages, tools) }
+
+    /// A message that is a text.
+    public static func message(_ text: String, role: String) -> JSONObject {
+        var message = JSONObject()
+        (message["role"], message["content"]) = (.string(role), .string(text))
+        return message
+    }
 }
 
 /// How a model wants conversations to be written: its templates, and the texts of its special tokens.

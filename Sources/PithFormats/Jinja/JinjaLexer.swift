@@ -55,11 +55,7 @@ struct JinjaLexer {
             }
             let kind = text[position + 1]
             let sign = position + 2 < text.count ? text[position + 2] : " "
-            if sign == "-" {
-                while let last = data.last, last.properties.isWhitespace { data.removeLast() }
-            } else if sign != "+", kind != "{" {
-                stripIndentation(of: &data)
-            }
+            trim(&data, before: sign, stripsIndentation: kind != "{")
             append(data)
             line += text[start..<position].count { $0 == "\n" }
             position += sign == "-" || sign == "+" ? 3 : 2
@@ -86,6 +82,15 @@ struct JinjaLexer {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: scalars)
         return String(text)
+    }
+
+    /// Removes what a tag with this sign cuts of the text before it.
+    private func trim(_ data: inout [Unicode.Scalar], before sign: Unicode.Scalar, stripsIndentation: Bool) {
+        if sign == "-" {
+            while let last = data.last, last.properties.isWhitespace { data.removeLast() }
+        } else if sign != "+", stripsIndentation {
+            stripIndentation(of: &data)
+        }
     }
 
     /// Removes what stands between the beginning of a line and a tag, if it is blank.
@@ -153,11 +158,7 @@ struct JinjaLexer {
                     position += 6
                     skipSpace()
                     var data = Array(text[start..<end])
-                    if sign == "-" {
-                        while let last = data.last, last.properties.isWhitespace { data.removeLast() }
-                    } else if sign != "+" {
-                        stripIndentation(of: &data)
-                    }
+                    trim(&data, before: sign, stripsIndentation: true)
                     if takeEnd("%}", trimsNewline: true) { return append(data) }
                 }
                 position = end

@@ -54,10 +54,7 @@ public struct Conversation {
 
     /// Adds a message.
     public mutating func say(_ text: String, as role: String = "user") {
-        var message = JSONObject()
-        message["role"] = .string(role)
-        message["content"] = .string(text)
-        messages.append(message)
+        messages.append(ChatRequest.message(text, role: role))
     }
 
     /// Whether the last message is the model's own, so that an answer would go on with it.

@@ -6,7 +6,7 @@ extension ModelSource {
     public func chatTemplate() throws(PithError) -> ChatTemplate? {
         switch weights {
         case .archive: try ChatTemplate.open(folder: path)
-        case .gguf(let file): try ChatTemplate.open(gguf: file.metadata)
+        case .gguf(let file): try ChatTemplate.open(gguf: file.metadata, tokenizer)
         }
     }
 
