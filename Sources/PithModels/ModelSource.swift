@@ -26,6 +26,8 @@ public struct ModelSource: Sendable {
     public let weights: Weights
     /// `pith.json`; nil for a model as it came.
     public let manifest: CompressionManifest?
+    /// What `config.json` says where another program has quantised the weights; else nil.
+    private let quantization: JSONValue?
 
     /// Opens and checks a folder or a GGUF file; weights are mapped, not read.
     public init(_ path: String) throws(PithError) {
@@ -59,7 +61,20 @@ public struct ModelSource: Sendable {
         weights = .archive(try TensorArchive(folder: path))
         let manifestPath = joinPath(path, CompressionManifest.fileName)
         manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
+        let document = try JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))
+        quantization = Self.isQuantized(document) ? document : nil
     }
+
+    /// Whether a `config.json` says that another program has quantised the weights.
+    private static func isQuantized(_ configuration: JSONValue) -> Bool {
+        guard case .object(let object) = configuration else { return false }
+        return ["quantization_config", "quantization"].contains { key in
+            object[key].map { $0 != .null } ?? false
+        }
+    }
+
+    /// Whether another program has quantised the weights.
+    public var isCheckpoint: Bool { quantization != nil }
 
     private init(gguf path: String) throws(PithError) {
         let file = try GGUFFile(path: path)
@@ -69,7 +84,7 @@ public struct ModelSource: Sendable {
         tokenizer = try Tokenizer(gguf: file)
         endTokens = try GGUFTokenizerSettings(file.metadata).endTokens(tokenizer)
         weights = .gguf(file)
-        manifest = nil
+        (manifest, quantization) = (nil, nil)
     }
 
     /// The safetensors files of a folder, for what does not work on a GGUF file.
@@ -159,9 +174,12 @@ public struct ModelSource: Sendable {
         var layouts = layouts
         layouts.pool = pool
         if case .archive(let archive) = weights { try manifest?.checksums?.verify(archive, pool: pool) }
+        let format = try quantization.map { (document) throws(PithError) in
+            try layouts.checkpointFormat(JSONReader(document))
+        }
         var model = try LanguageModel(description, configuration, pool: pool) { (id) throws(PithError) in
             switch weights {
-            case .archive(let archive): try matrix(id, archive, layouts)
+            case .archive(let archive): try matrix(id, archive, layouts, format)
             case .gguf(let file): try file.matrix(description[id], pool: pool)
             }
         } vector: { (id) throws(PithError) in
@@ -183,7 +201,10 @@ public struct ModelSource: Sendable {
     }
 
     private func storedName(of parameter: ParameterID, in archive: TensorArchive) -> String {
-        description.name(of: parameter) { archive.contains($0) || manifest?.weights[$0] != nil }
+        description.name(of: parameter) { name in
+            archive.contains(name) || manifest?.weights[name] != nil
+                || (quantization != nil && CheckpointNames.isThere(name, archive))
+        }
     }
 
     /// The names of tensors that lie in the weight files of a folder and are not read: other names of tensors that are,
@@ -205,9 +226,16 @@ public struct ModelSource: Sendable {
     ]
 
     private func matrix(
-        _ parameter: ParameterID, _ archive: TensorArchive, _ layouts: LayoutCatalogue
+        _ parameter: ParameterID, _ archive: TensorArchive, _ layouts: LayoutCatalogue,
+        _ format: (any CheckpointFormat)?
     ) throws(PithError) -> any LinearOperator {
         let (spec, name) = (description[parameter], storedName(of: parameter, in: archive))
+        if let format {
+            do throws(PithError) {
+                let matrix = try format.matrix(name, shape: spec.folderShape, in: archive, layouts: layouts)
+                if let matrix { return matrix }
+            } catch { throw error.within("weight \(name)") }
+        }
         guard let form = manifest?.weights[name] else { return try dense(name, spec, archive) }
         guard form.shape == spec.shape else {
             throw .data(
