@@ -119,28 +119,3 @@ extension WeightCodec {
             remedy: "put \(name) first, and repairs such as eora behind it")
     }
 }
-
-extension LinearOperator {
-    /// All of W as floats, [outputCount, inputCount], whatever its form: for methods that repair.
-    func denseWeight(pool: ThreadPool) -> Tensor {
-        if let rows = self as? any RowDecodable { return rows.decodedWeight() }
-        // W times the unit vectors, some columns at a time.
-        var result = Tensor(rows: outputCount, columns: inputCount)
-        for start in stride(from: 0, to: inputCount, by: 64) {
-            let count = min(64, inputCount - start)
-            var tiles = Tensor(rows: count, columns: inputCount)
-            for i in 0..<count { tiles[i, start + i] = 1 }
-            var columns = Tensor(rows: count, columns: outputCount)
-            tiles.values.withUnsafeBufferPointer { input in
-                columns.values.withUnsafeMutableBufferPointer { output in
-                    guard let input = input.baseAddress, let output = output.baseAddress else { return }
-                    let block = ActivationBlock(precision: .float)
-                    block.load(input, rows: count, width: inputCount)
-                    block.multiply(by: [LinearProduct(self, into: output)], pool: pool)
-                }
-            }
-            for i in 0..<count { for row in 0..<outputCount { result[row, start + i] = columns[i, row] } }
-        }
-        return result
-    }
-}
