@@ -36,7 +36,7 @@ let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
 let modules =
     models + [
-        "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive", "PithEvaluation",
+        "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors", "PithArchive", "PithEvaluation",
     ]
 
 var targets: [Target] = [
@@ -57,13 +57,14 @@ var targets: [Target] = [
 
     // The planes.
     module("PithWeights", models + ["PithCoding"]),
+    module("PithConversion", models + ["PithWeights"]),
     module("PithPredictors", models + ["PithCoding"]),
     module("PithArchive", models + ["PithCoding", "PithPredictors"]),
 
     // The evaluator.
     module(
         "PithEvaluation",
-        models + ["PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive"]),
+        models + ["PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors", "PithArchive"]),
 
     // The built-in model, the umbrella and the command line.
     .target(
@@ -89,6 +90,7 @@ var targets: [Target] = [
     tests(of: "PithTokens", ["PithCoding", "PithTraining", "Pith"]),
     tests(of: "PithTraining", ["PithTokens", "PithWeights"]),
     tests(of: "PithWeights"),
+    tests(of: "PithConversion", ["PithWeights"]),
     tests(of: "PithPredictors", ["PithCoding", "PithWeights", "Pith"]),
     tests(of: "PithArchive", ["PithCoding", "PithPredictors", "PithWeights", "Pith"]),
     tests(of: "PithEvaluation", ["PithCoding", "PithArchive", "PithPredictors", "PithTraining", "Pith"]),

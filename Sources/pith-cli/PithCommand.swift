@@ -19,7 +19,7 @@ struct PithCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, RunCommand.self, ChatCommand.self, EmbedCommand.self, CompressCommand.self,
-            CompareCommand.self, EvalCommand.self, TrainCommand.self, AdapterCommand.self, ImportCommand.self,
+            CompareCommand.self, EvalCommand.self, TrainCommand.self, AdapterCommand.self, ImportCommand.self, ConvertCommand.self,
             ZipCommand.self,
             UnzipCommand.self, TokenizeCommand.self, TokensCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
