@@ -12,7 +12,7 @@ extension Trainer {
             let type = settings.outputType ?? .bfloat16
             sizes.elementType = type
             let form = FolderForm(
-                configuration: sizes.json, places: model.parameterSet.entries.map { ($0.name, type) })
+                configuration: Llama.document(sizes), places: model.parameterSet.entries.map { ($0.name, type) })
             try form.write(model.description, to: folder) { (id) throws(PithError) in value(of: id) }
         case .model(let base):
             if let adaptation = model.adaptation {
