@@ -78,12 +78,8 @@ extension ModelSource {
     /// What `config.json` says of the model with weights of a type.
     private func configurationDocument(weightsAs type: ElementType?) throws(PithError) -> JSONValue {
         let names: [ElementType: JSONValue] = [.float32: "float32", .float16: "float16", .bfloat16: "bfloat16"]
-        var (object, written) = (JSONObject(), type)
-        switch weights {
-        case .archive:
-            object = try JSONReader(JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))).object()
-        case .gguf(let file):
-            object = try JSONReader(Architectures.configuration(of: file)).object()
+        var (object, written) = (try JSONReader(configurationDocument()).object(), type)
+        if case .gguf = weights {
             object["bos_token_id"] = tokenizer.beginning.first.map { .integer($0) }
             object["eos_token_id"] = endTokens.first.map { .integer($0) }
             written = type ?? .bfloat16
