@@ -28,6 +28,8 @@ public struct Tokenizer: Sendable {
     let parts: JSONValue
     private let normalizer: Normalizer
     private let preTokenizer: PreTokenizer
+    /// Where words are cut further; nil where they must not be.
+    private let seams: WordSeams?
     private var postProcessor: PostProcessor
     private let decoder: TokenDecoder
     /// Added tokens that are looked for in the text as it came.
@@ -163,6 +165,7 @@ public struct Tokenizer: Sendable {
         let words: PreTokenizer
         if let preTokenizer { words = preTokenizer } else { words = try PreTokenizer(reader.optional("pre_tokenizer")) }
         self.preTokenizer = takesBytes ? words.takingBytes() : words
+        seams = model.joinsCharacters ? WordSeams(vocabulary) : nil
         needsTracking = words.needsOrigins || (words.usesOrigins && !normalizer.steps.isEmpty)
         postProcessor = try PostProcessor(reader.optional("post_processor"))
         (beginning, ending) = postProcessor.surroundings
@@ -294,6 +297,7 @@ public struct Tokenizer: Sendable {
             var pieces = PieceText(
                 text, normalizedFinder.split(text.bytes, matchesSpecial: options.matchesSpecialTokens))
             preTokenizer.apply(to: &pieces)
+            if let seams { pieces.cut { word, _, add in seams.forEachPart(of: word, add) } }
             encode(pieces, &sink, &cache, spans: spans)
         }
     }
