@@ -171,8 +171,8 @@ public struct Tokenizer: Sendable {
         (beginning, ending) = postProcessor.surroundings
         maximumLength = try reader.optional("truncation")?.optional("max_length")?.integer(in: 0...Int.max)
         decoder = try TokenDecoder(reader.optional("decoder"))
-        rawFinder = AddedTokenFinder(added.filter { !$0.isNormalized })
-        normalizedFinder = AddedTokenFinder(added.filter(\.isNormalized)) { normalizer.apply($0) }
+        rawFinder = try AddedTokenFinder(added.filter { !$0.isNormalized })
+        normalizedFinder = try AddedTokenFinder(added.filter(\.isNormalized)) { normalizer.apply($0) }
         specialTokens = Set(added.filter(\.isSpecial).map(\.number))
         for token in postProcessor.tokens where vocabulary.text(token) == nil {
             throw .data("adds the token \(token), which is not in the vocabulary", at: "key post_processor")
