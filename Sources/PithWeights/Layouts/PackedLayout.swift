@@ -134,8 +134,8 @@ package struct Packing: Sendable {
 struct CodeGrid: Sendable {
     let bits: Int
     let packing: Packing
-    private let scales: StoredTensor
-    private let zeros: StoredTensor?
+    let scales: StoredTensor
+    let zeros: StoredTensor?
 
     /// Takes the parts `scales` and `zeros` and the parameters `bits` and `groupSize`, checked.
     init(_ parts: StoredParts, shape: [Int], tilesAlone: Bool = false) throws(PithError) {
