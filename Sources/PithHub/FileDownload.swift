@@ -58,8 +58,11 @@ final class FileDownload: Sendable {
         }
     }
 
-    /// Whether the request for another part gets the whole file.
-    func isStreamed(otherThan part: Int) -> Bool { state.withLock { ($0.streamingPart ?? part) != part } }
+    /// Whether the request for a part must go on: until the part is there, or the whole file where that is its work.
+    func needs(_ part: Int, of partial: PartialFile) -> Bool {
+        guard let streamingPart = state.withLock({ $0.streamingPart }) else { return !partial.isThere(part) }
+        return streamingPart == part && !partial.isWhole
+    }
 
     /// Ends a piece of work. Whoever ends the last one checks the file and puts it in its place.
     func finishJob() throws(PithError) {

@@ -13,7 +13,7 @@ public struct FileSelection: Sendable {
     }
 
     /// The files that are taken, in their order. Throws if there are none, or if the user has to choose.
-    func choose(from files: [HubFile], of address: RepositoryAddress) throws(PithError) -> [HubFile] {
+    package func choose(from files: [HubFile], of address: RepositoryAddress) throws(PithError) -> [HubFile] {
         let left = files.filter { file in !excluded.contains { $0.matches(file.path) } }
         if let path = address.file { return try model(path, left, address) }
         guard included.isEmpty else {

@@ -83,7 +83,7 @@ private final class Exchange: NSObject, URLSessionDataDelegate, Sendable {
             return state.refusal == nil
         }
         // Not every system heeds the answer.
-        if !isWanted { dataTask.cancel() }
+        if !isWanted { cancel(dataTask) }
         completionHandler(.allow)
     }
 
@@ -103,8 +103,11 @@ private final class Exchange: NSObject, URLSessionDataDelegate, Sendable {
             } catch { state.refusal = error }
             return state.refusal == nil
         }
-        if !isWanted { dataTask.cancel() }
+        if !isWanted { cancel(dataTask) }
     }
+
+    /// Ends a task from elsewhere: it waits for the queue that calls this.
+    private func cancel(_ task: URLSessionTask) { DispatchQueue.global().async { task.cancel() } }
 
     func urlSession(
         _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,

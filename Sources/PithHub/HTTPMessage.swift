@@ -6,7 +6,7 @@ import PithCore
 #endif
 
 /// What stands before the body of an answer.
-struct HTTPHead: Sendable {
+package struct HTTPHead: Sendable {
     /// The status, such as 200.
     let status: Int
     /// Who answered.
@@ -23,7 +23,7 @@ struct HTTPHead: Sendable {
     }
 
     /// A head whose names of fields are in small letters.
-    init(_ url: URL, status: Int, fields: [String: String]) {
+    package init(_ url: URL, status: Int, fields: [String: String]) {
         (self.url, self.status, self.fields) = (url, status, fields)
     }
 
@@ -64,7 +64,7 @@ struct HTTPHead: Sendable {
     }
 
     /// How long the hub asks to wait: seconds, or a date.
-    var retryAfter: Duration? {
+    package var retryAfter: Duration? {
         guard let text = self["Retry-After"] else { return nil }
         if let seconds = Int(text) { return .seconds(min(max(0, seconds), 1 << 30)) }
         let format = DateFormatter()

@@ -69,7 +69,7 @@ public struct HubCache: Sendable {
     }
 
     /// The paths of the files of a commit that are there.
-    func files(_ address: RepositoryAddress, _ commit: String) throws(PithError) -> [String] {
+    package func files(_ address: RepositoryAddress, _ commit: String) throws(PithError) -> [String] {
         let root = BytePath(snapshot(address, commit))
         var (files, folders) = ([String](), [BytePath("")])
         while let folder = folders.popLast() {

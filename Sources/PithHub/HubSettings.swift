@@ -107,9 +107,9 @@ public struct TransferSettings: Sendable {
     /// Files that a repository may have.
     public var fileLimit = 100_000
     /// Waits.
-    var sleep: @Sendable (Duration) -> Void = { Thread.sleep(forTimeInterval: $0.seconds) }
+    package var sleep: @Sendable (Duration) -> Void = { Thread.sleep(forTimeInterval: $0.seconds) }
     /// The bytes that are free where a folder is; nil where the system does not say.
-    var freeSpace: @Sendable (String) -> Int? = { folder in
+    package var freeSpace: @Sendable (String) -> Int? = { folder in
         let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder)
         return (attributes?[.systemFreeSize] as? NSNumber)?.intValue
     }

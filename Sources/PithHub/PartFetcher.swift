@@ -17,7 +17,7 @@ struct PartFetcher {
         guard part < PartialFile.partCount(partial.size, partial.partSize) else { return true }
         var patience = Patience(client.settings.transfer)
         var position = partial.range(of: part).lowerBound
-        while !partial.isThere(part), !download.isStreamed(otherThan: part) {
+        while download.needs(part, of: partial) {
             let sink = PartSink(self, partial, from: position)
             let answer: HTTPAnswer
             do throws(PithError) {

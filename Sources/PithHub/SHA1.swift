@@ -1,11 +1,14 @@
 /// SHA-1 (FIPS 180-4), by which Git names files. It keeps damage out, not forgers.
-struct SHA1: Sendable {
+package struct SHA1: Sendable {
     private var state: [UInt32] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0]
     private var pending: [UInt8] = []
     private var byteCount: UInt64 = 0
 
+    /// Begins a digest.
+    package init() {}
+
     /// Takes in more bytes.
-    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         byteCount += UInt64(bytes.count)
         var rest = bytes[...]
         if !pending.isEmpty {
@@ -25,7 +28,7 @@ struct SHA1: Sendable {
     }
 
     /// The digest as 40 digits of base 16.
-    consuming func hexDigest() -> String {
+    package consuming func hexDigest() -> String {
         let bits = byteCount * 8
         var tail: [UInt8] = [0x80]
         while (pending.count + tail.count) % 64 != 56 { tail.append(0) }

@@ -1,27 +1,26 @@
 import PithCore
 import PithFormats
+import PithHub
 import PithTestSupport
 import Testing
-
-@testable import PithHub
 
 /// Listings that are no listings, or that mean harm.
 @Suite struct HostileListingTests {
     typealias Reply = LoopbackServer.Reply
 
     private func failure(
-        _ change: (inout HubSettings) -> Void = { _ in }, _ trick: @escaping TestHub.Trick
+        settings change: (inout HubSettings) -> Void = { _ in }, _ trick: @escaping TestHub.Trick
     ) throws -> PithError {
         let hub = try PullTests.hub(trick)
         return try TestData.withTemporaryFolder { folder in
-            let failure = #expect(throws: PithError.self) { try PullTests.pull(hub, into: folder, change) }
+            let failure = #expect(throws: PithError.self) { try PullTests.pull(hub, into: folder, "", change) }
             #expect(try Files.names(in: folder).isEmpty)
             return try #require(failure)
         }
     }
 
-    private func listing(_ text: String, _ change: (inout HubSettings) -> Void = { _ in }) throws -> PithError {
-        try failure(change) { $0.path.contains("/tree/") ? .text(text) : nil }
+    private func listing(_ text: String, settings change: (inout HubSettings) -> Void = { _ in }) throws -> PithError {
+        try failure(settings: change) { $0.path.contains("/tree/") ? .text(text) : nil }
     }
 
     private func entry(_ path: String, _ rest: String = "\"size\":1") -> String {
@@ -61,7 +60,7 @@ import Testing
 
     @Test func tooMany() throws {
         let entries = (0..<2000).map { entry("\($0)") }.joined(separator: ",")
-        let many = try listing("[\(entries)]") { $0.transfer.fileLimit = 1000 }
+        let many = try listing("[\(entries)]", settings: { $0.transfer.fileLimit = 1000 })
         #expect(many.message == "the listing has more than 1000 files")
         let endless = try failure { request in
             request.path.contains("/tree/") ? Reply(fields: ["Content-Type": "application/json"], length: 1 << 40) : nil
@@ -77,7 +76,7 @@ import Testing
 
     /// Pages are followed, but not in circles and not for ever.
     @Test func pages() throws {
-        func page(_ names: [String], next: String?) -> Reply {
+        @Sendable func page(_ names: [String], next: String?) -> Reply {
             var reply = Reply.text("[" + names.map { entry($0, "\"size\":2") }.joined(separator: ",") + "]")
             reply.fields["Link"] = next.map { "<\($0)>; rel=\"next\"" }
             return reply
@@ -86,14 +85,14 @@ import Testing
             request.path.contains("/tree/") ? page(["a"], next: request.target) : nil
         }
         #expect(circle.message == "the pages of the listing lead in a circle")
-        let endless = try failure({ $0.transfer.fileLimit = 50 }) { request in
+        let endless = try failure(settings: { $0.transfer.fileLimit = 50 }) { request in
             request.path.contains("/tree/") ? page([], next: request.target + "x") : nil
         }
         #expect(endless.message == "the pages of the listing lead in a circle")
         let hub = try PullTests.hub { request in
             guard request.path.contains("/tree/") else { return nil }
             return request.target.hasSuffix("cursor=2")
-                ? page(["config.json"], next: nil) : page(["nothing.bin"], next: request.path + "?cursor=2")
+                ? page(["config.json"], next: nil) : page([], next: request.path + "?cursor=2")
         }
         try TestData.withTemporaryFolder { folder in
             try PullTests.expectWhole(PullTests.pull(hub, into: folder).folder, ["config.json"])

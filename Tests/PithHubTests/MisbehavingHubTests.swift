@@ -1,11 +1,10 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithHub
 import PithTestSupport
 import Synchronization
 import Testing
-
-@testable import PithHub
 
 /// Hubs that are slow, broken, wrong or hostile.
 @Suite struct MisbehavingHubTests {

@@ -1,10 +1,9 @@
 import Foundation
 import PithCore
+import PithHub
 import PithTestSupport
 import Synchronization
 import Testing
-
-@testable import PithHub
 
 /// What is fetched, where it goes, and what is not fetched again.
 @Suite struct PullTests {

@@ -1,9 +1,8 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithHub
 import Synchronization
-
-@testable import PithHub
 
 /// A hub with one repository, `some/model`, which may be told to misbehave.
 final class TestHub: Sendable {
