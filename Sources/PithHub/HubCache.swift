@@ -57,7 +57,7 @@ public struct HubCache: Sendable {
         }
         guard !Files.exists(joinPath(folder, "config.json")) else { return folder }
         let files = try Files.names(in: folder).map {
-            HubFile(path: $0, size: size(joinPath(folder, $0)) ?? 0, sum: nil)
+            HubFile(path: $0, size: size(joinPath(folder, $0)) ?? 0)
         }
         let models = GGUFSet.all(in: files)
         guard models.count <= 1 else {

@@ -10,7 +10,8 @@ public struct HubFile: Hashable, Sendable {
     /// What its content must add up to; nil where the hub does not say.
     let sum: ContentSum?
 
-    init(path: String, size: Int, sum: ContentSum?) { (self.path, self.size, self.sum) = (path, size, sum) }
+    /// A file of which nothing else is known.
+    package init(path: String, size: Int) { (self.path, self.size, sum) = (path, size, nil) }
 
     /// The largest file that is believed.
     private static let largestSize = 1 << 44

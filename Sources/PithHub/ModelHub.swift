@@ -57,7 +57,7 @@ public struct ModelHub: Sendable {
         _ names: [String], _ address: RepositoryAddress, _ commit: String, _ selection: FileSelection
     ) throws(PithError) -> Plan? {
         let folder = cache.snapshot(address, commit)
-        let files = names.map { HubFile(path: $0, size: cache.size(joinPath(folder, $0)) ?? -1, sum: nil) }
+        let files = names.map { HubFile(path: $0, size: cache.size(joinPath(folder, $0)) ?? -1) }
         guard let chosen = try? selection.choose(from: files, of: address), chosen.allSatisfy({ $0.size >= 0 }) else {
             return nil
         }
@@ -73,7 +73,7 @@ public struct ModelHub: Sendable {
         }
         let names = try cache.files(address, commit)
         let folder = cache.snapshot(address, commit)
-        let files = names.map { HubFile(path: $0, size: cache.size(joinPath(folder, $0)) ?? 0, sum: nil) }
+        let files = names.map { HubFile(path: $0, size: cache.size(joinPath(folder, $0)) ?? 0) }
         return plan(try selection.choose(from: files, of: address), address, commit)
     }
 
