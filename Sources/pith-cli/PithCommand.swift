@@ -40,6 +40,12 @@ struct PithCommand: ParsableCommand {
     }
 }
 
+extension ArgumentHelp {
+    /// What a model may be called, see `ModelPath`.
+    static let model: ArgumentHelp =
+        "A model: a folder, a .gguf file, a built-in model's name, or org/name that was pulled from a hub."
+}
+
 /// Options that mean the same everywhere.
 struct SharedOptions: ParsableArguments {
     @Option(help: "Threads to work with; by default one for each core.")

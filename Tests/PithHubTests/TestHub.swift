@@ -43,7 +43,7 @@ final class TestHub: Sendable {
     static func answer(
         _ request: LoopbackServer.Request, _ files: [String: [UInt8]], _ large: Set<String>
     ) -> LoopbackServer.Reply {
-        let resolve = "/\(repository)/resolve/\(commit)/"
+        let resolve = "/\(repository)/resolve/"
         switch request.path {
         case "/api/models/\(repository)/revision/main", "/api/models/\(repository)/revision/v1",
             "/api/models/\(repository)/revision/\(commit)", "/api/models/\(repository)/revision/refs%2Fpr%2F1":
@@ -56,7 +56,7 @@ final class TestHub: Sendable {
             reply.fields["X-Error-Code"] = "RevisionNotFound"
             return reply
         case let path where path.hasPrefix(resolve):
-            let name = path.dropFirst(resolve.count).removingPercentEncoding ?? ""
+            let name = path.dropFirst(resolve.count).drop { $0 != "/" }.dropFirst().removingPercentEncoding ?? ""
             guard let bytes = files[name] else {
                 return LoopbackServer.Reply(status: 404, fields: ["X-Error-Code": "EntryNotFound"])
             }
@@ -74,7 +74,7 @@ final class TestHub: Sendable {
         let entries = files.sorted { $0.key < $1.key }.map { path, bytes in
             let name = JSONValue.string(path).compactText
             let oid = "\"oid\":\"\(gitSum(bytes))\",\"size\":\(bytes.count),\"path\":\(name)"
-            let lfs = large.contains(path) ? ",\"lfs\":{\"oid\":\"\(sha256(bytes))\",\"size\":\(bytes.count)}" : ""
+            let lfs = large.contains(path) ? ",\"lfs\":{\"oid\":\"\(sha256(bytes))\",\"size\":\(bytes.count),\"pointerSize\":130}" : ""
             return "{\"type\":\"file\",\(oid)\(lfs)}"
         }
         return "["
