@@ -36,7 +36,8 @@ let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
 let modules =
     models + [
-        "PithHub", "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive", "PithEvaluation",
+        "PithHub", "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive",
+        "PithEvaluation",
     ]
 
 var targets: [Target] = [

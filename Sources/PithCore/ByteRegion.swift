@@ -44,6 +44,21 @@ public struct ByteRegion: @unchecked Sendable {
         if first < last { madvise(UnsafeMutableRawPointer(bitPattern: first), last - first, MADV_DONTNEED) }
     }
 
+    /// Calls `body` with one piece of the bytes after the other, and lets the memory of each go when it was read: what
+    /// is read once, however large, takes little.
+    public func forEachPiece<Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        for start in stride(from: 0, to: count, by: Self.pieceSize) {
+            let piece = self[start..<min(count, start + Self.pieceSize)]
+            defer { piece.releaseMemory() }
+            try piece.withBytes(body)
+        }
+    }
+
+    /// Bytes of a piece.
+    private static let pieceSize = 8 << 20
+
     /// The part in `range`, which must lie inside.
     public subscript(range: Range<Int>) -> ByteRegion {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "range outside the region")

@@ -73,6 +73,25 @@ public enum Files {
         }
     }
 
+    /// Puts what stands at `path` in the place of `target`, in the same file system, where nothing may stand.
+    public static func move(_ path: String, to target: String) throws(PithError) {
+        guard !exists(target) else { throw .usage("exists already", at: target, remedy: "give another place") }
+        try UnfinishedFiles.finish { () throws(PithError) in
+            guard rename(path, target) == 0 else {
+                throw .fault("cannot be put in place: \(lastSystemError)", at: target)
+            }
+        }
+    }
+
+    /// The bytes that can still be written to the file system of the folder at `path`.
+    public static func freeSpace(in path: String) throws(PithError) -> ByteCount {
+        var information = statvfs()
+        guard statvfs(path, &information) == 0 else {
+            throw .data("cannot be examined: \(lastSystemError)", at: path)
+        }
+        return ByteCount(Int(min(Double(information.f_bavail) * Double(information.f_frsize), 0x1p62)))
+    }
+
     /// Makes the folder `path` by filling another beside it and renaming that when it is whole.
     public static func buildFolder(
         at path: String, _ fill: (_ folder: String) throws(PithError) -> Void

@@ -61,6 +61,9 @@ public final class FolderHandle: Sendable {
         guard name.withCString({ unlinkat(descriptor, $0, 0) }) == 0 else { throw error("cannot be removed", name) }
     }
 
+    /// Keeps the folder for this program until the handle is gone; false if another has it. Only those that ask heed it.
+    public func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
+
     func rename(_ name: BytePath, to target: BytePath) throws(PithError) {
         let status = name.withCString { name in
             target.withCString { renameat(descriptor, name, descriptor, $0) }

@@ -165,11 +165,15 @@ extension ModelSource {
     /// How all weights are stored, but for what they are: folders of one architecture for which this is the same do
     /// the same work.
     func storageDescription() throws(PithError) -> String {
-        let archive = try archive()
         var lines: [String] = []
-        for name in archive.names {
-            let tensor = try archive.tensor(name)
-            lines.append("\(name) \(tensor.type.rawValue) \(tensor.shape)")
+        switch weights {
+        case .archive(let archive):
+            for name in archive.names {
+                let tensor = try archive.tensor(name)
+                lines.append("\(name) \(tensor.type.rawValue) \(tensor.shape)")
+            }
+        case .gguf(let file):
+            lines = file.tensors.map { "\($0.name) \($0.typeNumber) \($0.shape)" }
         }
         return lines.joined(separator: "\n") + (manifest?.formsDescription ?? "")
     }

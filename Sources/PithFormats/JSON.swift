@@ -138,3 +138,13 @@ extension JSONValue: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, Exp
         self = .object(object)
     }
 }
+
+extension JSONObject {
+    /// What is not as in `other`, for people: `steps is 10, not 20`.
+    public func differences(from other: JSONObject) -> [String] {
+        (keys + other.keys.filter { self[$0] == nil }).compactMap { key in
+            let (mine, theirs) = (self[key] ?? .null, other[key] ?? .null)
+            return mine == theirs ? nil : "\(key) is \(mine.compactText), not \(theirs.compactText)"
+        }
+    }
+}

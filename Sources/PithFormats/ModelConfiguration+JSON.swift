@@ -17,7 +17,6 @@ extension ModelConfiguration {
         _ keys: JSONReader, headDimension missingHeadDimension: Int? = nil, ropeTheta missingTheta: Double = 10000,
         tiesEmbeddings missingTie: Bool = false
     ) throws(PithError) {
-        try Self.refuseQuantization(keys)
         let sizes = 1...Self.sizeLimit
         let headCount = try keys.member("num_attention_heads").integer(in: sizes)
         let hiddenSize = try keys.member("hidden_size").integer(in: sizes)
@@ -50,7 +49,6 @@ extension ModelConfiguration {
         withoutAttention keys: JSONReader, intermediateSize: Int, normEpsilon missingEpsilon: Double,
         tiesEmbeddings missingTie: Bool, endToken missingEnd: Int? = nil
     ) throws(PithError) {
-        try Self.refuseQuantization(keys)
         let sizes = 1...Self.sizeLimit
         // A key that is there and null says that no token ends a text.
         let missingEnds = try keys.object()["eos_token_id"] == nil ? missingEnd.map { [$0] } : nil
@@ -65,12 +63,6 @@ extension ModelConfiguration {
             tiesEmbeddings: try keys.optional("tie_word_embeddings")?.flag() ?? missingTie,
             bosToken: try keys.optional("bos_token_id")?.integer(), eosTokens: eosTokens,
             elementType: try Self.elementType(keys))
-    }
-
-    private static func refuseQuantization(_ keys: JSONReader) throws(PithError) {
-        guard let quantization = try keys.optional("quantization_config") else { return }
-        throw quantization.failure(
-            "weights that another program has quantized are not supported", remedy: "F32, F16 and BF16 are")
     }
 
     /// All about rotation: version 4 of the writer has it in one key and version 5 in another. Where both say

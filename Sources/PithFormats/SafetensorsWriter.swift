@@ -10,14 +10,28 @@ public enum SafetensorsWriter {
     public static func write(
         _ tensors: [(name: String, tensor: StoredTensor)], metadata: [String: String] = [:], to path: String
     ) throws(PithError) {
+        try write(contents: tensors.map { ($0.name, TensorContent($0.tensor)) }, metadata: metadata, to: path)
+    }
+
+    /// Writes `contents` to a file that appears at `path` when it is whole. `seeing` is shown the bytes of each tensor as
+    /// they are written, piece by piece.
+    public static func write(
+        contents tensors: [(name: String, content: TensorContent)], metadata: [String: String] = [:], to path: String,
+        seeing: (_ name: String, _ piece: UnsafeRawBufferPointer) -> Void = { _, _ in }
+    ) throws(PithError) {
         let ordered = inFileOrder(tensors)
         let header = try header(ordered, metadata: metadata)
         let file = try AtomicFile(at: path)
         try header.withUnsafeBufferPointer { (bytes) throws(PithError) in
             try file.write(UnsafeRawBufferPointer(bytes))
         }
-        for (_, tensor) in ordered {
-            try tensor.region.withBytes { (bytes) throws(PithError) in try file.write(bytes) }
+        for (name, content) in ordered {
+            do throws(PithError) {
+                try content.forEachPiece { (piece) throws(PithError) in
+                    seeing(name, piece)
+                    try file.write(piece)
+                }
+            } catch { throw error.within("tensor \(name)") }
         }
         try file.commit()
     }
@@ -26,23 +40,24 @@ public enum SafetensorsWriter {
     public static func fileSize(
         of tensors: [(name: String, tensor: StoredTensor)], metadata: [String: String] = [:]
     ) throws(PithError) -> ByteCount {
-        let data = tensors.reduce(0) { $0 + $1.tensor.byteCount }
-        return ByteCount(try header(inFileOrder(tensors), metadata: metadata).count + data)
+        let contents = tensors.map { (name: $0.name, content: TensorContent($0.tensor)) }
+        let data = contents.reduce(0) { $0 + $1.content.byteCount }
+        return ByteCount(try header(inFileOrder(contents), metadata: metadata).count + data)
     }
 
     /// Larger elements first: then each tensor lies on a multiple of its element size.
     private static func inFileOrder(
-        _ tensors: [(name: String, tensor: StoredTensor)]
-    ) -> [(name: String, tensor: StoredTensor)] {
+        _ tensors: [(name: String, content: TensorContent)]
+    ) -> [(name: String, content: TensorContent)] {
         tensors.sorted {
-            let (left, right) = ($0.tensor.type.byteCount, $1.tensor.type.byteCount)
+            let (left, right) = ($0.content.type.byteCount, $1.content.type.byteCount)
             return left != right ? left > right : ExactString($0.name) < ExactString($1.name)
         }
     }
 
     /// The length, the JSON and its padding.
     private static func header(
-        _ tensors: [(name: String, tensor: StoredTensor)], metadata: [String: String]
+        _ tensors: [(name: String, content: TensorContent)], metadata: [String: String]
     ) throws(PithError) -> [UInt8] {
         var object = JSONObject()
         if !metadata.isEmpty {
@@ -51,15 +66,15 @@ public enum SafetensorsWriter {
             object["__metadata__"] = .object(texts)
         }
         var position = 0
-        for (name, tensor) in tensors {
+        for (name, content) in tensors {
             let entry: JSONValue = [
-                "dtype": .string(tensor.type.rawValue), "shape": .array(tensor.shape.map { .integer($0) }),
-                "data_offsets": [.integer(position), .integer(position + tensor.byteCount)],
+                "dtype": .string(content.type.rawValue), "shape": .array(content.shape.map { .integer($0) }),
+                "data_offsets": [.integer(position), .integer(position + content.byteCount)],
             ]
             guard name != "__metadata__", object.insert(name, entry) else {
                 throw .fault("two tensors to be written are named '\(name)'")
             }
-            position += tensor.byteCount
+            position += content.byteCount
         }
         var json = JSONValue.object(object).compactBytes()
         let unpadded = 8 + json.count

@@ -93,6 +93,20 @@ public struct HubCache: Sendable {
 
     // MARK: Writing
 
+    /// Keeps other processes of Pith from fetching the same repository, until the handle or the process is gone; waits
+    /// while another has it, and says so.
+    func lock(
+        _ address: RepositoryAddress, _ transfer: TransferSettings, _ report: (HubEvent) -> Void
+    ) throws(PithError) -> FolderHandle {
+        let path = joinPath(root, ".locks/models--\(address.owner)--\(address.name)")
+        try Files.makeFolder(path)
+        let folder = try FolderHandle(BytePath(path))
+        if folder.lock() { return folder }
+        report(.notice("another process fetches \(address.repository); waiting for it"))
+        while !folder.lock() { transfer.sleep(.seconds(1)) }
+        return folder
+    }
+
     /// Makes the folders of a repository.
     func makeFolders(_ address: RepositoryAddress) throws(PithError) {
         try Files.makeFolder(blobs(address))

@@ -66,25 +66,17 @@ enum ContentSum: Hashable, Sendable, CustomStringConvertible {
 
     /// Whether the file at `path` adds up to this.
     func isThat(of path: String) throws(PithError) -> Bool {
-        let file = try InputFile(BytePath(path))
+        let content = try MappedFile.open(path)
         switch self {
         case .sha256(let expected):
             var digest = SHA256()
-            try Self.forEachPiece(of: file) { digest.update($0) }
+            content.forEachPiece { digest.update($0) }
             return digest.hexDigest() == expected
         case .gitBlob(let expected):
             var digest = SHA1()
-            Array("blob \(file.size)\0".utf8).withUnsafeBytes { digest.update($0) }
-            try Self.forEachPiece(of: file) { digest.update($0) }
+            Array("blob \(content.count)\0".utf8).withUnsafeBytes { digest.update($0) }
+            content.forEachPiece { digest.update($0) }
             return digest.hexDigest() == expected
-        }
-    }
-
-    private static func forEachPiece(
-        of file: InputFile, _ body: (UnsafeRawBufferPointer) -> Void
-    ) throws(PithError) {
-        for start in stride(from: 0, to: file.size, by: 1 << 20) {
-            try file.read(start..<min(file.size, start + 1 << 20)).withUnsafeBytes(body)
         }
     }
 }

@@ -109,10 +109,7 @@ public struct TransferSettings: Sendable {
     /// Waits.
     package var sleep: @Sendable (Duration) -> Void = { Thread.sleep(forTimeInterval: $0.seconds) }
     /// The bytes that are free where a folder is; nil where the system does not say.
-    package var freeSpace: @Sendable (String) -> Int? = { folder in
-        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder)
-        return (attributes?[.systemFreeSize] as? NSNumber)?.intValue
-    }
+    package var freeSpace: @Sendable (String) -> ByteCount? = { try? Files.freeSpace(in: $0) }
 
     /// The usual.
     public init() {}

@@ -87,7 +87,7 @@ public struct ModelHub: Sendable {
         let missing = plan.files.filter { !$0.isThere }.map(\.file)
         try cache.makeFolders(plan.address)
         if !missing.isEmpty {
-            let lock = try CacheLock(cache, plan.address, report)
+            let lock = try cache.lock(plan.address, settings.transfer, report)
             let pull = Pull(settings, cache, plan.address, plan.commit, report)
             try withExtendedLifetime(lock) { () throws(PithError) in try pull.fetch(missing) }
         }

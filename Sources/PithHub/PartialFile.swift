@@ -173,3 +173,6 @@ final class PartialFile: Sendable {
         try? Files.remove(mapPath)
     }
 }
+
+/// What the system says about the last error.
+private func systemError() -> String { String(cString: strerror(errno)) }

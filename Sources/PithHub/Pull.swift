@@ -73,9 +73,9 @@ struct Pull {
 
     private func requireSpace(_ downloads: [FileDownload]) throws(PithError) {
         let missing = downloads.reduce(0) { $0 + $1.missingBytes }
-        guard let free = settings.transfer.freeSpace(cache.blobs(address)), free < missing else { return }
+        guard let free = settings.transfer.freeSpace(cache.blobs(address)), free.value < missing else { return }
         throw .fault(
-            "there is no room for \(ByteCount(missing)): \(ByteCount(free)) are free", at: settings.cache,
+            "there is no room for \(ByteCount(missing)): \(free) are free", at: settings.cache,
             remedy: "make room, or name another folder with --cache or HF_HUB_CACHE")
     }
 

@@ -6,7 +6,7 @@ import PithTensor
 public struct CompressionManifest: Sendable {
     /// The file's name in the folder.
     public static let fileName = "pith.json"
-    private static let version = 1
+    package static let version = 1
 
     /// The methods, as a spec.
     public var spec: String
@@ -227,14 +227,14 @@ extension CompressionManifest.StoredForm {
         }
     }
 
-    /// Opens the matrix whose tensors are named `prefix` and a part's name.
-    func open(
-        _ prefix: String, in archive: TensorArchive, layouts: LayoutCatalogue
+    /// Opens the matrix whose tensors are named `prefix` and a part's name; `tensor` gives them.
+    package func open(
+        _ prefix: String, layouts: LayoutCatalogue, tensor: (String) throws(PithError) -> StoredTensor
     ) throws(PithError) -> any StoredLinear {
         var stored = StoredParts(parameters: parameters)
-        for part in parts { stored.tensors[part] = try archive.tensor("\(prefix).\(part)") }
+        for part in parts { stored.tensors[part] = try tensor("\(prefix).\(part)") }
         for (name, form) in components {
-            stored.components[name] = try form.open("\(prefix).\(name)", in: archive, layouts: layouts)
+            stored.components[name] = try form.open("\(prefix).\(name)", layouts: layouts, tensor: tensor)
         }
         do { return try layouts.open(layout, stored, shape: shape) } catch { throw error.within("weight \(prefix)") }
     }

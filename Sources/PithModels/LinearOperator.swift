@@ -118,13 +118,6 @@ extension RowDecodable {
         }
     }
 
-    /// All of W as floats, [outputCount, inputCount]: for tests and for methods that repair.
-    public func decodedWeight() -> Tensor {
-        var result = Tensor(rows: outputCount, columns: inputCount)
-        result.values.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return }
-            for row in 0..<outputCount { decodeRow(row, into: base + row * inputCount) }
-        }
-        return result
-    }
+    /// All of W as floats, [outputCount, inputCount], on one thread.
+    public func decodedWeight() -> Tensor { denseWeight(pool: ThreadPool(threads: 1)) }
 }

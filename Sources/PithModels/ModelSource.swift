@@ -26,6 +26,8 @@ public struct ModelSource: Sendable {
     public let weights: Weights
     /// `pith.json`; nil for a model as it came.
     public let manifest: CompressionManifest?
+    /// What `config.json` says where another program has quantised the weights; else nil.
+    private let quantization: JSONValue?
 
     /// Opens and checks a folder or a GGUF file; weights are mapped, not read.
     public init(_ path: String) throws(PithError) {
@@ -59,7 +61,20 @@ public struct ModelSource: Sendable {
         weights = .archive(try TensorArchive(folder: path))
         let manifestPath = joinPath(path, CompressionManifest.fileName)
         manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
+        let document = try JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))
+        quantization = Self.isQuantized(document) ? document : nil
     }
+
+    /// Whether a `config.json` says that another program has quantised the weights.
+    private static func isQuantized(_ configuration: JSONValue) -> Bool {
+        guard case .object(let object) = configuration else { return false }
+        return ["quantization_config", "quantization"].contains { key in
+            object[key].map { $0 != .null } ?? false
+        }
+    }
+
+    /// Whether another program has quantised the weights.
+    public var isCheckpoint: Bool { quantization != nil }
 
     private init(gguf path: String) throws(PithError) {
         let file = try GGUFFile(path: path)
@@ -69,15 +84,13 @@ public struct ModelSource: Sendable {
         tokenizer = try Tokenizer(gguf: file)
         endTokens = try GGUFTokenizerSettings(file.metadata).endTokens(tokenizer)
         weights = .gguf(file)
-        manifest = nil
+        (manifest, quantization) = (nil, nil)
     }
 
     /// The safetensors files of a folder, for what does not work on a GGUF file.
     public func archive() throws(PithError) -> TensorArchive {
         guard case .archive(let archive) = weights else {
-            throw .usage(
-                "is a GGUF file, whose weights are rounded already", at: path,
-                remedy: "take the folder of the model that it was made from")
+            throw .usage("is a GGUF file", at: path, remedy: "take the folder of a model")
         }
         return archive
     }
@@ -126,14 +139,20 @@ public struct ModelSource: Sendable {
         return sum
     }
 
-    /// SHA-256 of each file of tensors, by file name.
-    public func weightDigests() throws(PithError) -> [String: String] {
-        var digests: [String: String] = [:]
-        for file in try archive().files {
-            let name = file.split(separator: "/").last.map(String.init) ?? file
-            digests[name] = try MappedFile.open(file).withBytes { SHA256.hexDigest(of: $0) }
+    /// SHA-256 of each file of tensors, by file name; each is read once, and none held.
+    public func weightDigests(pool: ThreadPool) throws(PithError) -> [String: String] {
+        let files =
+            switch weights {
+            case .archive(let archive): archive.files
+            case .gguf(let file): file.files
+            }
+        let digests = try pool.map(files.count) { (index) throws(PithError) in
+            var digest = SHA256()
+            try MappedFile.open(files[index]).forEachPiece { digest.update($0) }
+            return digest.hexDigest()
         }
-        return digests
+        let names = files.map { file in file.split(separator: "/").last.map(String.init) ?? file }
+        return Dictionary(zip(names, digests)) { first, _ in first }
     }
 
     /// The model, its weights mapped from the files in the form in which they are stored.
@@ -160,36 +179,52 @@ public struct ModelSource: Sendable {
         layouts.pool = pool
         if case .archive(let archive) = weights { try manifest?.checksums?.verify(archive, pool: pool) }
         var model = try LanguageModel(description, configuration, pool: pool) { (id) throws(PithError) in
-            switch weights {
-            case .archive(let archive): try matrix(id, archive, layouts)
-            case .gguf(let file): try file.matrix(description[id], pool: pool)
-            }
+            try matrix(id, layouts: layouts)
         } vector: { (id) throws(PithError) in
-            switch weights {
-            case .archive(let archive): try vector(id, archive)
-            case .gguf(let file): try file.vector(description[id])
-            }
+            try vector(id)
         }
         model.endTokens = endTokens
         return model
     }
 
+    /// A matrix or table as it is stored; those of GGUF's blocks are laid out for the kernels.
+    package func matrix(_ parameter: ParameterID, layouts: LayoutCatalogue) throws(PithError) -> any LinearOperator {
+        switch weights {
+        case .archive(let archive): try matrix(parameter, archive, layouts)
+        case .gguf(let file): try file.matrix(description[parameter], pool: layouts.pool)
+        }
+    }
+
+    /// The values of a vector.
+    package func vector(_ parameter: ParameterID) throws(PithError) -> [Float] {
+        switch weights {
+        case .archive(let archive): try vector(parameter, archive)
+        case .gguf(let file): try file.vector(description[parameter])
+        }
+    }
+
     /// The sizes that all families share.
     public var configuration: ModelConfiguration { architecture.configuration }
 
-    /// The name under which a parameter lies in the weight files of a folder.
-    public func storedName(of parameter: ParameterID) throws(PithError) -> String {
-        storedName(of: parameter, in: try archive())
+    /// The name of a parameter in the weight files of a folder, or the one that it would have there.
+    public func storedName(of parameter: ParameterID) -> String {
+        switch weights {
+        case .archive(let archive): storedName(of: parameter, in: archive)
+        case .gguf: description[parameter].name
+        }
     }
 
-    private func storedName(of parameter: ParameterID, in archive: TensorArchive) -> String {
-        description.name(of: parameter) { archive.contains($0) || manifest?.weights[$0] != nil }
+    func storedName(of parameter: ParameterID, in archive: TensorArchive) -> String {
+        description.name(of: parameter) { name in
+            archive.contains(name) || manifest?.weights[name] != nil
+                || (quantization != nil && CheckpointNames.isThere(name, archive))
+        }
     }
 
     /// The names of tensors that lie in the weight files of a folder and are not read: other names of tensors that are,
     /// angles and masks that follow from the configuration, and what the family names besides.
-    public func unusedNames() throws(PithError) -> [String] {
-        let archive = try archive()
+    public var unusedNames: [String] {
+        guard case .archive(let archive) = weights else { return [] }
         let used = Set(description.parameters.indices.map { storedName(of: ParameterID($0), in: archive) })
         let others = Set(description.parameters.flatMap(\.otherNames))
         return archive.names.filter { name in
@@ -208,12 +243,19 @@ public struct ModelSource: Sendable {
         _ parameter: ParameterID, _ archive: TensorArchive, _ layouts: LayoutCatalogue
     ) throws(PithError) -> any LinearOperator {
         let (spec, name) = (description[parameter], storedName(of: parameter, in: archive))
+        if let quantization {
+            do throws(PithError) {
+                let format = try layouts.checkpointFormat(JSONReader(quantization))
+                let matrix = try format.matrix(name, shape: spec.shape, in: archive, layouts: layouts)
+                if let matrix { return matrix }
+            } catch { throw error.within("weight \(name)") }
+        }
         guard let form = manifest?.weights[name] else { return try dense(name, spec, archive) }
         guard form.shape == spec.shape else {
             throw .data(
                 "the manifest says \(form.shape)", at: "weight \(name)", remedy: "config.json says \(spec.shape)")
         }
-        let matrix = try form.open(name, in: archive, layouts: layouts)
+        let matrix = try form.open(name, layouts: layouts) { (name) throws(PithError) in try archive.tensor(name) }
         if manifest?.checksums == nil {
             do { try matrix.verify(pool: layouts.pool) } catch { throw error.within("weight \(name)") }
         }

@@ -40,6 +40,22 @@ public struct StoredChecksums: Equatable, Sendable {
             remedy: "copy the folder again, or compress the model again")
     }
 
+    /// Reads every tensor of a file that holds no others, once, and holds none; throws if the bytes of one are not those
+    /// that were written.
+    package func verify(_ file: SafetensorsFile) throws(PithError) {
+        guard Set(file.names) == Set(values.keys) else {
+            throw .data("holds other tensors than were written", at: file.path)
+        }
+        for name in file.names {
+            guard let tensor = file[name] else { continue }
+            var hash = XXHash64()
+            tensor.region.forEachPiece { hash.update($0) }
+            guard hash.value == values[name] else {
+                throw .data("the tensor '\(name)' is damaged: the bytes are not those that were written", at: file.path)
+            }
+        }
+    }
+
     private static func checksums(of tensors: [StoredTensor], pool: ThreadPool) -> [UInt64] {
         var checksums = [UInt64](repeating: 0, count: tensors.count)
         // The largest first, so that no thread ends with one that the others wait for.

@@ -102,8 +102,50 @@ public struct SquareMatrix: Sendable {
     /// The matrix with rows and columns reordered: element (i, j) is this one's (order[i], order[j]).
     public func permuted(_ order: [Int]) -> SquareMatrix {
         var result = SquareMatrix(size: size)
-        for i in 0..<size { for j in 0..<size { result[i, j] = self[order[i], order[j]] } }
+        result.values.withUnsafeMutableBufferPointer { target in
+            values.withUnsafeBufferPointer { source in
+                for i in 0..<size {
+                    let row = UnsafeBufferPointer(rebasing: source[order[i] * size..<(order[i] + 1) * size])
+                    for j in 0..<size { target[i * size + j] = row[order[j]] }
+                }
+            }
+        }
         return result
+    }
+
+    /// Copies what is above the diagonal to below it.
+    public mutating func mirrorUpper() {
+        let size = size
+        values.withUnsafeMutableBufferPointer { values in
+            // By blocks that stay in the cache.
+            let side = 64
+            for rows in stride(from: 0, to: size, by: side) {
+                for columns in stride(from: 0, through: rows, by: side) {
+                    for row in rows..<min(rows + side, size) {
+                        for column in columns..<min(columns + side, row) {
+                            values[row * size + column] = values[column * size + row]
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes of the lower triangle of this symmetric matrix A the lower Cholesky factor L of its inverse, A⁻¹ = L · Lᵀ, in
+    /// place; what is above the diagonal stays. False if A is not positive definite: then the lower triangle and the
+    /// diagonal mean nothing.
+    public mutating func factorInverse() -> Bool {
+        guard size > 0 else { return true }
+        _ = LinearAlgebra.usesOneThread
+        // LAPACK counts columns first, so its upper triangle is our lower one.
+        var (n, info) = (LapackInt(size), LapackInt(0))
+        var (uplo, lda) = (CChar(UInt8(ascii: "U")), n)
+        dpotrf_(&uplo, &n, &values, &lda, &info)
+        guard info == 0 else { return false }
+        dpotri_(&uplo, &n, &values, &lda, &info)
+        guard info == 0 else { return false }
+        dpotrf_(&uplo, &n, &values, &lda, &info)
+        return info == 0
     }
 
     /// The lower Cholesky factor L of this symmetric matrix, A = L · Lᵀ; nil if A is not positive definite.

@@ -87,13 +87,3 @@ extension Trainer {
         return tensor
     }
 }
-
-extension JSONObject {
-    /// What is not as in `other`: `steps is 10, not 20`.
-    fileprivate func differences(from other: JSONObject) -> [String] {
-        (keys + other.keys.filter { self[$0] == nil }).compactMap { key in
-            let (mine, theirs) = (self[key] ?? .null, other[key] ?? .null)
-            return mine == theirs ? nil : "\(key) is \(mine.compactText), not \(theirs.compactText)"
-        }
-    }
-}

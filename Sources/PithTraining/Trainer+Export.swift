@@ -11,9 +11,9 @@ extension Trainer {
         case .sizes(var sizes):
             let type = settings.outputType ?? .bfloat16
             sizes.elementType = type
-            let form = FolderForm(
-                configuration: sizes.json, places: model.parameterSet.entries.map { ($0.name, type) })
+            let form = FolderForm(places: model.parameterSet.entries.map { ($0.name, type) })
             try form.write(model.description, to: folder) { (id) throws(PithError) in value(of: id) }
+            try sizes.json.write(to: joinPath(folder, ModelConfiguration.fileName))
         case .model(let base):
             if let adaptation = model.adaptation {
                 try adaptation.adapter(model.parameterSet, model.weights)

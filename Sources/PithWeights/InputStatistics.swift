@@ -60,6 +60,9 @@ public struct InputStatistics: Sendable {
         }
     }
 
+    /// Adds the rows that wait, so that no reader has to.
+    mutating func finish(pool: ThreadPool) { flush(pool: pool) }
+
     /// The sum of squares of each column.
     public var columnSquares: [Double] { hessian?.diagonal ?? squares }
 
@@ -68,7 +71,7 @@ public struct InputStatistics: Sendable {
         guard gathered == .hessian else { return nil }
         var whole = self
         whole.flush(pool: ThreadPool(threads: 1))
-        for row in 0..<width { for column in 0..<row { whole.products[row, column] = whole.products[column, row] } }
+        whole.products.mirrorUpper()
         return whole.products
     }
 

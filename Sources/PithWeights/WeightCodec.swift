@@ -27,6 +27,8 @@ public struct WeightProblem: Sendable {
     public var statistics: InputStatistics?
     /// What the stage before made of `weight`; nil in the first stage.
     public var current: (any StoredLinear)?
+    /// What weights are rounded to; nil for what the method's own options say.
+    public var form: (any GridForm)?
     /// Where every random choice comes from.
     public var seed: UInt64
     /// The threads to work on. Results do not depend on their number.
@@ -35,8 +37,9 @@ public struct WeightProblem: Sendable {
     /// Creates a problem.
     public init(
         name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics? = nil,
-        current: (any StoredLinear)? = nil, seed: UInt64 = 0, pool: ThreadPool
+        current: (any StoredLinear)? = nil, form: (any GridForm)? = nil, seed: UInt64 = 0, pool: ThreadPool
     ) {
+        self.form = form
         self.name = name
         self.weight = weight
         self.originalType = originalType
@@ -84,6 +87,9 @@ public protocol WeightCodec: RegisteredMethod {
     /// What calibration has to gather.
     var needs: CalibrationNeeds { get }
 
+    /// Whether it rounds to whatever form it is given.
+    var roundsToForms: Bool { get }
+
     /// Throws a usage error, which says what would work, if this method cannot follow `previous` in a composition.
     func validate(after previous: any WeightCodec) throws(PithError)
 
@@ -96,6 +102,9 @@ public protocol WeightCodec: RegisteredMethod {
 }
 
 extension WeightCodec {
+    /// Most methods have a form of their own.
+    public var roundsToForms: Bool { false }
+
     /// Weights on their way and what is stored of them; for the Hessian itself, its permutation, the scaled and the damped
     /// matrix, the inverse and its factor, in double precision, and that factor in single.
     public func memory(rows: Int, columns: Int) -> Int {
@@ -108,30 +117,5 @@ extension WeightCodec {
         throw .usage(
             "\(name) cannot follow \(before): it works on the original matrix",
             remedy: "put \(name) first, and repairs such as eora behind it")
-    }
-}
-
-extension LinearOperator {
-    /// All of W as floats, [outputCount, inputCount], whatever its form: for methods that repair.
-    func denseWeight(pool: ThreadPool) -> Tensor {
-        if let rows = self as? any RowDecodable { return rows.decodedWeight() }
-        // W times the unit vectors, some columns at a time.
-        var result = Tensor(rows: outputCount, columns: inputCount)
-        for start in stride(from: 0, to: inputCount, by: 64) {
-            let count = min(64, inputCount - start)
-            var tiles = Tensor(rows: count, columns: inputCount)
-            for i in 0..<count { tiles[i, start + i] = 1 }
-            var columns = Tensor(rows: count, columns: outputCount)
-            tiles.values.withUnsafeBufferPointer { input in
-                columns.values.withUnsafeMutableBufferPointer { output in
-                    guard let input = input.baseAddress, let output = output.baseAddress else { return }
-                    let block = ActivationBlock(precision: .float)
-                    block.load(input, rows: count, width: inputCount)
-                    block.multiply(by: [LinearProduct(self, into: output)], pool: pool)
-                }
-            }
-            for i in 0..<count { for row in 0..<outputCount { result[row, start + i] = columns[i, row] } }
-        }
-        return result
     }
 }

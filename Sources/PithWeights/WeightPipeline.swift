@@ -38,13 +38,14 @@ public struct WeightPipeline: Sendable {
     ///
     /// The result depends on the arguments alone, not on the number of threads.
     public func compress(
-        name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics?, seed: UInt64,
-        pool: ThreadPool = ThreadPool(threads: 1)
+        name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics?,
+        form: (any GridForm)? = nil, seed: UInt64, pool: ThreadPool = ThreadPool(threads: 1)
     ) throws(PithError) -> any StoredLinear {
         do throws(PithError) {
             try validate(weight, statistics)
             var problem = WeightProblem(
-                name: name, weight: weight, originalType: originalType, statistics: statistics, seed: seed, pool: pool)
+                name: name, weight: weight, originalType: originalType, statistics: statistics, form: form, seed: seed,
+                pool: pool)
             for codec in codecs { problem.current = try codec.compress(problem) }
             guard let result = problem.current else { throw .fault("a pipeline without stages") }
             return result

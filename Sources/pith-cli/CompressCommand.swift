@@ -4,7 +4,13 @@ import Pith
 /// Compresses a model into a folder.
 struct CompressCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "compress", abstract: "Write a smaller copy of a model.")
+        commandName: "compress", abstract: "Write a smaller copy of a model.",
+        discussion: """
+            A layer is read, compressed and written after the other, so that the model may be larger than memory. What is \
+            done of it stands in the folder OUTPUT.part until all is. Ctrl-C ends the work after the layer at work; \
+            --resume goes on from there, also after a crash, and gives, bit for bit, what work without a pause would have \
+            given.
+            """)
 
     @Argument(help: .model)
     var model: String
@@ -16,6 +22,9 @@ struct CompressCommand: ParsableCommand {
     var output: String
 
     @OptionGroup var compressionOptions: CompressionOptions
+
+    @Flag(help: "Go on with work that was ended before, with the same inputs.")
+    var resume = false
 
     @Flag(help: "Print the result as JSON.")
     var json = false
@@ -29,17 +38,22 @@ struct CompressCommand: ParsableCommand {
                 "'\(plan)' says how a model is run", remedy: "give pith run or pith compare --cache and the like")
         }
         let source = try ModelSource.open(model)
-        let pool = shared.pool
-        try ModelCompressor(
+        let compressor = try ModelCompressor(
             source, plan: plan, seed: compressionOptions.seed,
             calibration: try compressionOptions.calibrationText(),
-            calibrationTokenCount: compressionOptions.calibrationTokens, pool: pool
-        ).run(into: output, quiet: shared.quiet)
+            calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
+        let stop = StopRequest()
+        let isWhole = try Interruption.handling(by: { stop.raise() }) {
+            try compressor.run(into: output, isResumed: resume, stop: stop, quiet: shared.quiet)
+        }
+        guard isWhole else {
+            PithCore.Progress.write("Stopped. Go on with --resume.\n")
+            throw ExitCode(130)
+        }
         let result = try ModelSource(output)
-        let weights = try result.loadModel(pool: pool, allowingEncoders: true).weightCount
         let (before, after) = (try source.byteCount(), try result.byteCount())
         let leftOut = try source.companions().leftOut
-        let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: weights)
+        let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: source.description.weightCount)
         if json {
             printJSON([
                 "spec": .string(plan.description), "folder": .string(output), "bytes": .integer(after.value),

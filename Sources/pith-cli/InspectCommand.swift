@@ -45,10 +45,10 @@ struct InspectCommand: ParsableCommand {
     }
 
     /// Names of tensors in the order in which a model uses them; what belongs to no parameter comes last.
-    private func inOrder(_ names: [String], _ source: ModelSource) throws(PithError) -> [String] {
+    private func inOrder(_ names: [String], _ source: ModelSource) -> [String] {
         var places: [String: Int] = [:]
         for index in source.description.parameters.indices {
-            places[try source.storedName(of: ParameterID(index))] = index
+            places[source.storedName(of: ParameterID(index))] = index
         }
         func place(_ name: String) -> Int {
             // The parts of a compressed matrix have names of their own behind the matrix's.

@@ -142,7 +142,7 @@ import Testing
         let hub = try Self.hub()
         try TestData.withTemporaryFolder { folder in
             let failure = #expect(throws: PithError.self) {
-                try Self.pull(hub, into: folder) { $0.transfer.freeSpace = { _ in 10_000 } }
+                try Self.pull(hub, into: folder) { $0.transfer.freeSpace = { _ in ByteCount(10_000) } }
             }
             #expect(failure?.message == "there is no room for 12.4 kB: 10.0 kB are free")
             #expect(hub.contentRequests.isEmpty)

@@ -74,7 +74,9 @@ final class TestHub: Sendable {
         let entries = files.sorted { $0.key < $1.key }.map { path, bytes in
             let name = JSONValue.string(path).compactText
             let oid = "\"oid\":\"\(gitSum(bytes))\",\"size\":\(bytes.count),\"path\":\(name)"
-            let lfs = large.contains(path) ? ",\"lfs\":{\"oid\":\"\(sha256(bytes))\",\"size\":\(bytes.count),\"pointerSize\":130}" : ""
+            let lfs =
+                large.contains(path)
+                ? ",\"lfs\":{\"oid\":\"\(sha256(bytes))\",\"size\":\(bytes.count),\"pointerSize\":130}" : ""
             return "{\"type\":\"file\",\(oid)\(lfs)}"
         }
         return "["

@@ -118,9 +118,9 @@ struct TextEncoderTests {
     /// Names with the prefix of a model with a head, and the oldest names of norms; the head is not read.
     @Test func namesOfOtherWriters() throws {
         let source = try ModelSource(GoldenModels.path("bert-masked"))
-        let names = try source.description.parameters.indices.map { try source.storedName(of: ParameterID($0)) }
+        let names = source.description.parameters.indices.map { source.storedName(of: ParameterID($0)) }
         #expect(names.contains("bert.encoder.layer.2.output.dense.weight"))
-        let unused = try source.unusedNames()
+        let unused = source.unusedNames
         #expect(unused.contains("cls.predictions.bias") && Set(names).isDisjoint(with: unused))
         #expect(Set(try source.archive().names) == Set(names + unused))
         try TestData.withTemporaryFolder { folder in

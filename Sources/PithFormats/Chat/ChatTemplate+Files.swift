@@ -13,11 +13,7 @@ extension ChatTemplate {
     /// The template of a folder; nil if it has none.
     public static func open(folder: String) throws(PithError) -> ChatTemplate? {
         let settings = try document(TokenizerSettings.fileName, in: folder)
-        var tokens = JSONObject()
-        for file in [settings, try document(mapName, in: folder)] {
-            guard let file else { continue }
-            for (name, text) in try specialTokens(file).members where tokens[name] == nil { tokens[name] = text }
-        }
+        let tokens = try specialTokens(folder: folder)
         var named = try settings.map { (settings) throws(PithError) in try templates(settings) } ?? [:]
         if let json = try document(jsonName, in: folder) {
             named.merge(try templates(json)) { $1 }
@@ -29,6 +25,16 @@ extension ChatTemplate {
         let path = joinPath(folder, fileName)
         if Files.exists(path) { named["default"] = try Files.text(path) }
         return try make(named, tokens, at: folder)
+    }
+
+    /// The texts of special tokens that a folder names, by members such as `bos_token`.
+    public static func specialTokens(folder: String) throws(PithError) -> JSONObject {
+        var tokens = JSONObject()
+        for name in [TokenizerSettings.fileName, mapName] {
+            guard let file = try document(name, in: folder) else { continue }
+            for (name, text) in try specialTokens(file).members where tokens[name] == nil { tokens[name] = text }
+        }
+        return tokens
     }
 
     /// The template of a GGUF file with this tokenizer; nil if it has none.

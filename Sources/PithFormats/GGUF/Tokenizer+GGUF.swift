@@ -96,7 +96,18 @@ extension Tokenizer {
 
     /// The tokenizer that the metadata of a GGUF file describes: byte pairs (`gpt2`), pieces with scores (`llama`, `t5`) or
     /// words in pieces (`bert`).
+    ///
+    /// A `tokenizer.json` in the file counts where the other keys name what is not known here.
     public init(gguf metadata: [String: GGUFValue]) throws(PithError) {
+        do throws(PithError) { try self.init(keys: metadata) } catch {
+            guard let document = metadata["tokenizer.huggingface.json"]?.string else { throw error }
+            do throws(PithError) { try self.init(json: JSONValue(parsing: document)) } catch {
+                throw error.within("key tokenizer.huggingface.json")
+            }
+        }
+    }
+
+    private init(keys metadata: [String: GGUFValue]) throws(PithError) {
         let reader = try GGUFTokenizerReader(metadata)
         switch reader.settings.model {
         case "gpt2": self = try reader.bytePairs()

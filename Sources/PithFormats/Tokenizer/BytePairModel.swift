@@ -20,13 +20,18 @@ struct BytePairModel: Sendable {
     let merges: BytePairMerges
     private let options: Options
     /// Whether words come as bytes, and tokens are texts of the byte alphabet.
-    private let takesBytes: Bool
+    let takesBytes: Bool
     private let vocabulary: TokenVocabulary
     /// The tokens of single bytes in a byte-level vocabulary: within a word, and what has affixes: at its beginning, at
     /// its end, and of words of one byte.
     private let tokenOfByte: [[UInt32?]]
     /// The tokens `<0x00>`…`<0xFF>` where characters without a token are written in bytes.
     private let fallbackTokens: [UInt32?]
+
+    /// Whether whole words that are tokens are taken without merging.
+    var ignoresMerges: Bool { options.ignoresMerges }
+    /// Whether characters without a token are written in bytes.
+    var fallsBackToBytes: Bool { options.fallsBackToBytes }
 
     /// A model of merges; see `Options`.
     init(_ options: Options, vocabulary: TokenVocabulary, merges: BytePairMerges, takesBytes: Bool) {

@@ -20,7 +20,7 @@ package struct GroupedCodes: PackedLayout {
     package var groupSize: Int { grid.groupSize }
 
     package var packing: Packing { grid.packing }
-    private let grid: CodeGrid
+    let grid: CodeGrid
     private let codes: StoredTensor
 
     package var storedBits: Int { stored.storedBits }

@@ -120,8 +120,8 @@ struct CodeGrid: Sendable {
     let bits: Int
     let groupSize: Int
     let packing: Packing
-    private let scales: StoredTensor
-    private let zeros: StoredTensor?
+    let scales: StoredTensor
+    let zeros: StoredTensor?
 
     /// Takes the parts `scales` and `zeros` and the parameters `bits` and `groupSize`, checked.
     init(_ parts: StoredParts, rows: Int, columns: Int, tilesAlone: Bool = false) throws(PithError) {

@@ -20,40 +20,58 @@ struct ColumnSweep {
     ///
     /// `damping` times the mean of the diagonal is added to the diagonal, and ten times as much again for as long as
     /// the matrix has no Cholesky factor.
-    init(hessian: SquareMatrix, damping: Double, pool: ThreadPool) throws(PithError) {
+    init(hessian: consuming SquareMatrix, damping: Double, pool: ThreadPool) throws(PithError) {
         self.pool = pool
-        // The scaled matrix, the damped one, its inverse and factor, all in double precision.
+        var hessian = hessian
+        // The factor in single precision beside the Hessian, in whose place all else comes.
         try Memory.require(
-            4 * 8 * hessian.size * hessian.size, for: "the Cholesky factor of a Hessian of \(hessian.size) inputs")
-        let scaled = Self.scaled(hessian)
+            4 * hessian.size * hessian.size, for: "the Cholesky factor of a Hessian of \(hessian.size) inputs")
+        let diagonal = Self.scale(&hessian)
         var share = damping
         while share < 1e6 {
-            if let factor = Self.inverseFactor(scaled, share) {
+            for (j, element) in diagonal.enumerated() { hessian[j, j] = element + share }
+            if hessian.factorInverse(), let factor = Self.upperFactor(hessian) {
                 self.factor = factor
                 return
             }
+            hessian.mirrorUpper()
             share = max(share, 1e-7) * 10
         }
         throw .data("the Hessian of the inputs has no Cholesky factor at any damping")
     }
 
-    /// The Hessian with a diagonal of mean 1. Inputs that were never seen stand alone: nothing is known of them.
-    private static func scaled(_ hessian: SquareMatrix) -> SquareMatrix {
-        var scaled = hessian
-        let seen = hessian.diagonal.filter { $0 > 0 }
+    /// Bytes that the sweep takes beside the Hessian that it is given and the weights.
+    static func memory(columns: Int) -> Int { 4 * columns * columns }
+
+    /// Divides the Hessian by the mean of its diagonal, which is returned. Inputs that were never seen stand alone: nothing
+    /// is known of them.
+    private static func scale(_ hessian: inout SquareMatrix) -> [Double] {
+        let diagonal = hessian.diagonal
+        let seen = diagonal.filter { $0 > 0 }
         let mean = seen.isEmpty ? 1 : seen.reduce(0, +) / Double(seen.count)
-        for i in scaled.values.indices { scaled.values[i] /= mean }
-        for j in 0..<scaled.size where hessian[j, j] <= 0 { scaled[j, j] = 1 }
-        return scaled
+        for i in hessian.values.indices { hessian.values[i] /= mean }
+        return diagonal.map { $0 > 0 ? $0 / mean : 1 }
     }
 
-    private static func inverseFactor(_ hessian: SquareMatrix, _ damping: Double) -> Tensor? {
-        let size = hessian.size
-        var damped = hessian
-        for j in 0..<size { damped[j, j] += damping }
-        guard let lower = damped.inverseOfPositiveDefinite()?.cholesky() else { return nil }
+    /// The transpose of a lower factor; nil if it is none.
+    private static func upperFactor(_ lower: SquareMatrix) -> Tensor? {
+        let size = lower.size
         var factor = Tensor(rows: size, columns: size)
-        for row in 0..<size { for column in row..<size { factor[row, column] = Float(lower[column, row]) } }
+        factor.values.withUnsafeMutableBufferPointer { factor in
+            lower.values.withUnsafeBufferPointer { lower in
+                // By blocks that stay in the cache.
+                let side = 64
+                for rows in stride(from: 0, to: size, by: side) {
+                    for columns in stride(from: rows, to: size, by: side) {
+                        for row in rows..<min(rows + side, size) {
+                            for column in max(row, columns)..<max(row, min(columns + side, size)) {
+                                factor[row * size + column] = Float(lower[column * size + row])
+                            }
+                        }
+                    }
+                }
+            }
+        }
         return factor.values.allSatisfy(\.isFinite) && (0..<size).allSatisfy { factor[$0, $0] > 0 } ? factor : nil
     }
 

@@ -1,0 +1,87 @@
+import CPithKernels
+import PithCore
+import PithFormats
+import PithTensor
+
+/// Models larger than memory: matrices and tables are opened when their turn comes, and closed behind it.
+extension ModelSource {
+    /// The model without its matrices and tables, which `open` puts in their places.
+    ///
+    /// Checksums are not compared: what is opened here is a model as it came.
+    package func loadClosedModel(pool: ThreadPool) throws(PithError) -> LanguageModel {
+        do {
+            return try LanguageModel(description, configuration, pool: pool) { (id) throws(PithError) in
+                ClosedMatrix(description[id])
+            } vector: { (id) throws(PithError) in
+                try vector(id)
+            }
+        } catch { throw error.within(path) }
+    }
+
+    /// Puts matrices and tables among `parameters` in their places in `model`, as they are stored, unless `other` gives
+    /// another form of one. A GGUF file's are laid out for the kernels, all else stays where it is mapped.
+    package func open(
+        _ parameters: [ParameterID], in model: inout LanguageModel, layouts: LayoutCatalogue,
+        inPlaceOf other: (ParameterID) throws(PithError) -> (any LinearOperator)? = { _ in nil }
+    ) throws(PithError) {
+        do throws(PithError) {
+            for id in parameters where description[id].kind != .vector {
+                if let form = try other(id) {
+                    model[matrix: id] = form
+                } else {
+                    model[matrix: id] = try matrix(id, layouts: layouts)
+                }
+            }
+        } catch { throw error.within(path) }
+    }
+
+    /// Takes matrices and tables out of a model again, and gives their memory back.
+    package func close(_ parameters: [ParameterID], in model: inout LanguageModel) {
+        for id in parameters where description[id].kind != .vector {
+            model[matrix: id] = ClosedMatrix(description[id])
+            releaseMemory(of: id)
+        }
+    }
+
+    /// Lets the system take back the memory that a parameter is mapped to.
+    package func releaseMemory(of parameter: ParameterID) {
+        switch weights {
+        case .archive(let archive):
+            try? archive.tensor(storedName(of: parameter, in: archive)).region.releaseMemory()
+        case .gguf(let file):
+            guard let name = description[parameter].ggufName, let tensor = file[tensor: name] else { return }
+            file.region(of: tensor).releaseMemory()
+        }
+    }
+
+    /// Bytes of memory that a matrix or table takes while it is open: those of its file, or of a GGUF file's the blocks
+    /// as the kernels read them, which take about as many.
+    package func openBytes(of parameter: ParameterID) throws(PithError) -> Int {
+        let spec = description[parameter]
+        switch weights {
+        case .archive(let archive):
+            let bytes = try archive.tensor(storedName(of: parameter, in: archive)).byteCount
+            // What lies transposed is copied.
+            return spec.arrangement == .transposed ? 3 * bytes + 4 * spec.count : bytes
+        case .gguf(let file):
+            guard let name = spec.ggufName else { return 0 }
+            let tensor = try file.tensor(name).tensor
+            let share = spec.ggufSlice == nil ? 1 : max(1, tensor.shape[0])
+            // Eight factors and minima of a block of 256 take 16 bytes instead of 12, and like ratios.
+            return tensor.byteCount / share * 9 / 8
+        }
+    }
+}
+
+/// Stands in a model for a matrix or table that is not open.
+private struct ClosedMatrix: RowDecodable {
+    let outputCount: Int
+    let inputCount: Int
+    var storedBits: Int { 0 }
+
+    init(_ spec: ParameterSpec) { (outputCount, inputCount) = (spec.shape[0], spec.shape[1]) }
+
+    func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
+        preconditionFailure("a matrix of a layer that is not open")
+    }
+}

@@ -1,0 +1,69 @@
+import PithCore
+import PithFormats
+
+/// The folder in which a model is compressed, beside the one that it becomes: what survives the end of the program.
+///
+/// In it are the folder of the model, which only lacks parts; a record of each part; the hidden states of the calibration
+/// text; and what the work began with, so that it goes on with nothing else.
+struct CompressionWork {
+    /// Where it lies.
+    let folder: String
+    private let lock: FolderHandle
+
+    /// The folder of the model.
+    var modelFolder: String { joinPath(folder, "model") }
+    /// The hidden states at the entrance of the next layer.
+    var hiddenStatesPath: String { joinPath(folder, "hidden-states.safetensors") }
+
+    /// Where work on a folder lies.
+    static func folder(for target: String) -> String {
+        (target.count > 1 && target.hasSuffix("/") ? String(target.dropLast()) : target) + ".part"
+    }
+
+    private static func inputsPath(_ folder: String) -> String { joinPath(folder, "inputs.json") }
+
+    /// Throws unless `target` can be begun, or gone on with if that `isResumed`.
+    static func check(_ target: String, isResumed: Bool) throws(PithError) {
+        let folder = folder(for: target)
+        guard !Files.exists(target) else {
+            throw .usage("exists already", at: target, remedy: "remove it or choose another name")
+        }
+        if isResumed && !Files.exists(folder) {
+            throw .usage("there is no work to go on with", at: folder, remedy: "leave --resume out")
+        }
+        if !isResumed && Files.exists(folder) {
+            throw .usage(
+                "holds work that was begun", at: folder,
+                remedy: "go on with --resume, or remove this folder to begin anew")
+        }
+    }
+
+    /// Begins work on `target` with some inputs, or goes on with it if they are the same.
+    init(on target: String, inputs: JSONObject, isResumed: Bool) throws(PithError) {
+        try Self.check(target, isResumed: isResumed)
+        folder = Self.folder(for: target)
+        if !isResumed { try Files.makeFolder(folder) }
+        lock = try FolderHandle(BytePath(folder))
+        guard lock.lock() else { throw .usage("another program works in it", at: folder) }
+        let path = Self.inputsPath(folder)
+        guard Files.exists(path) else {
+            try JSONValue.object(inputs).write(to: path)
+            return
+        }
+        let differences = inputs.differences(from: try JSONReader(JSONValue(contentsOf: path)).object())
+        guard differences.isEmpty else {
+            throw .usage(
+                "the work was begun with other inputs: \(differences.joined(separator: ", "))", at: folder,
+                remedy: "go on with the old ones, or remove this folder to begin anew")
+        }
+    }
+
+    /// Puts the model in its place and removes the rest.
+    func finish(at target: String) throws(PithError) {
+        try Files.move(modelFolder, to: target)
+        try remove()
+    }
+
+    /// Removes all that was done.
+    func remove() throws(PithError) { try Files.remove(folder) }
+}

@@ -1,0 +1,155 @@
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+
+/// What becomes of the parts of a model.
+extension ModelCompressor {
+    /// What belongs to no layer: token vectors, the head, the last norm, and what a folder holds besides.
+    func tables() throws(PithError) -> [FinishedTensor] {
+        let description = source.description
+        let inLayers = Set(description.layers.flatMap(\.parameters))
+        let parameters = description.parameters.indices.map { ParameterID($0) }.filter { !inLayers.contains($0) }
+        var tensors: [FinishedTensor] = []
+        let tables = Set(embeddingPipeline == nil ? [] : description.tables)
+        for id in parameters {
+            tensors.append(tables.contains(id) ? try compressedTable(id) : try kept(id))
+        }
+        return try tensors + otherTensors()
+    }
+
+    /// Tensors of a folder that are no parameters and may mean something to others.
+    private func otherTensors() throws(PithError) -> [FinishedTensor] {
+        guard case .archive(let archive) = source.weights else { return [] }
+        let known = Set(source.description.parameters.indices.map { source.storedName(of: ParameterID($0)) })
+            .union(source.unusedNames)
+        return try archive.names.filter { !known.contains($0) }.map { (name) throws(PithError) in
+            FinishedTensor(name: name, parameter: nil, value: .content(TensorContent(try archive.tensor(name))))
+        }
+    }
+
+    /// A parameter as it came.
+    private func kept(_ id: ParameterID) throws(PithError) -> FinishedTensor {
+        FinishedTensor(
+            name: source.storedName(of: id), parameter: id,
+            value: .content(try source.content(of: id, layouts: layouts)))
+    }
+
+    private func compressedTable(_ id: ParameterID) throws(PithError) -> FinishedTensor {
+        guard let embeddingPipeline else { return try kept(id) }
+        let (name, shape) = (source.storedName(of: id), source.description[id].shape)
+        try Memory.require(
+            embeddingPipeline.memory(rows: shape[0], columns: shape[1]),
+            for: "compressing \(name) by \(embeddingPipeline.spec)")
+        defer { source.releaseMemory(of: id) }
+        let matrix = try compress(
+            source.matrix(id, layouts: layouts), called: name, by: embeddingPipeline, statistics: nil)
+        guard matrix is any RowDecodable else {
+            throw .usage(
+                "'\(embeddingPipeline.spec)' stores no single rows, which embeddings are read by", at: "embeddings",
+                remedy: "for example rtn:bits=8")
+        }
+        return FinishedTensor(name: name, parameter: id, value: .matrix(matrix))
+    }
+
+    /// A layer: its matrices compressed, all else as it came.
+    func compressed(
+        _ layer: Int, _ model: inout LanguageModel, _ stream: CalibrationStream?
+    ) throws(PithError) -> [FinishedTensor] {
+        let parameters = source.description.layers[layer].parameters
+        guard let pipeline else { return try parameters.map { (id) throws(PithError) in try kept(id) } }
+        try source.open(parameters, in: &model, layouts: layouts)
+        defer { source.close(parameters, in: &model) }
+        let matrices = source.description.matrices(ofLayer: layer)
+        if let stream { try requireHessians(layer, model, pipeline.needs, stream) }
+        let statistics = try stream?.gather(Set(matrices), model, pipeline.needs) ?? [:]
+        let compressed = Dictionary(
+            uniqueKeysWithValues: zip(matrices, try compress(matrices, of: model, by: pipeline, statistics)))
+        return try parameters.map { (id) throws(PithError) in
+            guard let matrix = compressed[id] else { return try kept(id) }
+            return FinishedTensor(name: source.storedName(of: id), parameter: id, value: .matrix(matrix))
+        }
+    }
+
+    /// Compresses matrices, as many at the same time as there is memory for.
+    private func compress(
+        _ matrices: [ParameterID], of model: LanguageModel, by pipeline: WeightPipeline,
+        _ statistics: [ParameterID: InputStatistics]
+    ) throws(PithError) -> [any StoredLinear] {
+        // The largest first, so that no thread ends with one that the others wait for.
+        let order = matrices.indices.sorted { left, right in
+            let (first, second) = (memory(matrices[left], pipeline), memory(matrices[right], pipeline))
+            return (second, left) < (first, right)
+        }
+        let together = try countTogether(order.map { matrices[$0] }, pipeline)
+        var compressed = [(any StoredLinear)?](repeating: nil, count: matrices.count)
+        for start in stride(from: 0, to: matrices.count, by: together) {
+            let places = Array(order[start..<min(start + together, matrices.count)])
+            @Sendable func compress(_ place: Int) throws(PithError) -> any StoredLinear {
+                let id = matrices[place]
+                let unseen = InputStatistics.uniform(
+                    width: source.description[id].shape[1], gathering: pipeline.needs)
+                return try self.compress(
+                    model[matrix: id], called: source.description[id].name, by: pipeline,
+                    statistics: pipeline.needs == .nothing ? nil : statistics[id] ?? unseen)
+            }
+            // One alone has all threads.
+            let made =
+                places.count == 1
+                ? [try compress(places[0])]
+                : try pool.map(places.count) { (index) throws(PithError) in try compress(places[index]) }
+            for (place, matrix) in zip(places, made) { compressed[place] = matrix }
+        }
+        return compressed.compactMap { $0 }
+    }
+
+    /// Bytes that compressing a matrix takes.
+    private func memory(_ id: ParameterID, _ pipeline: WeightPipeline) -> Int {
+        let shape = source.description[id].shape
+        return pipeline.memory(rows: shape[0], columns: shape[1])
+    }
+
+    /// How many of some matrices, the largest first, are given to the threads at a time: all if there is memory for as
+    /// many as threads can work on, else as many as there is memory for.
+    private func countTogether(
+        _ matrices: [ParameterID], _ pipeline: WeightPipeline
+    ) throws(PithError) -> Int {
+        let threads = min(pool.threadCount, matrices.count)
+        for count in stride(from: threads, to: 1, by: -1) {
+            let bytes = matrices.prefix(count).reduce(Self.slack) { $0 + memory($1, pipeline) }
+            if (try? Memory.require(bytes, for: "")) != nil { return count == threads ? matrices.count : count }
+        }
+        guard let largest = matrices.first else { return 1 }
+        try Memory.require(
+            memory(largest, pipeline) + Self.slack,
+            for: "compressing \(source.description[largest].name) by \(pipeline.spec)")
+        return threads == 1 ? matrices.count : 1
+    }
+
+    /// What BLAS and the heaps of threads take beside.
+    static let slack = 192 << 20
+
+    private func compress(
+        _ original: any LinearOperator, called name: String, by pipeline: WeightPipeline, statistics: InputStatistics?
+    ) throws(PithError) -> any StoredLinear {
+        try Memory.require(
+            4 * original.outputCount * original.inputCount, for: "the weights of \(name) in single precision")
+        return try pipeline.compress(
+            name: name, weight: original.denseWeight(pool: pool),
+            originalType: (original as? DenseOperator)?.weight.type, statistics: statistics, seed: seed, pool: pool)
+    }
+
+    /// Asks for sums of products with themselves of all inputs of a layer, in double precision, for the rows that wait,
+    /// and for what is made of the first sequences before there are sums.
+    private func requireHessians(
+        _ layer: Int, _ model: LanguageModel, _ needs: CalibrationNeeds, _ stream: CalibrationStream
+    ) throws(PithError) {
+        guard needs == .hessian else { return }
+        let description = model.description
+        let widths = description.inputs(ofLayer: layer).map { description[$0[0]].shape[1] }
+        try Memory.require(
+            widths.reduce(Self.slack + stream.memoryOfPass(model)) {
+                $0 + 8 * $1 * $1 + InputStatistics.memoryOfRows($1)
+            }, for: "the Hessians of a layer's inputs")
+    }
+}

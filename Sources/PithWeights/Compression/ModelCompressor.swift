@@ -1,0 +1,191 @@
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+
+/// Compresses a model into a folder, layer by layer.
+///
+/// The calibration text runs through the layers once: what a layer reads was written by the compressed layers before
+/// it, so that each can make up for their errors. A layer is opened when its turn comes and written when it is done:
+/// memory holds a few matrices and the statistics of one layer, whatever the size of the model, and work that was ended
+/// goes on behind the last layer that was written.
+public struct ModelCompressor: Sendable {
+    /// The model to compress.
+    public let source: ModelSource
+    /// What to do to the matrices of layers and to embeddings.
+    public let plan: RunPlan
+    /// The seed of all random choices.
+    public let seed: UInt64
+    /// What to calibrate on, if the spec needs it.
+    public let calibration: CalibrationText?
+    /// At most so many tokens of it are read.
+    public let calibrationTokenCount: Int
+    /// What all weight files together may take to be one.
+    var singleFileLimit = FolderOutput.singleFileLimit
+    let pool: ThreadPool
+    let pipeline: WeightPipeline?
+    let embeddingPipeline: WeightPipeline?
+
+    /// Sequences that run together.
+    static let batchSize = 4
+
+    /// Checks that the plan can be carried out.
+    public init(
+        _ source: ModelSource, plan: RunPlan, seed: UInt64 = 0, calibration: CalibrationText?,
+        calibrationTokenCount: Int = 32768, pool: ThreadPool
+    ) throws(PithError) {
+        guard plan.compresses else {
+            throw .usage("the plan '\(plan)' changes no weights", remedy: "for example rtn:bits=4")
+        }
+        guard source.manifest == nil else {
+            throw .usage(
+                "is compressed already (\(source.manifest?.spec ?? ""))", at: source.path,
+                remedy: "compress the model that it was made from")
+        }
+        pipeline = plan.weights.stages.isEmpty ? nil : try WeightPipeline(plan.weights)
+        let calibrates = pipeline.map { $0.needs != .nothing } ?? false
+        if calibrates && calibration == nil {
+            throw .usage("'\(plan.weights)' needs a calibration text", remedy: "give one with --calibration FILE")
+        }
+        embeddingPipeline = plan.embeddings.stages.isEmpty ? nil : try Self.embeddingPipeline(plan.embeddings)
+        self.source = source
+        self.plan = plan
+        self.seed = seed
+        self.calibration = calibrates ? calibration : nil
+        self.calibrationTokenCount = calibrationTokenCount
+        self.pool = pool
+    }
+
+    /// Embeddings are looked up, not multiplied: there are no inputs to calibrate on.
+    private static func embeddingPipeline(_ spec: Spec) throws(PithError) -> WeightPipeline {
+        let pipeline = try WeightPipeline(spec)
+        guard pipeline.needs == .nothing else {
+            throw .usage(
+                "'\(spec)' calibrates on inputs, which embeddings do not have", at: "embeddings",
+                remedy: "for example rtn:bits=8")
+        }
+        return pipeline
+    }
+
+    var layouts: LayoutCatalogue {
+        var layouts = WeightLayouts.catalogue
+        layouts.pool = pool
+        return layouts
+    }
+
+    /// Does the work and writes the folder `target`, which appears when it is whole. What is done of it stands in the
+    /// folder `target.part` until then, and is gone on with if that `isResumed`; the result is the same. When `stop` is
+    /// raised the work ends after the layer at work.
+    ///
+    /// Returns whether all was done.
+    @discardableResult
+    public func run(
+        into target: String, isResumed: Bool = false, stop: StopRequest = StopRequest(), quiet: Bool = true
+    ) throws(PithError) -> Bool {
+        try CompressionWork.check(target, isResumed: isResumed)
+        let digests = try source.weightDigests(pool: pool)
+        let work = try CompressionWork(on: target, inputs: inputs(digests), isResumed: isResumed)
+        var output = try FolderOutput(
+            source, manifest(digests), in: work, singleFileLimit: singleFileLimit, pool: pool)
+        do {
+            let tokens = try calibrationTokens()
+            guard try compress(into: &output, tokens, work, stop, quiet: quiet) else { return false }
+            try output.finish(at: target, calibration: tokens?.record)
+            return true
+        } catch {
+            // What fails the same way each time is not worth keeping; a full disk may have room later.
+            if !isResumed, error.kind != .fault || !output.isWritten(1) { try? work.remove() }
+            throw error
+        }
+    }
+
+    private func calibrationTokens() throws(PithError) -> CalibrationTokens? {
+        try calibration.map { (text) throws(PithError) in
+            try CalibrationTokens(text, count: calibrationTokenCount, for: source)
+        }
+    }
+
+    /// What decides the result: work goes on with the same alone.
+    private func inputs(_ digests: [String: String]) throws(PithError) -> JSONObject {
+        var object = JSONObject()
+        object["format"] = .string("pith-compression-\(CompressionManifest.version)")
+        object["weights"] = .string(plan.weights.description)
+        object["embeddings"] = .string(plan.embeddings.description)
+        object["seed"] = .string("\(seed)")
+        object["calibration"] = calibration.map { .string("\($0.name), SHA-256 \(CalibrationTokens.digest(of: $0))") }
+        object["calibrationTokens"] = calibration == nil ? nil : .integer(calibrationTokenCount)
+        object["sequenceLength"] = calibration == nil ? nil : .integer(CalibrationTokens.sequenceLength)
+        for (name, digest) in digests.sorted(by: { $0.key < $1.key }) { object[name] = .string(digest) }
+        for path in source.decidingFiles {
+            let name = path.split(separator: "/").last.map(String.init) ?? path
+            guard object[name] == nil else { continue }
+            object[name] = .string(try MappedFile.open(path).withBytes { SHA256.hexDigest(of: $0) })
+        }
+        return object
+    }
+
+    private func manifest(_ digests: [String: String]) -> CompressionManifest {
+        CompressionManifest(
+            spec: plan.weights.description,
+            embeddings: plan.embeddings.stages.isEmpty ? nil : plan.embeddings.description, seed: seed,
+            source: digests, calibration: nil, weights: [:])
+    }
+
+    /// Writes all parts that are not there yet. False if it was stopped.
+    private func compress(
+        into output: inout some CompressionOutput, _ tokens: CalibrationTokens?, _ work: CompressionWork,
+        _ stop: StopRequest, quiet: Bool
+    ) throws(PithError) -> Bool {
+        if !output.isWritten(0) { try output.write(0, tables()) }
+        var model = try source.loadClosedModel(pool: pool)
+        let layers = model.description.layers.indices
+        var stream: CalibrationStream?
+        if let tokens, layers.contains(where: { !output.isWritten($0 + 1) }) {
+            stream = try self.stream(tokens, model, work)
+        }
+        var progress = Progress("compressing \(plan)", total: layers.count, quiet: quiet)
+        defer { progress.end() }
+        for layer in layers {
+            if stop.isRaised { return false }
+            if !output.isWritten(layer + 1) {
+                guard stream == nil || stream?.layer == layer else {
+                    throw .data("holds other hidden states than those that layer \(layer) reads", at: work.folder)
+                }
+                try output.write(layer + 1, compressed(layer, &model, stream))
+            }
+            if stream?.layer == layer, layer + 1 < layers.count {
+                try open(layer, of: output, in: &model)
+                try stream?.advance(through: model)
+                source.close(model.description.layers[layer].parameters, in: &model)
+            }
+            progress.update(layer + 1)
+        }
+        return true
+    }
+
+    private func stream(
+        _ tokens: CalibrationTokens, _ model: LanguageModel, _ work: CompressionWork
+    ) throws(PithError) -> CalibrationStream {
+        let tables = source.description.parameters.indices.map { ParameterID($0) }.filter {
+            source.description[$0].kind == .table
+        }
+        defer { for id in tables { source.releaseMemory(of: id) } }
+        return try CalibrationStream(
+            tokens, batchSize: Self.batchSize, path: work.hiddenStatesPath, source.description
+        ) { () throws(PithError) in
+            var model = model
+            try source.open(tables, in: &model, layouts: layouts)
+            return model
+        }
+    }
+
+    /// Opens a layer whose matrices were compressed, as they were written.
+    private func open(
+        _ layer: Int, of output: some CompressionOutput, in model: inout LanguageModel
+    ) throws(PithError) {
+        let matrices = try output.matrices(of: layer + 1)
+        try source.open(model.description.layers[layer].parameters, in: &model, layouts: layouts) { id in
+            matrices[source.storedName(of: id)]
+        }
+    }
+}
