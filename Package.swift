@@ -83,7 +83,7 @@ var targets: [Target] = [
         swiftSettings: swiftSettings),
 
     .target(
-        name: "PithTestSupport", dependencies: (models + ["PithWeights"]).map { .init(stringLiteral: $0) },
+        name: "PithTestSupport", dependencies: (models + ["PithHub", "PithWeights"]).map { .init(stringLiteral: $0) },
         path: "Tests/PithTestSupport", swiftSettings: swiftSettings),
     tests(of: "PithCore"),
     tests(of: "PithTensor"),

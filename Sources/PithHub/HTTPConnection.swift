@@ -19,7 +19,15 @@ final class HTTPConnection: Sendable {
         configuration.urlCache = nil
         configuration.httpCookieStorage = nil
         configuration.urlCredentialStorage = nil
-        session = URLSession(configuration: configuration, delegate: exchange, delegateQueue: InlineQueue())
+        session = URLSession(configuration: configuration, delegate: exchange, delegateQueue: Self.queue)
+    }
+
+    private static var queue: OperationQueue? {
+        #if canImport(FoundationNetworking)
+            InlineQueue()
+        #else
+            nil
+        #endif
     }
 
     deinit { session.invalidateAndCancel() }
@@ -35,16 +43,18 @@ final class HTTPConnection: Sendable {
     }
 }
 
-/// Runs what is added at once, on the thread that adds it: `URLSession` would otherwise receive faster than the disk
-/// writes, and keep what it received in memory.
-private final class InlineQueue: OperationQueue, @unchecked Sendable {
-    override init() {
-        super.init()
-        maxConcurrentOperationCount = 1
-    }
+#if canImport(FoundationNetworking)
+    /// Runs what is added at once, on the thread that adds it: outside of macOS `URLSession` would otherwise receive
+    /// faster than the disk writes, and keep what it received in memory.
+    private final class InlineQueue: OperationQueue, @unchecked Sendable {
+        override init() {
+            super.init()
+            maxConcurrentOperationCount = 1
+        }
 
-    override func addOperation(_ block: @escaping @Sendable () -> Void) { block() }
-}
+        override func addOperation(_ block: @escaping @Sendable () -> Void) { block() }
+    }
+#endif
 
 /// The request that a connection works on.
 private final class Exchange: NSObject, URLSessionDataDelegate, Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import PithCore
+import PithFormats
 
 /// A folder of files from hubs, laid out as `huggingface_hub` does, which reads what Pith puts there and the reverse.
 ///
@@ -47,19 +48,15 @@ public struct HubCache: Sendable {
     /// The model of a repository: its folder, or the GGUF file that is meant or the only one. Throws if it is not there.
     public func model(_ address: RepositoryAddress) throws(PithError) -> String {
         let remedy = "'pith pull \(address)' fetches it"
-        guard let folder = snapshot(address) else {
-            throw .data("is not in the cache", at: "\(address)", remedy: remedy)
-        }
+        let absent = PithError.data(
+            "is not in the cache", at: "\(address)", remedy: "'pith pull \(address)' fetches it")
+        guard let commit = commit(address), let folder = snapshot(address) else { throw absent }
         if let file = address.file {
-            let path = joinPath(folder, file)
-            guard size(path) != nil else { throw .data("is not in the cache", at: "\(address)", remedy: remedy) }
-            return path
+            guard size(joinPath(folder, file)) != nil else { throw absent }
+            return joinPath(folder, file)
         }
-        guard !Files.exists(joinPath(folder, "config.json")) else { return folder }
-        let files = try Files.names(in: folder).map {
-            HubFile(path: $0, size: size(joinPath(folder, $0)) ?? 0)
-        }
-        let models = GGUFSet.all(in: files)
+        guard size(joinPath(folder, ModelConfiguration.fileName)) == nil else { return folder }
+        let models = GGUFSet.all(in: try files(address, commit).map { HubFile(path: $0, size: 0) })
         guard models.count <= 1 else {
             throw .usage(
                 "several of its GGUF files are in the cache", at: "\(address)",

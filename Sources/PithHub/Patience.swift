@@ -33,13 +33,3 @@ struct Patience {
         return error
     }
 }
-
-/// What a hub's client tells while it works.
-public enum HubEvent: Sendable {
-    /// Work begins of so many bytes.
-    case begin(total: Int)
-    /// So many more bytes are there; below zero where some must be fetched again.
-    case received(Int)
-    /// Something that a person should know.
-    case notice(String)
-}

@@ -5,17 +5,20 @@ import PithHub
 import Synchronization
 
 /// A hub with one repository, `some/model`, which may be told to misbehave.
-final class TestHub: Sendable {
-    static let repository = "some/model"
-    static let commit = String(repeating: "a1", count: 20)
+public final class TestHub: Sendable {
+    /// Its one repository.
+    public static let repository = "some/model"
+    /// The commit of all its revisions.
+    public static let commit = String(repeating: "a1", count: 20)
 
     /// What happens to a request in place of what should; nil where nothing does.
-    typealias Trick = @Sendable (LoopbackServer.Request) -> LoopbackServer.Reply?
+    public typealias Trick = @Sendable (LoopbackServer.Request) -> LoopbackServer.Reply?
 
-    let server: LoopbackServer
+    /// What listens.
+    public let server: LoopbackServer
 
     /// A hub of these files, of which those named in `large` are kept elsewhere, as by LFS.
-    init(_ files: [String: [UInt8]], large: Set<String> = [], trick: @escaping Trick = { _ in nil }) throws {
+    public init(_ files: [String: [UInt8]], large: Set<String> = [], trick: @escaping Trick = { _ in nil }) throws {
         server = try LoopbackServer { request in
             trick(request) ?? Self.answer(request, files, large)
         }
@@ -24,7 +27,7 @@ final class TestHub: Sendable {
     deinit { server.stop() }
 
     /// Settings to ask this hub, with the cache in `folder`, that wait for nothing.
-    func settings(cache folder: String, _ change: (inout HubSettings) -> Void = { _ in }) throws -> HubSettings {
+    public func settings(cache folder: String, _ change: (inout HubSettings) -> Void = { _ in }) throws -> HubSettings {
         var settings = try HubSettings(environment: ["HF_ENDPOINT": server.address, "HF_HUB_CACHE": folder])
         settings.transfer.partSize = 1000
         settings.transfer.timeout = 5
@@ -34,13 +37,14 @@ final class TestHub: Sendable {
     }
 
     /// The requests for contents, and not for lists and heads.
-    var contentRequests: [LoopbackServer.Request] {
+    public var contentRequests: [LoopbackServer.Request] {
         server.requests.filter { $0.method == "GET" && $0.path.contains("/resolve/") }
     }
 
     // MARK: What a hub should do
 
-    static func answer(
+    /// The answer to a request as it should be.
+    public static func answer(
         _ request: LoopbackServer.Request, _ files: [String: [UInt8]], _ large: Set<String>
     ) -> LoopbackServer.Reply {
         let resolve = "/\(repository)/resolve/"
@@ -65,12 +69,14 @@ final class TestHub: Sendable {
         }
     }
 
-    static func revision(_ names: [String]) -> String {
+    /// What a hub says of a revision.
+    public static func revision(_ names: [String]) -> String {
         let siblings = names.map { "{\"rfilename\":\(JSONValue.string($0).compactText)}" }.joined(separator: ",")
         return "{\"id\":\"\(repository)\",\"sha\":\"\(commit)\",\"siblings\":[\(siblings)]}"
     }
 
-    static func tree(_ files: [String: [UInt8]], _ large: Set<String>) -> String {
+    /// What a hub lists.
+    public static func tree(_ files: [String: [UInt8]], _ large: Set<String>) -> String {
         let entries = files.sorted { $0.key < $1.key }.map { path, bytes in
             let name = JSONValue.string(path).compactText
             let oid = "\"oid\":\"\(gitSum(bytes))\",\"size\":\(bytes.count),\"path\":\(name)"
@@ -85,7 +91,7 @@ final class TestHub: Sendable {
     }
 
     /// A content, or the range of it that is asked for.
-    static func content(
+    public static func content(
         _ request: LoopbackServer.Request, _ bytes: [UInt8], isLarge: Bool = false
     ) -> LoopbackServer.Reply {
         let tag = isLarge ? sha256(bytes) : gitSum(bytes)
@@ -100,11 +106,13 @@ final class TestHub: Sendable {
         return reply
     }
 
-    static func gitSum(_ bytes: [UInt8]) -> String {
+    /// Git's name of a file.
+    public static func gitSum(_ bytes: [UInt8]) -> String {
         var digest = SHA1()
         (Array("blob \(bytes.count)\0".utf8) + bytes).withUnsafeBytes { digest.update($0) }
         return digest.hexDigest()
     }
 
-    static func sha256(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) } }
+    /// SHA-256 of bytes.
+    public static func sha256(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) } }
 }

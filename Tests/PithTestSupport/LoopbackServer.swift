@@ -2,48 +2,61 @@ import Foundation
 import Synchronization
 
 /// A web server on loopback: a thread for each connection, and whatever `answer` makes of a request.
-final class LoopbackServer: Sendable {
-    struct Request: Sendable {
-        var method: String
-        var target: String
+public final class LoopbackServer: Sendable {
+    /// What came.
+    public struct Request: Sendable {
+        public var method: String
+        public var target: String
         /// By names in small letters.
-        var fields: [String: String]
+        public var fields: [String: String]
 
         /// The target without its query.
-        var path: String { String(target.prefix { $0 != "?" }) }
+        public var path: String { String(target.prefix { $0 != "?" }) }
 
         /// The first and last byte that are asked for.
-        var range: ClosedRange<Int>? {
+        public var range: ClosedRange<Int>? {
             guard let text = fields["range"], text.hasPrefix("bytes=") else { return nil }
             let ends = text.dropFirst(6).split(separator: "-").compactMap { Int($0) }
             return ends.count == 2 ? ends[0]...ends[1] : nil
         }
     }
 
-    struct Reply: Sendable {
-        var status = 200
-        var fields: [String: String] = [:]
-        var body: [UInt8] = []
+    /// What goes back.
+    public struct Reply: Sendable {
+        public var status = 200
+        public var fields: [String: String] = [:]
+        public var body: [UInt8] = []
         /// What `Content-Length` says if not the truth; below zero for none.
-        var length: Int?
+        public var length: Int?
         /// The connection is cut after so many bytes of the body.
-        var cut: Int?
+        public var cut: Int?
         /// The seconds before anything is sent.
-        var pause = 0.0
+        public var pause = 0.0
 
-        static func text(_ text: String, type: String = "application/json", status: Int = 200) -> Reply {
+        /// An answer; what is not said is as usual.
+        public init(
+            status: Int = 200, fields: [String: String] = [:], body: [UInt8] = [], length: Int? = nil, cut: Int? = nil,
+            pause: Double = 0
+        ) {
+            (self.status, self.fields, self.body) = (status, fields, body)
+            (self.length, self.cut, self.pause) = (length, cut, pause)
+        }
+
+        /// An answer of text.
+        public static func text(_ text: String, type: String = "application/json", status: Int = 200) -> Reply {
             Reply(status: status, fields: ["Content-Type": type], body: Array(text.utf8))
         }
     }
 
     /// Its address, such as `http://127.0.0.1:4711`.
-    let address: String
+    public let address: String
     private let socket: Int32
     private let answer: @Sendable (Request) -> Reply
     private let connections = Mutex<Set<Int32>>([])
     private let log = Mutex<[Request]>([])
 
-    init(_ answer: @escaping @Sendable (Request) -> Reply) throws {
+    /// Begins to listen.
+    public init(_ answer: @escaping @Sendable (Request) -> Reply) throws {
         self.answer = answer
         #if canImport(Darwin)
             socket = Foundation.socket(AF_INET, SOCK_STREAM, 0)
@@ -66,13 +79,13 @@ final class LoopbackServer: Sendable {
     }
 
     /// All requests so far.
-    var requests: [Request] { log.withLock { $0 } }
+    public var requests: [Request] { log.withLock { $0 } }
 
     /// Forgets the requests so far.
-    func clearLog() { log.withLock { $0 = [] } }
+    public func clearLog() { log.withLock { $0 = [] } }
 
     /// Closes all connections.
-    func stop() {
+    public func stop() {
         shutdown(socket, Int32(SHUT_RDWR))
         connections.withLock { for connection in $0 { shutdown(connection, Int32(SHUT_RDWR)) } }
     }
