@@ -36,7 +36,8 @@ let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
 let modules =
     models + [
-        "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors", "PithArchive", "PithEvaluation",
+        "PithHub", "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors",
+        "PithArchive", "PithEvaluation",
     ]
 
 var targets: [Target] = [
@@ -50,6 +51,9 @@ var targets: [Target] = [
     // What is read and written; tokens that are made, and texts in them.
     module("PithFormats", ground, [heap]),
     module("PithTokens", ground + ["PithCoding", "PithFormats"], [heap]),
+
+    // Hubs that models are fetched from.
+    module("PithHub", ground + ["PithFormats"]),
 
     // What learns, and what runs.
     module("PithModels", ground + ["PithFormats"]),
@@ -80,12 +84,13 @@ var targets: [Target] = [
         swiftSettings: swiftSettings),
 
     .target(
-        name: "PithTestSupport", dependencies: (models + ["PithWeights"]).map { .init(stringLiteral: $0) },
+        name: "PithTestSupport", dependencies: (models + ["PithHub", "PithWeights"]).map { .init(stringLiteral: $0) },
         path: "Tests/PithTestSupport", swiftSettings: swiftSettings),
     tests(of: "PithCore"),
     tests(of: "PithTensor"),
     tests(of: "PithCoding"),
     tests(of: "PithFormats"),
+    tests(of: "PithHub"),
     tests(of: "PithModels"),
     tests(of: "PithTokens", ["PithCoding", "PithTraining", "Pith"]),
     tests(of: "PithTraining", ["PithTokens", "PithWeights"]),

@@ -12,7 +12,7 @@ struct CompressCommand: ParsableCommand {
             given.
             """)
 
-    @Argument(help: "A model folder, a GGUF file, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @Argument(help: "What to do, for example gptq:bits=4+eora:rank=16; 'pith methods' lists the methods.")

@@ -8,7 +8,7 @@ struct RunCommand: ParsableCommand {
         commandName: "run", abstract: "Let a model write on after a prompt, token by token.",
         discussion: "Several prompts are written on together; each text is the one that its prompt alone would get.")
 
-    @Argument(help: "A model folder, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @Argument(help: "What to write on after; '-' reads standard input.")
