@@ -187,7 +187,9 @@ extension ConvertedModel {
 
     /// Takes out of a `config.json` what it says of how weights are quantised.
     @Sendable static func forgetQuantization(_ object: inout JSONObject) {
-        for key in ["quantization_config", "compression_config", "quantization"] { object[key] = nil }
+        for key in ["quantization_config", "compression_config", "quantization"] {
+            object[key] = JSONValue?.none
+        }
     }
 }
 
