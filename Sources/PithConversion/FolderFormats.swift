@@ -218,15 +218,12 @@ struct FolderWriting: Sendable {
     }
 
     private func write(into folder: String, _ progress: (Int, Int) -> Void) throws(PithError) {
-        var (checksums, done) = ([String: XXHash64](), 0)
+        var (checksums, seen) = ([String: XXHash64](), Set<String>())
         try SafetensorsWriter.write(
             contents: contents, metadata: ["format": manifest == nil ? "pt" : "pith"], keepingOrder: manifest == nil,
             to: joinPath(folder, TensorArchive.fileName)
         ) { name, piece in
-            if checksums[name] == nil {
-                progress(done, contents.count)
-                done += 1
-            }
+            if seen.insert(name).inserted { progress(seen.count - 1, contents.count) }
             if manifest != nil { checksums[name, default: XXHash64()].update(piece) }
         }
         guard var manifest else { return }

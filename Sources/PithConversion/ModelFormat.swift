@@ -123,3 +123,10 @@ public enum FormatCatalogue {
         try format(path.lowercased().hasSuffix(GGUFFile.fileExtension) ? "gguf" : "hf")
     }
 }
+
+extension TargetFormat {
+    /// What a format asks for, for a model that is compressed.
+    public init(name: String, of format: any ModelFormat, for model: ConvertedModel) {
+        self.init(name: name) { (id) throws(PithError) in try format.form(of: id, in: model) }
+    }
+}
