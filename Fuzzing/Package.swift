@@ -9,12 +9,10 @@ let package = Package(
     dependencies: [.package(name: "pith", path: "..")],
     targets: [
         .target(name: "CFuzzer"),
-        // As a part of Pith's own package, whose inner declarations it reads.
+        // Builds with `-package-name pith`, as the Makefile does: it reads inner declarations.
         .target(
             name: "FuzzReaders", dependencies: [.product(name: "Pith", package: "pith")], path: "Sources/Readers",
-            swiftSettings: [
-                .enableUpcomingFeature("ExistentialAny"), .unsafeFlags(["-package-name", "pith"]),
-            ]),
+            swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
         .executableTarget(
             name: "pith-fuzz", dependencies: ["CFuzzer", "FuzzReaders"],
             swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),

@@ -17,9 +17,10 @@ extension Mutator {
     private mutating func changed(_ bytes: [UInt8], isText: Bool, isHeaded: Bool) -> [UInt8] {
         switch index(below: 4) {
         case 0: return damaged(bytes)
-        case 1, 2 where isHeaded: return lyingHead(bytes)
-        default: return isText ? lying(bytes) : damaged(bytes)
+        case 1...2: if isHeaded { return lyingHead(bytes) }
+        default: break
         }
+        return isText ? lying(bytes) : damaged(bytes)
     }
 
     /// Whether bytes begin as a safetensors file does: the size of a JSON text, and that.

@@ -21,7 +21,7 @@ public struct Reader: Sendable {
     let body: @Sendable ([UInt8], Scratch) throws(PithError) -> Void
 
     init(
-        _ name: String, isText: Bool = false, slack: Int = 4 << 20, seeds: @escaping @Sendable () throws -> [[UInt8]],
+        _ name: String, isText: Bool = false, slack: Int = 1 << 20, seeds: @escaping @Sendable () throws -> [[UInt8]],
         _ body: @escaping @Sendable ([UInt8], Scratch) throws(PithError) -> Void
     ) {
         (self.name, self.isText, self.slack, self.seeds, self.body) = (name, isText, slack, seeds, body)

@@ -19,7 +19,9 @@ final class Scratch: Sendable {
         if let slash = name.lastIndex(of: "/") { try Files.makeFolder(joinPath(path, String(name[..<slash]))) }
         guard let stream = fopen(file, "wb") else { throw .fault("cannot be written", at: file) }
         defer { fclose(stream) }
-        let written = Array(bytes).withUnsafeBytes { fwrite($0.baseAddress ?? UnsafeRawPointer(file), 1, $0.count, stream) }
+        let written = Array(bytes).withUnsafeBytes { bytes in
+            bytes.baseAddress.map { fwrite($0, 1, bytes.count, stream) } ?? 0
+        }
         guard written == bytes.count else { throw .fault("cannot be written", at: file) }
         return file
     }

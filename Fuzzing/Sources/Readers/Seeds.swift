@@ -55,10 +55,11 @@ enum Seeds {
             ("ab", -6, 1), ("\u{2581}a", -2, 1), ("\u{2581}ab", -9, 1), ("[X]", 0, 4), ("<0x41>", 0, 6),
         ]
         return [1, 2].map { method in
-            let listed = pieces.flatMap { text, score, kind in
-                field(1, field(1, Array(text.utf8)) + [0x15] + bytes(score.bitPattern) + [3 << 3, kind])
+            let listed = pieces.flatMap { text, score, kind -> [UInt8] in
+                let score = [0x15] + bytes(score.bitPattern)
+                return field(1, field(1, Array(text.utf8)) + score + [3 << 3, kind])
             }
-            return listed + field(2, [3 << 3, method]) + field(3, [3 << 3, 1, 4 << 3, 1])
+            return listed + field(2, [3 << 3, UInt8(method)]) + field(3, [3 << 3, 1, 4 << 3, 1])
         }
     }
 
@@ -69,18 +70,30 @@ enum Seeds {
     /// The bytes of a number, the lowest first.
     static func bytes(_ number: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: number.littleEndian, Array.init) }
 
-    /// The tokenizer of llama2.c that belongs to `tiny-llama2c.bin`: pieces with scores, the longest length in front.
-    static func llama2CTokenizer(count: Int) -> [UInt8] {
+    private static let llama2CPieces = 264
+
+    /// A model of llama2.c's: its seven sizes and as many floats as they ask for.
+    static var llama2C: [UInt8] {
+        let (width, hidden, layers, heads, length) = (4, 6, 1, 1, 8)
+        let sizes = [width, hidden, layers, heads, heads, llama2CPieces, length].flatMap { bytes(Int32($0)) }
+        let layer = 4 * width * width + 3 * width * hidden + 2 * width
+        let count = llama2CPieces * width + layers * layer + width + length * width
+        return sizes + (0..<count).flatMap { bytes((Float($0 % 9) / 16).bitPattern) }
+    }
+
+    /// The tokenizer of that model: the longest length, and pieces with scores.
+    static var llama2CTokenizer: [UInt8] {
         var pieces = ["<unk>", "\n<s>\n", "\n</s>\n"]
         pieces += (0..<256).map { byte in
             let digits = String(byte, radix: 16, uppercase: true)
             return "<0x" + (digits.count < 2 ? "0" : "") + digits + ">"
         }
-        for index in 0..<max(0, count - pieces.count) { pieces.append(index == 0 ? " " : "p\(index)") }
-        return bytes(UInt32(pieces.map(\.utf8.count).max() ?? 0))
-            + pieces.prefix(count).enumerated().flatMap { index, piece in
-                bytes((-Float(index)).bitPattern) + bytes(UInt32(piece.utf8.count)) + Array(piece.utf8)
-            }
+        pieces += [" ", "a", "b", "ab", " a"]
+        let entries = pieces.enumerated().flatMap { index, piece -> [UInt8] in
+            let head = bytes((-Float(index)).bitPattern) + bytes(UInt32(piece.utf8.count))
+            return head + Array(piece.utf8)
+        }
+        return bytes(UInt32(pieces.map(\.utf8.count).max() ?? 0)) + entries
     }
 
     /// A model of rwkv.cpp's with one layer of version 4.
@@ -101,12 +114,15 @@ enum Seeds {
         tensors += [(block + "ffn.key.weight", [units, width]), (block + "ffn.value.weight", [width, units])]
         tensors += [(block + "ffn.receptance.weight", [width, width])]
         tensors += [("ln_out.weight", [width]), ("ln_out.bias", [width]), ("head.weight", [vocabulary, width])]
-        let head = [0x6767_6D66, 101, vocabulary, width, 1, 0].flatMap { bytes(UInt32($0)) }
+        let numbers: [UInt32] = [0x6767_6D66, 101, UInt32(vocabulary), UInt32(width), 1, 0]
+        let head = numbers.flatMap { bytes($0) }
         return head
             + tensors.flatMap { name, shape -> [UInt8] in
-                let extents = ([shape.count, name.utf8.count, 0] + shape.reversed()).flatMap { bytes(UInt32($0)) }
-                let values = (0..<shape.reduce(1, *)).flatMap { i in
-                    bytes((name.hasSuffix("time_decay") ? -Float(i + 1) : Float(i) / 16).bitPattern)
+                let numbers = [shape.count, name.utf8.count, 0] + shape.reversed()
+                let extents = numbers.flatMap { bytes(UInt32($0)) }
+                let values = (0..<shape.reduce(1, *)).flatMap { i -> [UInt8] in
+                    let value = name.hasSuffix("time_decay") ? -Float(i + 1) : Float(i) / 16
+                    return bytes(value.bitPattern)
                 }
                 return extents + Array(name.utf8) + values
             }

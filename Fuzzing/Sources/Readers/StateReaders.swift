@@ -10,19 +10,19 @@ extension Reader {
 
     /// What `pith train --resume` goes on from.
     static let trainingState = Reader(
-        "training-state", slack: 32 << 20,
+        "training-state",
         seeds: {
             let scratch = try Scratch()
             let path = joinPath(scratch.path, "a.safetensors")
-            let trainer = try trainer()
-            trainer.takeStep()
-            try trainer.saveCheckpoint(to: path)
+            let begun = try trainer()
+            begun.takeStep()
+            try begun.saveCheckpoint(to: path)
             return [try Files.bytes(path)]
         }
     ) { (bytes, scratch) throws(PithError) in
-        let trainer = try trainer()
-        try trainer.resume(from: scratch.file("a.safetensors", bytes))
-        trainer.takeStep()
+        let begun = try trainer()
+        try begun.resume(from: scratch.file("a.safetensors", bytes))
+        begun.takeStep()
     }
 
     private static func trainer() throws(PithError) -> Trainer {
@@ -38,7 +38,7 @@ extension Reader {
 
     /// What `pith compress --resume` goes on from.
     static let compressionState = Reader(
-        "compression-state", slack: 64 << 20, seeds: { [try compressionSeed()] }
+        "compression-state", seeds: { [try compressionSeed()] }
     ) { (bytes, scratch) throws(PithError) in
         _ = try scratch.folder(bytes)
         try compressor().run(into: joinPath(scratch.path, "out"), isResumed: true)
@@ -65,7 +65,7 @@ extension Reader {
 
     /// Keys, values and recurrent states that were saved.
     static let sequenceState = Reader(
-        "sequence-state", slack: 32 << 20,
+        "sequence-state",
         seeds: { try (0..<stateModels.count).map { [UInt8($0)] + (try savedState(stateModels[$0])) } }
     ) { (bytes, scratch) throws(PithError) in
         guard let first = bytes.first else { return }

@@ -9,11 +9,15 @@ import PithTraining
 import PithWeights
 
 extension Reader {
-    static let json = Reader("json", isText: true, seeds: { try Seeds.golden(["trained.json"]).map { Array($0.prefix(4000)) } + Seeds.texts(#"{"a":[1,-2.5e3,"ü\u00e4\ud83d\ude00",null,true,{}]}"#, "[[[]]]") }) {
-        (bytes, _) throws(PithError) in
+    static let json = Reader(
+        "json", isText: true,
+        seeds: { Seeds.texts(#"{"a":[1,-2.5e3,"ü\u00e4\ud83d\ude00",null,true,{}]}"#, "[[[]]]") }
+    ) { (bytes, _) throws(PithError) in
         let value = try JSONValue(parsing: bytes)
-        precondition(try JSONValue(parsing: value.compactBytes()) == value, "written JSON says something else")
-        precondition(try JSONValue(parsing: value.prettyBytes()) == value, "written JSON says something else")
+        for written in [value.compactBytes(), value.prettyBytes()] {
+            let again = try JSONValue(parsing: written)
+            precondition(again == value, "written JSON says something else")
+        }
     }
 
     /// What stands on command lines: specs of all planes, sizes, patterns, addresses.
@@ -32,16 +36,19 @@ extension Reader {
         attempt { () throws(PithError) in _ = try RepositoryAddress(parsing: text) }
         attempt { () throws(PithError) in _ = try RunPlan(parsing: text) }
         let spec = try Spec(parsing: text)
-        precondition(try Spec(parsing: spec.description) == spec, "a spec's text is another spec")
+        let again = try Spec(parsing: spec.description)
+        precondition(again == spec, "a spec's text is another spec")
         attempt { () throws(PithError) in _ = try WeightPipeline(spec) }
         attempt { () throws(PithError) in _ = try CacheCatalogue.method(for: spec) }
         attempt { () throws(PithError) in _ = try InputCatalogue.method(for: spec) }
         attempt { () throws(PithError) in _ = try DataCatalogue.method(for: spec) }
-        for stage in spec.stages { _ = try stage.resolve(among: AdapterCatalogue.all.map { $0.entry }) }
+        for stage in spec.stages {
+            attempt { () throws(PithError) in _ = try stage.resolve(among: AdapterCatalogue.all.map { $0.entry }) }
+        }
     }
 
     static let programs = Reader(
-        "programs", isText: true, seeds: { Seeds.texts("repeat(3,range(0,10,2))", "concat(1,2)", "(1 2 3)") }
+        "programs", isText: true, seeds: { Seeds.texts("repeat(bytes(1,2),3)", "join(bytes(1),range(1,9))", "xor(bytes(1),bytes(2))") }
     ) { (bytes, _) throws(PithError) in
         _ = try SequenceProgram(parsing: String(decoding: bytes, as: UTF8.self))
     }
@@ -61,7 +68,7 @@ extension Reader {
 
     /// The configuration of any family.
     static let configurations = Reader(
-        "configurations", isText: true, slack: 32 << 20,
+        "configurations", isText: true,
         seeds: { try Seeds.goldenModels().map { try Files.bytes(joinPath($0, "config.json")) } }
     ) { (bytes, scratch) throws(PithError) in
         _ = try scratch.file("config.json", bytes)
@@ -80,9 +87,8 @@ extension Reader {
         }
     ) { (bytes, _) throws(PithError) in
         let configuration = try TrainingConfiguration(json: JSONValue(parsing: bytes))
-        precondition(
-            try TrainingConfiguration(json: configuration.json).json == configuration.json,
-            "a written configuration says something else")
+        let again = try TrainingConfiguration(json: configuration.json)
+        precondition(again.json == configuration.json, "a written configuration says something else")
     }
 
     static let generationSettings = Reader(

@@ -7,7 +7,7 @@ extension Reader {
         "It's 2026:  naïve 日本 <mask> 😀<|endoftext|>\n\n" + String(repeating: "a", count: 50) + " ab <s> ü\u{301}"
 
     static let tokenizer = Reader(
-        "tokenizer", isText: true, slack: 32 << 20,
+        "tokenizer", isText: true,
         seeds: {
             let names = try Seeds.goldenNames.filter { $0.hasSuffix(".tokenizer.json") }
             let cases = try JSONReader(JSONValue(contentsOf: Seeds.goldenPath("encodings.json"))).array()
@@ -15,7 +15,7 @@ extension Reader {
         }
     ) { (bytes, _) throws(PithError) in try encode(with: Tokenizer(json: JSONValue(parsing: bytes))) }
 
-    static let sentencePiece = Reader("sentencepiece", slack: 32 << 20, seeds: { Seeds.sentencePieces }) {
+    static let sentencePiece = Reader("sentencepiece", seeds: { Seeds.sentencePieces }) {
         (bytes, scratch) throws(PithError) in
         let tokenizer = try Tokenizer(sentencePiece: scratch.file("a.model", bytes))
         try encode(with: tokenizer)
@@ -24,7 +24,7 @@ extension Reader {
 
     /// Expressions of texts that are cut.
     static let expressions = Reader(
-        "expressions", isText: true, slack: 32 << 20,
+        "expressions", isText: true,
         seeds: {
             Seeds.texts(
                 #"'s|'t|'re| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#,
@@ -44,7 +44,7 @@ extension Reader {
         #"{"model":{"type":"BPE","vocab":{"a":0,"b":1,"c":2,"<u>":3},"merges":[],"unk_token":"<u>"}}"#
 
     static let chatTemplates = Reader(
-        "chat-templates", isText: true, slack: 160 << 20,
+        "chat-templates", isText: true, slack: 128 << 20,
         seeds: {
             try Seeds.templates().map { template in
                 Bundle.bytes([
@@ -64,7 +64,7 @@ extension Reader {
     }
 
     static let jinja = Reader(
-        "jinja", isText: true, slack: 160 << 20,
+        "jinja", isText: true, slack: 128 << 20,
         seeds: {
             let snippets = try Seeds.snippets()
             return try Seeds.templates().map { Array($0.utf8) } + snippets.map { Array($0.utf8) }

@@ -36,23 +36,21 @@ struct Program {
         }
     }
 
-    /// The damage of a seed.
-    func mutation(_ seed: UInt64) throws -> [UInt8] {
-        var mutator = Mutator(seed: seed)
-        let seeds = try reader.seeds()
-        var bytes = seeds[Int(seed % UInt64(seeds.count))]
-        for _ in 0...(seed / 7 % 3) { bytes = mutator.damaged(input: bytes, isText: reader.isText) }
+    /// The damage of a number: of one of the seeds, once or twice.
+    static func mutation(_ number: UInt64, of seeds: [[UInt8]], isText: Bool) -> [UInt8] {
+        var mutator = Mutator(seed: number)
+        var bytes = seeds[Int(number % UInt64(seeds.count))]
+        for _ in 0...(number / 7 % 2) { bytes = mutator.damaged(input: bytes, isText: isText) }
         return bytes
     }
 
     func mutate(_ count: UInt64, from first: UInt64) throws {
         pith_report_crashes()
         let seeds = try reader.seeds()
-        var (refused, largest, most, start) = (0, 0, 0, Date())
+        let start = Date()
+        var (refused, largest, most) = (0, 0, 0)
         for seed in first..<first + count {
-            var mutator = Mutator(seed: seed)
-            var bytes = seeds[Int(seed % UInt64(seeds.count))]
-            for _ in 0...(seed / 7 % 3) { bytes = mutator.damaged(input: bytes, isText: reader.isText) }
+            let bytes = Self.mutation(seed, of: seeds, isText: reader.isText)
             pith_set_input_number(seed)
             alarm(Self.secondsForAnInput)
             let result = read(bytes)
@@ -63,7 +61,6 @@ struct Program {
         print(
             "\(reader.name): \(count) inputs, \(refused) refused, largest allocation \(largest), most held \(most), "
                 + String(format: "%.1f s", Date().timeIntervalSince(start)))
-        start = Date()
     }
 
     private static let secondsForAnInput: UInt32 = 60
@@ -103,8 +100,8 @@ func main(_ words: [String]) throws {
         guard let count = UInt64(words[2]), let seed = UInt64(words.count > 3 ? words[3] : "1") else { fallthrough }
         try Program(words[1]).mutate(count, from: seed)
     case "mutation" where words.count == 3:
-        guard let seed = UInt64(words[2]) else { fallthrough }
-        FileHandle.standardOutput.write(Data(try Program(words[1]).mutation(seed)))
+        guard let seed = UInt64(words[2]), let reader = Reader.named(words[1]) else { fallthrough }
+        FileHandle.standardOutput.write(Data(try Program.mutation(seed, of: reader.seeds(), isText: reader.isText)))
     default:
         throw PithError.usage(
             "pith-fuzz list | seeds READER FOLDER | replay READER FILE… | mutate READER COUNT [SEED] | mutation READER SEED")
