@@ -66,7 +66,7 @@ struct Pull {
                 continue
             }
             downloads.append(
-                FileDownload(file, source: source, tag: tag, blobs: blobs, partSize: settings.transfer.partSize))
+                FileDownload(file, source: source, tag: tag, blobs: blobs, partSize: max(1, settings.transfer.partSize)))
         }
         return downloads
     }
