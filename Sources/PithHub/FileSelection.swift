@@ -85,7 +85,7 @@ public struct FileSelection: Sendable {
         "*.json", "*.jinja", "*.model", "*.txt", "*.safetensors", "README.md", "LICENSE*", "LICENCE*", "NOTICE*",
     ].map { FilePattern($0) }
 
-    /// Folders whose files belong to a model: those of chat templates and of sentence-transformers' modules, `1_Pooling`.
+    /// Folders whose files belong to a model: chat templates, and sentence-transformers' modules such as `1_Pooling`.
     private static let folderPatterns = ["chat_templates/*", "additional_chat_templates/*", "[0-9]_*/*"].map {
         FilePattern($0)
     }
