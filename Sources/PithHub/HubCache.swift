@@ -47,7 +47,6 @@ public struct HubCache: Sendable {
 
     /// The model of a repository: its folder, or the GGUF file that is meant or the only one. Throws if there is none.
     public func model(_ address: RepositoryAddress) throws(PithError) -> String {
-        let remedy = "'pith pull \(address)' fetches it"
         let absent = PithError.data(
             "is not in the cache", at: "\(address)", remedy: "'pith pull \(address)' fetches it")
         guard let commit = commit(address), let folder = snapshot(address) else { throw absent }
