@@ -36,8 +36,8 @@ let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
 let modules =
     models + [
-        "PithHub", "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive",
-        "PithEvaluation",
+        "PithHub", "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors",
+        "PithArchive", "PithEvaluation",
     ]
 
 var targets: [Target] = [
@@ -61,13 +61,14 @@ var targets: [Target] = [
 
     // The planes.
     module("PithWeights", models + ["PithCoding"]),
+    module("PithConversion", models + ["PithWeights"]),
     module("PithPredictors", models + ["PithCoding"]),
     module("PithArchive", models + ["PithCoding", "PithPredictors"]),
 
     // The evaluator.
     module(
         "PithEvaluation",
-        models + ["PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive"]),
+        models + ["PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors", "PithArchive"]),
 
     // The built-in model, the umbrella and the command line.
     .target(
@@ -94,6 +95,7 @@ var targets: [Target] = [
     tests(of: "PithTokens", ["PithCoding", "PithTraining", "Pith"]),
     tests(of: "PithTraining", ["PithTokens", "PithWeights"]),
     tests(of: "PithWeights"),
+    tests(of: "PithConversion", ["PithWeights"]),
     tests(of: "PithPredictors", ["PithCoding", "PithWeights", "Pith"]),
     tests(of: "PithArchive", ["PithCoding", "PithPredictors", "PithWeights", "Pith"]),
     tests(of: "PithEvaluation", ["PithCoding", "PithArchive", "PithPredictors", "PithTraining", "Pith"]),

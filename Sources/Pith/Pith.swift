@@ -2,6 +2,7 @@
 @_exported import PithArchive
 @_exported import PithBuiltIn
 @_exported import PithCoding
+@_exported import PithConversion
 @_exported import PithCore
 @_exported import PithEvaluation
 @_exported import PithFormats

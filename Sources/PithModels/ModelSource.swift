@@ -87,6 +87,14 @@ public struct ModelSource: Sendable {
         (manifest, quantization) = (nil, nil)
     }
 
+    /// The configuration of the model: `config.json`, or the keys of the GGUF file in its words.
+    public func configurationDocument() throws(PithError) -> JSONValue {
+        switch weights {
+        case .archive: try JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))
+        case .gguf(let file): try Architectures.configuration(of: file)
+        }
+    }
+
     /// The safetensors files of a folder, for what does not work on a GGUF file.
     public func archive() throws(PithError) -> TensorArchive {
         guard case .archive(let archive) = weights else {

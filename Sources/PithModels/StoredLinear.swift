@@ -24,6 +24,9 @@ public protocol StoredLinear: LinearOperator {
 }
 
 extension StoredLinear {
+    /// The bits of what it is stored in.
+    public var storedBits: Int { stored.storedBits }
+
     /// Most layouts are checked as a whole when they are opened; then there are the components.
     public func verify(pool: ThreadPool) throws(PithError) {
         for (name, component) in stored.components.sorted(by: { $0.key < $1.key }) {

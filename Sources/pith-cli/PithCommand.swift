@@ -20,7 +20,8 @@ struct PithCommand: ParsableCommand {
         subcommands: [
             InspectCommand.self, RunCommand.self, ChatCommand.self, EmbedCommand.self, CompressCommand.self,
             CompareCommand.self, EvalCommand.self, TrainCommand.self, AdapterCommand.self, ImportCommand.self,
-            PullCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self, TokensCommand.self,
+            ConvertCommand.self, PullCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
+            TokensCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
             TrainStreamCommand.self,

@@ -45,12 +45,8 @@ extension ChatTemplate {
         named["default"] = metadata["tokenizer.chat_template"]?.string
         named[toolName] = metadata["tokenizer.chat_template.\(toolName)"]?.string
         var tokens = JSONObject()
-        for (key, name) in [
-            ("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("seperator", "sep"), ("separator", "sep"),
-            ("padding", "pad"), ("cls", "cls"), ("mask", "mask"),
-        ] {
-            let number = metadata["tokenizer.ggml.\(key)_token_id"]?.integer
-            if let text = number.flatMap(tokenizer.token) { tokens["\(name)_token"] = .string(text) }
+        for (name, number) in GGUFTokenizerSettings.namedTokens(metadata) {
+            if let text = tokenizer.token(number) { tokens["\(name)_token"] = .string(text) }
         }
         return try make(named, tokens, at: nil)
     }
@@ -83,8 +79,7 @@ extension ChatTemplate {
     private static func specialTokens(_ settings: JSONReader) throws(PithError) -> JSONObject {
         var tokens = JSONObject()
         for (name, value) in try settings.object().members where name.hasSuffix("_token") {
-            let text: JSONValue? = if case .object(let object) = value { object["content"] } else { value }
-            if case .string? = text { tokens[name] = text }
+            if let text = TokenizerSettings.text(ofToken: value) { tokens[name] = .string(text) }
         }
         return tokens
     }

@@ -52,6 +52,11 @@ struct BytePairModel: Sendable {
         }
     }
 
+    /// Whether it joins characters, wherever they stand, and looks up nothing else.
+    var joinsCharacters: Bool {
+        !takesBytes && !options.ignoresMerges && options.prefix.isEmpty && options.suffix.isEmpty
+    }
+
     /// Reads the options of a model.
     static func options(_ reader: JSONReader, _ vocabulary: TokenVocabulary) throws(PithError) -> Options {
         func affix(_ key: String) throws(PithError) -> [UInt8] {
@@ -235,6 +240,8 @@ private struct MergeList {
     let prefixLength: Int
     var merges: [(left: UInt32, right: UInt32, result: UInt32)] = []
     private var joined: [UInt8] = []
+    /// What the last merge made: several in a row often make the same.
+    private var last: (text: [UInt8], token: UInt32)?
 
     init(_ vocabulary: TokenVocabulary, prefixLength: Int) {
         (self.vocabulary, self.prefixLength) = (vocabulary, prefixLength)
@@ -261,11 +268,12 @@ private struct MergeList {
             )
         }
         if prefixLength > 0 { joined.removeSubrange(left.count..<min(left.count + prefixLength, joined.count)) }
-        let result = joined.withUnsafeBufferPointer { vocabulary.modelToken($0) }
+        let result = last?.text == joined ? last?.token : joined.withUnsafeBufferPointer { vocabulary.modelToken($0) }
         guard case (let leftToken?, let rightToken?) = tokens, let result else {
             let names = [Array(left), Array(right)].map { "'\(String(decoding: $0, as: UTF8.self).shortened)'" }
             throw .data("element \(merges.count), \(names.joined(separator: " and ")), is not in the vocabulary")
         }
+        if last?.token != result { last = (joined, result) }
         merges.append((leftToken, rightToken, result))
     }
 }

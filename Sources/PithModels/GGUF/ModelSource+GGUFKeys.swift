@@ -32,6 +32,12 @@ extension ModelSource {
         }
     }
 
+    /// The type in which a GGUF file holds a parameter; nil of a folder.
+    public func ggufType(of parameter: ParameterID) -> GGUFType? {
+        guard case .gguf(let file) = weights else { return nil }
+        return description[parameter].ggufName.flatMap { file[tensor: $0]?.type }
+    }
+
     private func refusal(_ what: String) -> PithError {
         .usage(
             "GGUF files have no place for \(what)", at: path,

@@ -107,7 +107,7 @@ extension AffineCodes {
     }
 
     private init?(blocks matrix: BlockCodes) {
-        guard let form = matrix.type.form, form.book == nil else { return nil }
+        guard let form = matrix.type.form, form.codebook == nil else { return nil }
         let hasMinima: Bool
         switch form.scaling {
         case .scale: hasMinima = false

@@ -110,7 +110,7 @@ private struct BlockFitter {
 
     init(type: GGUFType, form: GGUFBlockForm) {
         (self.type, self.form) = (type, form)
-        table = form.book.map(LevelTable.init)
+        table = form.codebook.map(LevelTable.init)
         highest = Float((1 << form.bits) - 1)
         groupSize =
             switch form.scaling {

@@ -20,8 +20,6 @@ package struct WordCodes: StoredLinear, RowDecodable {
     private let biases: StoredTensor
     private let width: Int
 
-    package var storedBits: Int { stored.storedBits }
-
     package var stored: StoredParts {
         StoredParts(
             tensors: ["words": words, "scales": scales, "biases": biases],

@@ -1,0 +1,145 @@
+import PithConversion
+import PithCore
+import PithFormats
+import PithModels
+import PithTensor
+import PithTestSupport
+import PithWeights
+import Testing
+
+private let pool = ThreadPool(threads: 2)
+
+/// Converts a model; the report says what became of it.
+private func convert(_ source: ModelSource, to spec: String, _ target: String) throws -> ConversionReport {
+    try ModelConverter(source, to: FormatCatalogue.format(spec), pool: pool).run(to: target)
+}
+
+@Suite struct ConversionTests {
+    /// Families that GGUF files have names for, and whose every switch they have keys for.
+    static let ggufNames = [
+        "grouped-untied", "multi-query-tied", "head-dim", "llama3-rope", "llama-biases", "qwen2", "qwen3", "gemma2",
+        "gemma3", "mixtral", "qwen3-moe", "phi3", "gpt2", "gpt-neox",
+    ]
+
+    @Test(arguments: ggufNames)
+    func foldersBecomeGGUFFilesAndFoldersAgain(name: String) throws {
+        try TestData.withTemporaryFolder { folder in
+            let source = try ModelSource(GoldenModels.path(name))
+            let (file, back) = (joinPath(folder, "model.gguf"), joinPath(folder, "back"))
+            #expect(try convert(source, to: "gguf", file).isExact)
+            #expect(try convert(ModelSource(file), to: "hf", back).isExact)
+            let text = GoldenModels.text(letters: 40)
+            for path in [file, back] {
+                let copy = try ModelSource(path)
+                #expect(copy.tokenizer.encode(text, .full) == source.tokenizer.encode(text, .full))
+                #expect(try Self.logits(of: copy, text) == Self.logits(of: source, text), "\(path)")
+            }
+        }
+    }
+
+    private static func logits(of source: ModelSource, _ text: String) throws -> [Float] {
+        let model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+        return model.logits(Array(source.tokenizer.encode(text, .full).prefix(12))).values
+    }
+
+    @Test(arguments: ["mamba", "rwkv7", "bert"])
+    func familiesWithoutAPlaceAreRefusedByName(name: String) throws {
+        let error = #expect(throws: PithError.self) {
+            _ = try ModelConverter(
+                ModelSource(GoldenModels.path(name)), to: FormatCatalogue.format("gguf"), pool: pool)
+        }
+        #expect(error?.description.contains("--to hf") == true)
+    }
+
+    @Test func elementsKeepTheirTypeUnlessTheyAreToldOtherwise() throws {
+        try TestData.withTemporaryFolder { folder in
+            let source = try ModelSource(GoldenModels.path("grouped-untied"))
+            let half = try convert(source, to: "hf:F16", joinPath(folder, "half"))
+            #expect(!half.isExact && half.relativeError < 1e-3 && half.roundedCount == 0)
+            #expect(
+                try convert(ModelSource(joinPath(folder, "half")), to: "gguf", joinPath(folder, "half.gguf")).isExact)
+            #expect(try convert(source, to: "hf", joinPath(folder, "same")).isExact)
+        }
+    }
+
+    @Test(arguments: GGUFType.allCases.filter { $0.form != nil })
+    func blocksAreRoundedAndKeptFromThenOn(type: GGUFType) throws {
+        try TestData.withTemporaryFolder { folder in
+            try GoldenModels.writeRandomModel(tokenizer: "tiny-llama3", to: folder) { c in
+                (c.hiddenSize, c.intermediateSize, c.headCount, c.keyValueHeadCount) = (256, 512, 4, 2)
+                c.headDimension = 64
+            }
+            let source = try ModelSource(folder)
+            let (file, again) = (joinPath(folder, "model.gguf"), joinPath(folder, "again.gguf"))
+            let report = try convert(source, to: "gguf:\(type.name)", file)
+            #expect(report.roundedCount == 8 && report.forms["blocks of \(type.name)"] != nil)
+            let bits = Double(type.form?.bits ?? 0)
+            // A grid of that many bits over normal weights errs by no more.
+            #expect(report.relativeError < 1.4 / bits.exponential2, "\(report.relativeError)")
+            #expect(try convert(ModelSource(file), to: "gguf", again).isExact)
+            let stored = joinPath(folder, "stored")
+            #expect(try convert(ModelSource(file), to: "pith", stored).isExact)
+            #expect(try convert(ModelSource(stored), to: "gguf", joinPath(folder, "third.gguf")).isExact)
+        }
+    }
+
+    @Test func importanceDecidesWhichErrorsCount() throws {
+        var random = SeededGenerator(seed: 5)
+        let weight = random.normalTensor([8, 64])
+        let importance = (0..<64).map { Float($0 % 4 == 0 ? 100 : 1) }
+        for type in [GGUFType.q40, .q41, .iq4NL] {
+            let form = try #require(BlockGrid(type))
+            func error(_ importance: [Float]?) throws -> Double {
+                let grid = try form.fit(weight, importance: importance, pool: pool)
+                let matrix = try grid.store(grid.nearestCodes(weight, pool: pool), nil).denseWeight(pool: pool)
+                return (0..<weight.count).reduce(0) { sum, i in
+                    let difference = Double(matrix.values[i] - weight.values[i])
+                    return sum + difference * difference * (i % 64 % 4 == 0 ? 100 : 1)
+                }
+            }
+            #expect(try error(importance) < error(nil), "\(type.name)")
+        }
+    }
+
+    @Test func vectorCodesHaveNoRoomInOtherFormats() throws {
+        try TestData.withTemporaryFolder { folder in
+            let source = joinPath(folder, "model")
+            try Files.makeFolder(source)
+            try GoldenModels.writeRandomModel(tokenizer: "tiny-llama3", to: source) { c in
+                (c.hiddenSize, c.intermediateSize) = (64, 96)
+                c.headDimension = 32
+            }
+            let compressed = joinPath(folder, "vectors")
+            try ModelCompressor(
+                ModelSource(source), plan: RunPlan(parsing: "vector"), calibration: nil, pool: pool
+            ).run(into: compressed)
+            for spec in ["gguf", "gptq", "awq", "mlx", "compressed-tensors"] {
+                let error = #expect(throws: PithError.self) {
+                    _ = try ModelConverter(ModelSource(compressed), to: FormatCatalogue.format(spec), pool: pool)
+                }
+                #expect(error?.description.contains("which \(spec) has no place for") == true)
+            }
+            #expect(try convert(ModelSource(compressed), to: "hf:F32", joinPath(folder, "floats")).isExact)
+        }
+    }
+
+    @Test func nothingIsLeftWhereWritingFails() throws {
+        try TestData.withTemporaryFolder { folder in
+            let source = try ModelSource(GoldenModels.path("dynamic-rope"))
+            #expect(throws: PithError.self) { _ = try convert(source, to: "gguf", joinPath(folder, "model.gguf")) }
+            #expect(try Files.names(in: folder).isEmpty)
+        }
+    }
+
+    @Test func formatsAreReadWithAndWithoutNames() throws {
+        #expect(throws: Never.self) { try FormatCatalogue.format("gguf:Q4_K,tables=Q8_0") }
+        #expect(throws: Never.self) { try FormatCatalogue.format("gptq:4,group=64") }
+        #expect(throws: PithError.self) { try FormatCatalogue.format("gguf:Q9") }
+        #expect(throws: PithError.self) { try FormatCatalogue.format("onnx") }
+    }
+}
+
+extension Double {
+    /// Two to this power, of small whole numbers.
+    fileprivate var exponential2: Double { Double(sign: .plus, exponent: Int(self), significand: 1) }
+}
