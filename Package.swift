@@ -68,7 +68,10 @@ var targets: [Target] = [
     // The evaluator.
     module(
         "PithEvaluation",
-        models + ["PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors", "PithArchive"]),
+        models + [
+            "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors",
+            "PithArchive",
+        ]),
 
     // The built-in model, the umbrella and the command line.
     .target(
