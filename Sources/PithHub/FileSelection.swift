@@ -46,10 +46,10 @@ public struct FileSelection: Sendable {
         if !weights.isEmpty { return kept.filter { !Self.isWeights($0.path) || weights.contains($0) } }
         let sets = GGUFSet.all(in: files)
         guard sets.count <= 1 else {
-            let list = sets.map { "  \($0.name)  \(ByteCount($0.size))" }.joined(separator: "\n")
+            let list = sets.map { "\($0.name) (\(ByteCount($0.size)))" }.joined(separator: ", ")
             throw .usage(
                 "has \(sets.count) GGUF models, one of which must be chosen", at: address.repository,
-                remedy: "for example --include '\(sets[0].name)'; they are\n\(list)")
+                remedy: "for example --include '\(sets[0].name)'; they are \(list)")
         }
         if let set = sets.first { return set.files }
         guard let foreign = files.first(where: { Self.isForeignWeights($0.path) }) else {
