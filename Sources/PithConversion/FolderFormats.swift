@@ -187,7 +187,9 @@ extension ConvertedModel {
 
     /// Takes out of a `config.json` what it says of how weights are quantised.
     @Sendable static func forgetQuantization(_ object: inout JSONObject) {
-        for key in ["quantization_config", "compression_config", "quantization"] { object[key] = nil }
+        for key in ["quantization_config", "compression_config", "quantization"] {
+            object[key] = JSONValue?.none
+        }
     }
 }
 
@@ -216,15 +218,12 @@ struct FolderWriting: Sendable {
     }
 
     private func write(into folder: String, _ progress: (Int, Int) -> Void) throws(PithError) {
-        var (checksums, done) = ([String: XXHash64](), 0)
+        var (checksums, seen) = ([String: XXHash64](), Set<String>())
         try SafetensorsWriter.write(
             contents: contents, metadata: ["format": manifest == nil ? "pt" : "pith"], keepingOrder: manifest == nil,
             to: joinPath(folder, TensorArchive.fileName)
         ) { name, piece in
-            if checksums[name] == nil {
-                progress(done, contents.count)
-                done += 1
-            }
+            if seen.insert(name).inserted { progress(seen.count - 1, contents.count) }
             if manifest != nil { checksums[name, default: XXHash64()].update(piece) }
         }
         guard var manifest else { return }

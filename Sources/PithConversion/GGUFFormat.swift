@@ -110,7 +110,7 @@ public struct GGUFFormat: ModelFormat {
 
     /// Whether codes fit a type as they are.
     private static func has(_ type: GGUFType, roomFor codes: AffineCodes) -> Bool {
-        guard let form = type.form, form.book == nil, codes.order == nil, codes.groupSize % 32 == 0,
+        guard let form = type.form, form.codebook == nil, codes.order == nil, codes.groupSize % 32 == 0,
             codes.columns % 32 == 0
         else { return false }
         switch form.scaling {

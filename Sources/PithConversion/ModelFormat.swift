@@ -65,7 +65,7 @@ public struct ConvertedModel: Sendable {
 
     /// A matrix of floats rounded to a form, each weight to the nearest level.
     func rounded(_ matrix: any LinearOperator, to form: any GridForm) throws(PithError) -> any StoredLinear {
-        try roundedToNearest(matrix.denseWeight(pool: pool), form, pool: pool)
+        try form.nearest(matrix.denseWeight(pool: pool), importance: nil, pool: pool)
     }
 
     /// Whether a parameter is a matrix or a table.
@@ -121,5 +121,12 @@ public enum FormatCatalogue {
     /// The format that a path asks for: a GGUF file by its name, a folder of Hugging Face's otherwise.
     public static func format(ofPath path: String) throws(PithError) -> any ModelFormat {
         try format(path.lowercased().hasSuffix(GGUFFile.fileExtension) ? "gguf" : "hf")
+    }
+}
+
+extension TargetFormat {
+    /// What a format asks for, for a model that is compressed.
+    public init(name: String, of format: any ModelFormat, for model: ConvertedModel) {
+        self.init(name: name) { (id) throws(PithError) in try format.form(of: id, in: model) }
     }
 }

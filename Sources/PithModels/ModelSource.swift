@@ -62,14 +62,14 @@ public struct ModelSource: Sendable {
         let manifestPath = joinPath(path, CompressionManifest.fileName)
         manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
         let document = try JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))
-        quantization = Self.isQuantized(document) ? document : nil
+        quantization = Self.isQuantized(document) ? document : JSONValue?.none
     }
 
     /// Whether a `config.json` says that another program has quantised the weights.
     private static func isQuantized(_ configuration: JSONValue) -> Bool {
         guard case .object(let object) = configuration else { return false }
         return ["quantization_config", "quantization"].contains { key in
-            object[key].map { $0 != .null } ?? false
+            if let value = object[key], value != JSONValue.null { true } else { false }
         }
     }
 

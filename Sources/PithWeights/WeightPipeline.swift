@@ -28,6 +28,20 @@ public struct WeightPipeline: Sendable {
     /// The most that any stage must know of the inputs.
     public var needs: CalibrationNeeds { codecs.map(\.needs).max() ?? .nothing }
 
+    /// Refuses a form that the last method does not round to, or whose bits are others than the spec says.
+    func check(_ form: any GridForm) throws(PithError) {
+        guard let last = codecs.last, last.roundsToForms else {
+            throw .usage(
+                "'\(spec)' does not round to \(form.name)", remedy: "gptq and rtn do, for example gptq")
+        }
+        let bits = spec.stages.last?.options.first { $0.name == "bits" }?.value
+        guard bits == nil || bits == "\(form.bits)" else {
+            throw .usage(
+                "'\(spec)' says \(bits ?? "") bits, and \(form.name) has \(form.bits)",
+                remedy: "leave bits out: the format says how many there are")
+        }
+    }
+
     /// About how many bytes of memory it takes to compress a matrix of that shape, the matrix in single precision
     /// among them, but not what calibration saw.
     public func memory(rows: Int, columns: Int) -> Int {

@@ -23,6 +23,13 @@ struct CompressCommand: ParsableCommand {
 
     @OptionGroup var compressionOptions: CompressionOptions
 
+    @Option(
+        help: """
+            The format of another program to write, for example gguf:Q4_0 or gptq:group=128; the method then rounds to \
+            the levels of that format. 'pith methods' lists them.
+            """)
+    var format: String?
+
     @Flag(help: "Go on with work that was ended before, with the same inputs.")
     var resume = false
 
@@ -38,17 +45,24 @@ struct CompressCommand: ParsableCommand {
                 "'\(plan)' says how a model is run", remedy: "give pith run or pith compare --cache and the like")
         }
         let source = try ModelSource.open(model)
-        let compressor = try ModelCompressor(
+        let target = try format.map { try FormatCatalogue.format($0) }
+        guard target == nil || !Files.exists(output) else {
+            throw PithError.usage("exists already", at: output, remedy: "remove it or choose another name")
+        }
+        var compressor = try ModelCompressor(
             source, plan: plan, seed: compressionOptions.seed,
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
-        let stop = StopRequest()
-        let isWhole = try Interruption.handling(by: { stop.raise() }) {
-            try compressor.run(into: output, isResumed: resume, stop: stop, quiet: shared.quiet)
+        if let target, let format {
+            compressor.format = TargetFormat(name: format, of: target, for: ConvertedModel(source, pool: shared.pool))
         }
-        guard isWhole else {
-            PithCore.Progress.write("Stopped. Go on with --resume.\n")
-            throw ExitCode(130)
+        // Another program's format is made of Pith's folder, in which every code stands already.
+        let folder = target == nil ? output : "\(output).codes"
+        if target == nil || !Files.exists(folder) { try compress(by: compressor, into: folder) }
+        if let target {
+            _ = try ModelConverter(ModelSource(folder), to: target, pool: shared.pool)
+                .run(to: output, quiet: shared.quiet)
+            try Files.remove(folder)
         }
         let result = try ModelSource(output)
         let (before, after) = (try source.byteCount(), try result.byteCount())
@@ -65,6 +79,19 @@ struct CompressCommand: ParsableCommand {
             let ratio = (Double(before.value) / Double(after.value)).formatted(significant: 3)
             print("\(output): \(after), \(rate) bits per weight, \(ratio) times smaller than \(before)")
             for (path, reason) in leftOut { print("left out: \(path), \(reason)") }
+        }
+    }
+}
+
+extension CompressCommand {
+    private func compress(by compressor: ModelCompressor, into folder: String) throws {
+        let stop = StopRequest()
+        let isWhole = try Interruption.handling(by: { stop.raise() }) {
+            try compressor.run(into: folder, isResumed: resume, stop: stop, quiet: shared.quiet)
+        }
+        guard isWhole else {
+            PithCore.Progress.write("Stopped. Go on with --resume.\n")
+            throw ExitCode(130)
         }
     }
 }

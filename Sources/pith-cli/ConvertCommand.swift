@@ -38,7 +38,7 @@ struct ConvertCommand: ParsableCommand {
     func run() throws {
         let source = try ModelSource.open(model)
         let pool = shared.pool
-        let format = try to.map(FormatCatalogue.format) ?? FormatCatalogue.format(ofPath: output)
+        let format = try to.map { try FormatCatalogue.format($0) } ?? FormatCatalogue.format(ofPath: output)
         let converter = try ModelConverter(source, to: format, pool: pool)
         guard !dryRun else {
             if json {
@@ -49,7 +49,7 @@ struct ConvertCommand: ParsableCommand {
             return
         }
         let report = try converter.run(to: output, quiet: shared.quiet)
-        let divergence = try text.map { (text) throws(PithError) in try divergence(from: source, on: text, pool) }
+        let divergence: Estimate? = if let text { try divergence(from: source, on: text, pool) } else { nil }
         if json { printJSON(document(report, divergence)) } else { show(report, divergence) }
     }
 

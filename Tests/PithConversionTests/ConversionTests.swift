@@ -39,7 +39,9 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
 
     private static func logits(of source: ModelSource, _ text: String) throws -> [Float] {
         let model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
-        return model.logits(Array(source.tokenizer.encode(text, .full).prefix(12))).values
+        var states = [model.makeState()]
+        let hidden = try model.hiddenStates([Array(source.tokenizer.encode(text, .full).prefix(12))], states: &states)
+        return try model.logits(of: hidden, rows: 0..<hidden.rows).values
     }
 
     @Test(arguments: ["mamba", "rwkv7", "bert"])
@@ -90,8 +92,7 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
         for type in [GGUFType.q40, .q41, .iq4NL] {
             let form = try #require(BlockGrid(type))
             func error(_ importance: [Float]?) throws -> Double {
-                let grid = try form.fit(weight, importance: importance, pool: pool)
-                let matrix = try grid.store(grid.nearestCodes(weight, pool: pool), nil).denseWeight(pool: pool)
+                let matrix = try form.nearest(weight, importance: importance, pool: pool).denseWeight(pool: pool)
                 return (0..<weight.count).reduce(0) { sum, i in
                     let difference = Double(matrix.values[i] - weight.values[i])
                     return sum + difference * difference * (i % 64 % 4 == 0 ? 100 : 1)

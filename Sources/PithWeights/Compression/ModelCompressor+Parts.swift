@@ -11,9 +11,10 @@ extension ModelCompressor {
         let inLayers = Set(description.layers.flatMap(\.parameters))
         let parameters = description.parameters.indices.map { ParameterID($0) }.filter { !inLayers.contains($0) }
         var tensors: [FinishedTensor] = []
-        let tables = Set(embeddingPipeline == nil ? [] : description.tables)
         for id in parameters {
-            tensors.append(tables.contains(id) ? try compressedTable(id) : try kept(id))
+            let hasForm = try form(of: id) != nil
+            let isCompressed = description.tables.contains(id) && (embeddingPipeline != nil || hasForm)
+            tensors.append(isCompressed ? try compressedTable(id) : try kept(id))
         }
         return try tensors + otherTensors()
     }
@@ -36,14 +37,17 @@ extension ModelCompressor {
     }
 
     private func compressedTable(_ id: ParameterID) throws(PithError) -> FinishedTensor {
-        guard let embeddingPipeline else { return try kept(id) }
+        let form = try form(of: id)
+        let nearest = form == nil ? nil : try WeightPipeline(Spec(parsing: RoundToNearest.identifier))
+        guard let embeddingPipeline = embeddingPipeline ?? nearest else { return try kept(id) }
         let (name, shape) = (source.storedName(of: id), source.description[id].shape)
         try Memory.require(
             embeddingPipeline.memory(rows: shape[0], columns: shape[1]),
             for: "compressing \(name) by \(embeddingPipeline.spec)")
         defer { source.releaseMemory(of: id) }
         let matrix = try compress(
-            source.matrix(id, layouts: layouts), called: name, by: embeddingPipeline, statistics: nil)
+            source.matrix(id, layouts: layouts), called: name, by: embeddingPipeline, statistics: nil,
+            roundedTo: form)
         guard matrix is any RowDecodable else {
             throw .usage(
                 "'\(embeddingPipeline.spec)' stores no single rows, which embeddings are read by", at: "embeddings",
@@ -91,7 +95,7 @@ extension ModelCompressor {
                     width: source.description[id].shape[1], gathering: pipeline.needs)
                 return try self.compress(
                     model[matrix: id], called: source.description[id].name, by: pipeline,
-                    statistics: pipeline.needs == .nothing ? nil : statistics[id] ?? unseen)
+                    statistics: pipeline.needs == .nothing ? nil : statistics[id] ?? unseen, roundedTo: form(of: id))
             }
             // One alone has all threads.
             let made =
@@ -130,13 +134,22 @@ extension ModelCompressor {
     static let slack = 192 << 20
 
     private func compress(
-        _ original: any LinearOperator, called name: String, by pipeline: WeightPipeline, statistics: InputStatistics?
+        _ original: any LinearOperator, called name: String, by pipeline: WeightPipeline, statistics: InputStatistics?,
+        roundedTo form: (any GridForm)?
     ) throws(PithError) -> any StoredLinear {
+        if let form { try pipeline.check(form) }
         try Memory.require(
             4 * original.outputCount * original.inputCount, for: "the weights of \(name) in single precision")
         return try pipeline.compress(
             name: name, weight: original.denseWeight(pool: pool),
-            originalType: (original as? DenseOperator)?.weight.type, statistics: statistics, seed: seed, pool: pool)
+            originalType: (original as? DenseOperator)?.weight.type, statistics: statistics, form: form, seed: seed,
+            pool: pool)
+    }
+
+    /// What the format asks a parameter to be rounded to.
+    private func form(of id: ParameterID) throws(PithError) -> (any GridForm)? {
+        guard let format else { return nil }
+        return try format.form(id)
     }
 
     /// Asks for sums of products with themselves of all inputs of a layer, in double precision, for the rows that wait,
