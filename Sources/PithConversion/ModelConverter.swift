@@ -53,7 +53,8 @@ public struct ModelConverter: Sendable {
             && "\(before.input)" == "\(after.input)"
             && "\(before.output, default: "")" == "\(after.output, default: "")"
             && zip(before.rotaries, after.rotaries).allSatisfy { before, after in
-                zip(frequencies(before), frequencies(after)).allSatisfy { abs($0 - $1) <= 1e-5 * abs($0) }
+                before.scaling.amplitude == after.scaling.amplitude
+                    && zip(frequencies(before), frequencies(after)).allSatisfy { abs($0 - $1) <= 1e-5 * abs($0) }
             }
         guard isSame else {
             throw .usage(

@@ -19,7 +19,7 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
     /// such files have keys for every switch.
     static let ggufNames = [
         "grouped-untied": [:], "multi-query-tied": [:], "head-dim": [:], "llama3-rope": [:], "llama-biases": [:],
-        "qwen2": [:], "qwen3": [:], "phi3": [:], "gpt2": [:], "gpt-neox": [:],
+        "qwen2": [:], "qwen3": [:], "yarn-rope": [:], "phi3": [:], "gpt2": [:], "gpt-neox": [:],
         "gemma2": ["query_pre_attn_scalar": 10], "mixtral": ["sliding_window": JSONValue.null],
         "gemma3": [
             "query_pre_attn_scalar": 10,
@@ -40,7 +40,7 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
         return try ModelSource(copy)
     }
 
-    @Test(arguments: ["gemma2", "mixtral", "qwen3-moe", "yarn-rope"])
+    @Test(arguments: ["gemma2", "gemma3", "mixtral", "qwen3-moe"])
     func switchesWithoutAKeyAreRefused(name: String) throws {
         try TestData.withTemporaryFolder { folder in
             let error = #expect(throws: PithError.self) {
@@ -143,7 +143,8 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
             }
             let compressed = joinPath(folder, "vectors")
             try ModelCompressor(
-                ModelSource(source), plan: RunPlan(parsing: "vq"), calibration: nil, pool: pool
+                ModelSource(source), plan: RunPlan(parsing: "vq"),
+                calibration: CalibrationText(name: "letters", text: GoldenModels.text(letters: 600)), pool: pool
             ).run(into: compressed)
             for spec in ["gguf", "gptq", "awq", "mlx", "compressed-tensors"] {
                 let error = #expect(throws: PithError.self) {
