@@ -96,8 +96,8 @@ public protocol WeightCodec: RegisteredMethod {
 }
 
 extension WeightCodec {
-    /// Weights on their way and what is stored of them; for the Hessian itself, its permutation, the scaled and the damped
-    /// matrix, the inverse and its factor, in double precision, and that factor in single.
+    /// Weights on their way and what is stored of them; the Hessian, and its eigenvectors with what LAPACK works in, in
+    /// double precision, and a factor in single.
     public func memory(rows: Int, columns: Int) -> Int {
         16 * rows * columns + (needs == .hessian ? 44 * columns * columns : 0)
     }

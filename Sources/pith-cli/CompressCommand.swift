@@ -26,7 +26,13 @@ struct CompressCommand: ParsableCommand {
     @Flag(help: "Go on with work that was ended before, with the same inputs.")
     var resume = false
 
-    @Flag(help: "Print the result as JSON.")
+    @Option(help: "Memory that the program may take: less is done at a time, and what cannot be done is refused.")
+    var memoryLimit: ByteCount?
+
+    @Flag(help: "Say what would be done and what it would take, and write nothing.")
+    var dryRun = false
+
+    @Flag(help: "Print the result, or with --dry-run the plan, as JSON.")
     var json = false
 
     @OptionGroup var shared: SharedOptions
@@ -38,10 +44,12 @@ struct CompressCommand: ParsableCommand {
                 "'\(plan)' says how a model is run", remedy: "give pith run or pith compare --cache and the like")
         }
         let source = try ModelSource.open(model)
-        let compressor = try ModelCompressor(
+        var compressor = try ModelCompressor(
             source, plan: plan, seed: compressionOptions.seed,
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
+        (compressor.memoryLimit, compressor.memoryTaken) = (memoryLimit, ProgramMemory.beginLimit())
+        if dryRun { return present(try compressor.makePlan(), weights: source.description.weightCount) }
         let stop = StopRequest()
         let isWhole = try Interruption.handling(by: { stop.raise() }) {
             try compressor.run(into: output, isResumed: resume, stop: stop, quiet: shared.quiet)
@@ -65,6 +73,29 @@ struct CompressCommand: ParsableCommand {
             let ratio = (Double(before.value) / Double(after.value)).formatted(significant: 3)
             print("\(output): \(after), \(rate) bits per weight, \(ratio) times smaller than \(before)")
             for (path, reason) in leftOut { print("left out: \(path), \(reason)") }
+        }
+    }
+}
+
+extension CompressCommand {
+    private func present(_ plan: CompressionPlan, weights: Int) {
+        if json { return printJSON(plan.json) }
+        let rows = plan.kinds.map { kind in
+            [
+                kind.name, kind.shape.map(String.init).joined(separator: "×"), "\(kind.count)", kind.spec,
+                kind.bytes.description, kind.storedBytes.description,
+            ]
+        }
+        let header = ["matrix", "shape", "count", "becomes", "size", "then"]
+        print(TextTable(header: header, rows: rows, leftAligned: [0, 1, 3]).text)
+        print("all else stays: \(plan.keptBytes)")
+        print("result: \(plan.resultBytes), \(BitsPerWeight(bytes: plan.resultBytes, weights: weights)) bits per weight")
+        let cut =
+            plan.passes > 2 ? "; calibration runs \(plan.passes) times through each layer, since matrices take turns" : ""
+        print("memory: at most \(plan.peakMemory)\(cut)")
+        print("disk: \(plan.diskBytes) while it is written")
+        if let seconds = plan.seconds {
+            print("time: about \(PithCore.Progress.time(seconds)), estimated from a short measurement")
         }
     }
 }
