@@ -89,9 +89,11 @@ extension CompressCommand {
         let header = ["matrix", "shape", "count", "becomes", "size", "then"]
         print(TextTable(header: header, rows: rows, leftAligned: [0, 1, 3]).text)
         print("all else stays: \(plan.keptBytes)")
-        print("result: \(plan.resultBytes), \(BitsPerWeight(bytes: plan.resultBytes, weights: weights)) bits per weight")
+        print(
+            "result: \(plan.resultBytes), \(BitsPerWeight(bytes: plan.resultBytes, weights: weights)) bits per weight")
         let cut =
-            plan.passes > 2 ? "; calibration runs \(plan.passes) times through each layer, since matrices take turns" : ""
+            plan.passes > 2
+            ? "; calibration runs \(plan.passes) times through each layer, since matrices take turns" : ""
         print("memory: at most \(plan.peakMemory)\(cut)")
         print("disk: \(plan.diskBytes) while it is written")
         if let seconds = plan.seconds {

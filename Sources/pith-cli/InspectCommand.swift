@@ -54,7 +54,8 @@ struct InspectCommand: ParsableCommand {
         guard let memoryLimit else { return }
         let least = ProgramMemory.beginLimit() + ByteCount(openBytes + TensorSummary.memory)
         guard least <= memoryLimit else {
-            throw .usage("'\(path)' needs at least \(least)", at: "--memory-limit", remedy: "\(memoryLimit) are allowed")
+            throw .usage(
+                "'\(path)' needs at least \(least)", at: "--memory-limit", remedy: "\(memoryLimit) are allowed")
         }
     }
 

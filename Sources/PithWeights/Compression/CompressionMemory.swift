@@ -3,13 +3,13 @@ import PithModels
 import PithTensor
 
 /// How the work on a layer is cut, so that it fits into memory: results do not depend on it.
-struct LayerSchedule: Equatable {
+package struct LayerSchedule: Equatable {
     /// Sequences that run together.
-    var batchSize = 4
+    package var batchSize = 4
     /// Matrices that are compressed at the same time.
-    var matricesTogether: Int
+    package var matricesTogether: Int
     /// For each layer the matrices whose statistics are gathered together; the layer runs once for each list.
-    var gathers: [[[ParameterID]]]
+    package var gathers: [[[ParameterID]]]
 }
 
 /// What compressing takes of memory in each of its phases, in bytes, as it follows from sizes.
@@ -30,7 +30,8 @@ struct CompressionMemory {
     /// What is there all the time.
     private var base: Int {
         let vectors = description.parameters.reduce(0) { $0 + ($1.kind == .vector ? 4 * $1.count : 0) }
-        return compressor.memoryTaken.value + Self.slack(threads: compressor.pool.threadCount) + vectors + 8 * (tokens?.rows ?? 0)
+        return compressor.memoryTaken.value + Self.slack(threads: compressor.pool.threadCount) + vectors + 8
+            * (tokens?.rows ?? 0)
     }
 
     /// The most at any time.

@@ -38,7 +38,7 @@ public struct CompressionPlan: Sendable {
     /// Seconds that it takes on this machine, estimated from the operations and a short measurement, if that was made.
     public var seconds: Double?
     /// How the work on a layer is cut.
-    var schedule: LayerSchedule
+    package var schedule: LayerSchedule
 
     /// The plan for programs.
     public var json: JSONValue {
@@ -53,7 +53,8 @@ public struct CompressionPlan: Sendable {
                 }),
             "keptBytes": .integer(keptBytes.value), "bytes": .integer(resultBytes.value),
             "peakMemoryBytes": .integer(peakMemory.value), "diskBytes": .integer(diskBytes.value),
-            "calibrationTokens": .integer(calibrationTokens), "passes": .integer(passes), "seconds": seconds.map { .real($0) } ?? .null,
+            "calibrationTokens": .integer(calibrationTokens), "passes": .integer(passes),
+            "seconds": seconds.map { .real($0) } ?? .null,
             "sequencesTogether": .integer(schedule.batchSize),
             "matricesTogether": .integer(schedule.matricesTogether),
         ]
@@ -62,8 +63,10 @@ public struct CompressionPlan: Sendable {
 
 extension ModelCompressor {
     /// What compressing will come to. Throws where the limit of memory is too small.
-    public func makePlan() throws(PithError) -> CompressionPlan {
-        try makePlan(calibrationTokens(), source.loadClosedModel(pool: pool), isTimed: true)
+    public func makePlan() throws(PithError) -> CompressionPlan { try makePlan(isTimed: true) }
+
+    package func makePlan(isTimed: Bool) throws(PithError) -> CompressionPlan {
+        try makePlan(calibrationTokens(), source.loadClosedModel(pool: pool), isTimed: isTimed)
     }
 
     func makePlan(
@@ -91,7 +94,8 @@ extension ModelCompressor {
     /// Bytes of what stays as it is, as it will be stored.
     private func keptBytes() throws(PithError) -> Int {
         var bytes = 0
-        for (index, spec) in source.description.parameters.enumerated() where self.pipeline(for: ParameterID(index)) == nil {
+        for (index, spec) in source.description.parameters.enumerated()
+        where self.pipeline(for: ParameterID(index)) == nil {
             bytes += spec.count * (try source.folderPlace(of: ParameterID(index)).type.byteCount)
         }
         for tensor in try otherTensors() { bytes += tensor.contents.reduce(0) { $0 + $1.content.byteCount } }

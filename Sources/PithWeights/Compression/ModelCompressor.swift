@@ -25,7 +25,7 @@ public struct ModelCompressor: Sendable {
     /// What the program takes of it before anything is done.
     public var memoryTaken = ByteCount(0)
     /// What all weight files together may take to be one.
-    var singleFileLimit = FolderOutput.singleFileLimit
+    package var singleFileLimit = 64 << 20
     let pool: ThreadPool
     let pipeline: WeightPipeline?
     let embeddingPipeline: WeightPipeline?
@@ -83,6 +83,7 @@ public struct ModelCompressor: Sendable {
     public func run(
         into target: String, isResumed: Bool = false, stop: StopRequest = StopRequest(), quiet: Bool = true
     ) throws(PithError) -> Bool {
+        if isResumed, try CompressionWork.removeFinished(for: target) { return true }
         try CompressionWork.check(target, isResumed: isResumed)
         let tokens = try calibrationTokens()
         let model = try source.loadClosedModel(pool: pool)
@@ -115,7 +116,8 @@ public struct ModelCompressor: Sendable {
         let plan = try makePlan(tokens, model, isTimed: false)
         guard plan.diskBytes <= free || isResumed else {
             throw .fault(
-                "has \(free) free, and \(plan.diskBytes) are needed", at: parent, remedy: "free some, or write elsewhere")
+                "has \(free) free, and \(plan.diskBytes) are needed", at: parent,
+                remedy: "free some, or write elsewhere")
         }
         return memoryLimit == nil ? nil : plan.schedule
     }
@@ -167,7 +169,6 @@ public struct ModelCompressor: Sendable {
         var progress = Progress("compressing \(plan)", total: layers.count, quiet: quiet)
         defer { progress.end() }
         for layer in layers {
-            if stop.isRaised { return false }
             if !output.isWritten(layer + 1) {
                 guard stream == nil || stream?.layer == layer else {
                     throw .data("holds other hidden states than those that layer \(layer) reads", at: work.folder)
@@ -180,6 +181,7 @@ public struct ModelCompressor: Sendable {
                 source.close(model.description.layers[layer].parameters, in: &model)
             }
             progress.update(layer + 1)
+            if stop.isRaised, layer + 1 < layers.count { return false }
         }
         return true
     }
