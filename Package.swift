@@ -36,7 +36,8 @@ let ground = ["CPithKernels", "PithCore", "PithTensor"]
 let models = ground + ["PithFormats", "PithModels"]
 let modules =
     models + [
-        "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive", "PithEvaluation",
+        "PithHub", "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors",
+        "PithArchive", "PithEvaluation",
     ]
 
 var targets: [Target] = [
@@ -51,19 +52,26 @@ var targets: [Target] = [
     module("PithFormats", ground, [heap]),
     module("PithTokens", ground + ["PithCoding", "PithFormats"], [heap]),
 
+    // Hubs that models are fetched from.
+    module("PithHub", ground + ["PithFormats"]),
+
     // What learns, and what runs.
     module("PithModels", ground + ["PithFormats"]),
     module("PithTraining", models + ["PithCoding", "PithTokens"]),
 
     // The planes.
     module("PithWeights", models + ["PithCoding"]),
+    module("PithConversion", models + ["PithWeights"]),
     module("PithPredictors", models + ["PithCoding"]),
     module("PithArchive", models + ["PithCoding", "PithPredictors"]),
 
     // The evaluator.
     module(
         "PithEvaluation",
-        models + ["PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithPredictors", "PithArchive"]),
+        models + [
+            "PithCoding", "PithTokens", "PithTraining", "PithWeights", "PithConversion", "PithPredictors",
+            "PithArchive",
+        ]),
 
     // The built-in model, the umbrella and the command line.
     .target(
@@ -79,16 +87,18 @@ var targets: [Target] = [
         swiftSettings: swiftSettings),
 
     .target(
-        name: "PithTestSupport", dependencies: (models + ["PithWeights"]).map { .init(stringLiteral: $0) },
+        name: "PithTestSupport", dependencies: (models + ["PithHub", "PithWeights"]).map { .init(stringLiteral: $0) },
         path: "Tests/PithTestSupport", swiftSettings: swiftSettings),
     tests(of: "PithCore"),
     tests(of: "PithTensor"),
     tests(of: "PithCoding"),
     tests(of: "PithFormats"),
+    tests(of: "PithHub"),
     tests(of: "PithModels"),
     tests(of: "PithTokens", ["PithCoding", "PithTraining", "Pith"]),
     tests(of: "PithTraining", ["PithTokens", "PithWeights"]),
     tests(of: "PithWeights"),
+    tests(of: "PithConversion", ["PithWeights"]),
     tests(of: "PithPredictors", ["PithCoding", "PithWeights", "Pith"]),
     tests(of: "PithArchive", ["PithCoding", "PithPredictors", "PithWeights", "Pith"]),
     tests(of: "PithEvaluation", ["PithCoding", "PithArchive", "PithPredictors", "PithTraining", "Pith"]),

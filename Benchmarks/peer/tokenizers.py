@@ -269,7 +269,7 @@ def random_pre_tokenizer(random):
             Regex(random.choice([GPT2, LLAMA3, O200K, r"\s+", r"\d", r"[aeiou]+", r"(?<=[a-z])(?=[A-Z])", r"\b", r"\w+?"])),
             random.choice(behaviors), invert=random.random() < 0.3),
         lambda: pre_tokenizers.Split(random.choice([" ", "e", "\n\n"]), random.choice(behaviors), invert=random.random() < 0.3),
-        lambda: pre_tokenizers.FixedLength(random.randrange(1, 7)),
+        lambda: pre_tokenizers.FixedLength(random.randrange(1, 7)), pre_tokenizers.UnicodeScripts,
         lambda: pre_tokenizers.ByteLevel(add_prefix_space=random.random() < 0.5, use_regex=random.random() < 0.5),
     ]
     return pre_tokenizers.Sequence([random.choice(choices)() for _ in range(random.randrange(1, 4))])

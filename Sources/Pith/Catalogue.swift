@@ -1,3 +1,4 @@
+import PithConversion
 import PithCore
 import PithModels
 import PithPredictors
@@ -8,7 +9,7 @@ import PithWeights
 public enum Catalogue {
     /// The planes. Each names its methods itself.
     public static let planes = [
-        WeightCatalogue.plane, CacheCatalogue.plane, InputCatalogue.plane, DataCatalogue.plane,
+        WeightCatalogue.plane, FormatCatalogue.plane, CacheCatalogue.plane, InputCatalogue.plane, DataCatalogue.plane,
         AdapterCatalogue.plane,
     ]
 

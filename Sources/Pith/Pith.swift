@@ -2,9 +2,11 @@
 @_exported import PithArchive
 @_exported import PithBuiltIn
 @_exported import PithCoding
+@_exported import PithConversion
 @_exported import PithCore
 @_exported import PithEvaluation
 @_exported import PithFormats
+@_exported import PithHub
 @_exported import PithModels
 @_exported import PithPredictors
 @_exported import PithTensor
@@ -13,18 +15,8 @@
 @_exported import PithWeights
 
 extension ModelSource {
-    /// Opens a model folder by its path, or a built-in model by its name, for example `nano`.
-    public static func open(_ pathOrName: String) throws(PithError) -> ModelSource {
-        if !Files.exists(pathOrName), let builtIn = BuiltIn.modelFolder(pathOrName) { return try ModelSource(builtIn) }
-        guard Files.exists(pathOrName) else {
-            throw .data(
-                "does not exist", at: pathOrName,
-                remedy:
-                    "give a model folder, a .gguf file, or a built-in model: \(BuiltIn.modelNames.joined(separator: ", "))"
-            )
-        }
-        return try ModelSource(pathOrName)
-    }
+    /// Opens a model by what a person calls it, see `ModelPath`.
+    public static func open(_ name: String) throws(PithError) -> ModelSource { try ModelSource(ModelPath.find(name)) }
 
     /// The model with all layouts that Pith knows. An encoder, which has no logits, is refused unless it is asked for.
     public func loadModel(

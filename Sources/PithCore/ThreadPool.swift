@@ -68,6 +68,13 @@ public final class ThreadPool: Sendable {
         public var waited = Duration.zero
         /// Loops inside loops of other pools, which never wait and so ran on their caller alone.
         public var alone = 0
+
+        /// In a sentence; nil where no loop found the pool busy.
+        public var summary: String? {
+            guard waits + alone > 0 else { return nil }
+            let milliseconds = (1000 * waited.seconds).formatted(decimals: 1)
+            return "\(waits) loops waited \(milliseconds) ms for those of other threads, \(alone) ran on one thread"
+        }
     }
 
     /// How often loops found the pool busy so far.

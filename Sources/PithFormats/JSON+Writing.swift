@@ -25,7 +25,7 @@ extension JSONValue {
     public func write(to path: String) throws(PithError) { try AtomicFile.write(prettyBytes(), to: path) }
 }
 
-private struct JSONWriter {
+struct JSONWriter {
     var output: [UInt8] = []
     private var indentation: Int?
 
@@ -74,17 +74,27 @@ private struct JSONWriter {
         append("\n" + String(repeating: "  ", count: indentation))
     }
 
-    private mutating func writeString(_ text: String) {
+    private mutating func writeString(_ text: String) { Self.quote(text, into: &output) }
+
+    /// Appends a text in quotes; `escapesAll`: characters outside ASCII as units of UTF-16, as Python writes them.
+    static func quote(_ text: String, escapesAll: Bool = false, into output: inout [UInt8]) {
+        func append(_ text: String) { output.append(contentsOf: text.utf8) }
         output.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): append("\\\"")
-            case UInt8(ascii: "\\"): append("\\\\")
-            case UInt8(ascii: "\n"): append("\\n")
-            case UInt8(ascii: "\r"): append("\\r")
-            case UInt8(ascii: "\t"): append("\\t")
-            case 0..<0x20: append("\\u00" + (byte < 16 ? "0" : "1") + String(byte & 15, radix: 16))
-            default: output.append(byte)
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": append("\\\"")
+            case "\\": append("\\\\")
+            case "\n": append("\\n")
+            case "\r": append("\\r")
+            case "\t": append("\\t")
+            case "\u{8}": append("\\b")
+            case "\u{C}": append("\\f")
+            case _ where scalar.value < 0x20 || escapesAll && scalar.value > 0x7E:
+                for unit in UTF16.encode(scalar)! {
+                    let code = String(unit, radix: 16)
+                    append("\\u" + String(repeating: "0", count: 4 - code.count) + code)
+                }
+            default: output.append(contentsOf: UTF8.encode(scalar)!)
             }
         }
         output.append(UInt8(ascii: "\""))

@@ -109,6 +109,16 @@ public struct JSONObject: Sendable {
     public var members: Zip2Sequence<[String], [JSONValue]> { zip(keys, values) }
 }
 
+extension JSONObject: ExpressibleByDictionaryLiteral {
+    /// A later member of the same name replaces an earlier one.
+    public init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(elements) }
+
+    fileprivate init(_ members: [(String, JSONValue)]) {
+        self.init()
+        for (key, value) in members { self[key] = value }
+    }
+}
+
 extension JSONObject: Equatable {
     /// Equal when the same names have equal values.
     public static func == (left: JSONObject, right: JSONObject) -> Bool {
@@ -133,9 +143,7 @@ extension JSONValue: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, Exp
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
     /// An object; a later member of the same name replaces an earlier one.
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
-        var object = JSONObject()
-        for (key, value) in elements { object[key] = value }
-        self = .object(object)
+        self = .object(JSONObject(elements))
     }
 }
 

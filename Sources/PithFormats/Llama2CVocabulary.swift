@@ -1,7 +1,7 @@
 import PithCore
 
 /// The tokenizer of llama2.c: pieces with scores, of which neighbours are joined that make the piece of highest score.
-struct Llama2CVocabulary {
+package struct Llama2CVocabulary {
     private struct Piece {
         var text: String
         var score: Float
@@ -17,7 +17,7 @@ struct Llama2CVocabulary {
     private static let lengthLimit = 1024
 
     /// Reads the file at `path`, which must hold exactly `count` pieces.
-    init(_ path: String, count: Int) throws(PithError) {
+    package init(_ path: String, count: Int) throws(PithError) {
         let region = try MappedFile.open(path)
         try region.refusePointer(at: path)
         do throws(PithError) {
@@ -107,7 +107,7 @@ struct Llama2CVocabulary {
     }
 
     /// The contents of `tokenizer.json`.
-    var tokenizer: JSONValue {
+    package var tokenizer: JSONValue {
         get throws(PithError) {
             var vocabulary = JSONObject()
             for (number, piece) in pieces.enumerated() {
@@ -165,7 +165,7 @@ struct Llama2CVocabulary {
     }
 
     /// The contents of `tokenizer_config.json`.
-    static var settings: JSONValue {
+    package static var settings: JSONValue {
         [
             "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": .string(beginning), "eos_token": .string(end),
             "unk_token": .string(unknown), "clean_up_tokenization_spaces": false,

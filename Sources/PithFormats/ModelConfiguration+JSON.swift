@@ -2,22 +2,12 @@ import PithCore
 import PithTensor
 
 extension ModelConfiguration {
-    /// Reads `config.json` in `folder`.
-    public init(folder: String) throws(PithError) {
-        let path = joinPath(folder, Self.fileName)
-        let document = try JSONValue(contentsOf: path)
-        do { try self.init(json: document) } catch { throw error.within(path) }
-    }
-
-    /// Reads the sizes that all families share from a configuration as `transformers` 4 or 5 writes it.
-    public init(json: JSONValue) throws(PithError) { try self.init(JSONReader(json)) }
-
-    /// The same; what stands for missing keys where a family has its own.
+    /// Reads the sizes that all families share from a configuration as `transformers` 4 or 5 writes it; the arguments
+    /// stand for missing keys where a family has its own.
     public init(
         _ keys: JSONReader, headDimension missingHeadDimension: Int? = nil, ropeTheta missingTheta: Double = 10000,
         tiesEmbeddings missingTie: Bool = false
     ) throws(PithError) {
-        try Self.refuseQuantization(keys)
         let sizes = 1...Self.sizeLimit
         let headCount = try keys.member("num_attention_heads").integer(in: sizes)
         let hiddenSize = try keys.member("hidden_size").integer(in: sizes)
@@ -50,7 +40,6 @@ extension ModelConfiguration {
         withoutAttention keys: JSONReader, intermediateSize: Int, normEpsilon missingEpsilon: Double,
         tiesEmbeddings missingTie: Bool, endToken missingEnd: Int? = nil
     ) throws(PithError) {
-        try Self.refuseQuantization(keys)
         let sizes = 1...Self.sizeLimit
         // A key that is there and null says that no token ends a text.
         let missingEnds = try keys.object()["eos_token_id"] == nil ? missingEnd.map { [$0] } : nil
@@ -65,12 +54,6 @@ extension ModelConfiguration {
             tiesEmbeddings: try keys.optional("tie_word_embeddings")?.flag() ?? missingTie,
             bosToken: try keys.optional("bos_token_id")?.integer(), eosTokens: eosTokens,
             elementType: try Self.elementType(keys))
-    }
-
-    private static func refuseQuantization(_ keys: JSONReader) throws(PithError) {
-        guard let quantization = try keys.optional("quantization_config") else { return }
-        throw quantization.failure(
-            "weights that another program has quantized are not supported", remedy: "F32, F16 and BF16 are")
     }
 
     /// All about rotation: version 4 of the writer has it in one key and version 5 in another. Where both say
@@ -99,17 +82,16 @@ extension ModelConfiguration {
         if case .dynamic(_, let original) = ropeScaling { original } else { contextLength }
     }
 
-    /// The configuration as versions 4 and 5 of `transformers` read it.
-    public var json: JSONValue {
+    /// The sizes as versions 4 and 5 of `transformers` read them, in its words.
+    package var keys: JSONObject {
         let eos: JSONValue =
             switch eosTokens.count {
             case 0: .null
             case 1: .integer(eosTokens[0])
             default: .array(eosTokens.map { .integer($0) })
             }
-        var json: JSONValue = [
-            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": false, "mlp_bias": false,
-            "hidden_act": "silu", "hidden_size": .integer(hiddenSize), "intermediate_size": .integer(intermediateSize),
+        var keys: JSONObject = [
+            "hidden_size": .integer(hiddenSize), "intermediate_size": .integer(intermediateSize),
             "num_hidden_layers": .integer(layerCount), "num_attention_heads": .integer(headCount),
             "num_key_value_heads": .integer(keyValueHeadCount), "head_dim": .integer(headDimension),
             "vocab_size": .integer(vocabularySize), "max_position_embeddings": .integer(storedContextLength),
@@ -120,10 +102,7 @@ extension ModelConfiguration {
         let typeName: [ElementType: JSONValue] = [
             .float32: "float32", .float16: "float16", .bfloat16: "bfloat16",
         ]
-        if let elementType, let name = typeName[elementType], case .object(var object) = json {
-            object["torch_dtype"] = name
-            json = .object(object)
-        }
-        return json
+        if let name = elementType.flatMap({ typeName[$0] }) { keys["torch_dtype"] = name }
+        return keys
     }
 }

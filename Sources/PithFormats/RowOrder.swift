@@ -48,4 +48,18 @@ public enum RowOrder: Equatable, Sendable {
             return ByteRegion(copying: copy)
         }
     }
+
+    /// The inverse: rows as an operator has them, in the order of the file.
+    package func reordered(_ region: ByteRegion, rows: Int) -> ByteRegion {
+        if case .stored = self { return region }
+        return region.withBytes { bytes in
+            let rowBytes = bytes.count / max(1, rows)
+            var copy = [UInt8](repeating: 0, count: bytes.count)
+            for row in 0..<rows {
+                let target = source(of: row) * rowBytes
+                copy.replaceSubrange(target..<target + rowBytes, with: bytes[row * rowBytes..<(row + 1) * rowBytes])
+            }
+            return ByteRegion(copying: copy)
+        }
+    }
 }

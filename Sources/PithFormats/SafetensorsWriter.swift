@@ -14,12 +14,13 @@ public enum SafetensorsWriter {
     }
 
     /// Writes `contents` to a file that appears at `path` when it is whole. `seeing` is shown the bytes of each tensor as
-    /// they are written, piece by piece.
+    /// they are written, piece by piece. `keepingOrder`: tensors lie in the given order, wherever their elements then begin.
     public static func write(
-        contents tensors: [(name: String, content: TensorContent)], metadata: [String: String] = [:], to path: String,
+        contents tensors: [(name: String, content: TensorContent)], metadata: [String: String] = [:],
+        keepingOrder: Bool = false, to path: String,
         seeing: (_ name: String, _ piece: UnsafeRawBufferPointer) -> Void = { _, _ in }
     ) throws(PithError) {
-        let ordered = inFileOrder(tensors)
+        let ordered = keepingOrder ? tensors : inFileOrder(tensors)
         let header = try header(ordered, metadata: metadata)
         let file = try AtomicFile(at: path)
         try header.withUnsafeBufferPointer { (bytes) throws(PithError) in

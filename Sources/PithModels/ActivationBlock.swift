@@ -132,7 +132,7 @@ public final class NarrowRows {
     fileprivate func fill(_ values: UnsafePointer<Float>, rows count: Int, width: Int, pool: ThreadPool) {
         let columns = (width + 31) / 32 * 32
         let scaleCount = count * ((columns + group - 1) / group)
-        // Single units get the sums of their halves too.
+        // Single tiles get the sums of their halves too.
         let base = memory.reserve(count * columns + scaleCount * (group == 32 ? 16 : 8))
         let scales = base + count * columns
         let sums = (scales + scaleCount * 4).assumingMemoryBound(to: Int32.self)

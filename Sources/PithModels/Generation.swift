@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 
 /// Tokens that a model writes after a prompt, one at a time, as they are asked for.
 ///
@@ -14,23 +15,26 @@ public struct GeneratedTokens {
     private var first: Int?
     /// The most that keys and values took.
     public private(set) var cacheSize = ByteCount(0)
+    /// Why the text ended; nil before, or where the caller stopped it.
+    public private(set) var end: BatchedGeneration.End?
 
     /// Reads the prompt, which may go on from what was read before, so that the first token can follow; writes at most
-    /// `maximumCount` tokens.
+    /// `maximumCount` tokens. `isStopped` is asked before each part of the prompt.
     public init(
         _ model: LanguageModel, after prompt: [Int], beginning: ReadSequence? = nil, options: SamplingOptions,
-        maximumCount: Int = .max
+        maximumCount: Int = .max, isStopped: () -> Bool = { false }
     ) throws(PithError) {
         batch = BatchedGeneration(model, promptChunk: 512)
         batch.keepsEnded = true
         _ = try batch.add(prompt, after: beginning, options: options, maximumCount: maximumCount)
-        while first == nil, !batch.isEmpty { first = try step() }
+        while first == nil, !batch.isEmpty, !isStopped() { first = try step() }
     }
 
     private mutating func step() throws(PithError) -> Int? {
-        let token = try batch.step().first?.token
+        let output = try batch.step().first
+        end = output?.end
         cacheSize = max(cacheSize, ByteCount((batch.storedBits + 7) / 8))
-        return token
+        return output?.token
     }
 
     /// All that was read and written, once the text has ended.
@@ -43,6 +47,26 @@ public struct GeneratedTokens {
             return token
         }
         return try step()
+    }
+
+    /// Writes the text to its end, or until `isStopped`, which is asked before each token is made: `emit` gets it as it
+    /// comes. Returns all of it, without special tokens, and the number of tokens.
+    public mutating func writeText(
+        _ tokenizer: Tokenizer, isStopped: () -> Bool = { false }, emit: (String) -> Void
+    ) throws(PithError) -> (text: String, count: Int) {
+        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
+        var (text, count) = ("", 0)
+        func take(_ piece: String) {
+            text += piece
+            emit(piece)
+        }
+        while first != nil || !isStopped(), let token = try next() {
+            take(decoder.push(token))
+            count += 1
+        }
+        take(decoder.finish())
+        batch.removeAll()
+        return (text, count)
     }
 
     /// All tokens that are left.

@@ -9,6 +9,13 @@ enum ParameterValue: Sendable {
     case matrix(any LinearOperator)
     /// The weights of a norm, or a bias.
     case vector([Float])
+    /// The weights of a convolution.
+    case convolution(Convolution)
+
+    /// Numbers that enter element by element, as the engine that runs takes them.
+    init(_ values: [Float], _ spec: ParameterSpec) {
+        self = spec.isConvolution ? .convolution(Convolution(width: spec.shape[0], weights: values)) : .vector(values)
+    }
 }
 
 /// A language model that runs: a description, and a value for each of its parameters.
@@ -45,7 +52,7 @@ public struct LanguageModel: Sendable {
         for (index, spec) in description.parameters.enumerated() {
             let id = ParameterID(index)
             guard spec.kind != .vector else {
-                parameters.append(.vector(try vector(id)))
+                parameters.append(ParameterValue(try vector(id), spec))
                 continue
             }
             let value = try matrix(id)
@@ -72,18 +79,27 @@ public struct LanguageModel: Sendable {
         }
     }
 
-    /// The weights of a norm, or a bias.
+    /// The weights of a norm or a convolution, or a bias.
     public subscript(vector id: ParameterID) -> [Float] {
         get {
-            guard case .vector(let value) = parameters[id.index] else {
-                preconditionFailure("\(description[id].name) is a matrix")
+            switch parameters[id.index] {
+            case .vector(let values): return values
+            case .convolution(let convolution): return convolution.parameter
+            case .matrix: preconditionFailure("\(description[id].name) is a matrix")
             }
-            return value
         }
         set {
             precondition(newValue.count == description[id].count, "a vector of another length")
-            parameters[id.index] = .vector(newValue)
+            parameters[id.index] = ParameterValue(newValue, description[id])
         }
+    }
+
+    /// The weights of a convolution.
+    func convolution(_ id: ParameterID) -> Convolution {
+        guard case .convolution(let value) = parameters[id.index] else {
+            preconditionFailure("\(description[id].name) is no convolution")
+        }
+        return value
     }
 
     /// A table, whose rows can be read one by one.
@@ -115,6 +131,7 @@ public struct LanguageModel: Sendable {
             switch value {
             case .matrix(let matrix): sum + bits(matrix)
             case .vector(let vector): sum + 32 * vector.count
+            case .convolution(let convolution): sum + 32 * convolution.weights.count
             }
         }
     }

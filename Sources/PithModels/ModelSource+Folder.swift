@@ -13,26 +13,20 @@ extension ModelSource {
             try Files.copy(joinPath(path, name), to: joinPath(folder, name))
         }
         let configurationPath = joinPath(folder, ModelConfiguration.fileName)
+        var configuration = try JSONReader(configurationDocument()).object()
         switch weights {
         case .archive:
             guard let type else { return }
-            let original = try JSONReader(JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))).object()
-            try Self.configuration(original, weightsAs: type).write(to: configurationPath)
+            try Self.configuration(configuration, weightsAs: type).write(to: configurationPath)
         case .gguf(let file):
+            configuration["bos_token_id"] = tokenizer.beginning.first.map { .integer($0) }
+            configuration["eos_token_id"] = endTokens.first.map { .integer($0) }
             let written = try folderPlace(of: description.input.table, as: type).type
-            try Self.configuration(try ggufConfiguration(file), weightsAs: written).write(to: configurationPath)
+            try Self.configuration(configuration, weightsAs: written).write(to: configurationPath)
             try tokenizer.document.write(to: joinPath(folder, Tokenizer.fileName))
             let settings = try GGUFTokenizerSettings(file.metadata)
             try settings.document(tokenizer).write(to: joinPath(folder, TokenizerSettings.fileName))
         }
-    }
-
-    /// What `config.json` would say, the ends of texts among it.
-    private func ggufConfiguration(_ file: GGUFFile) throws(PithError) -> JSONObject {
-        var object = try JSONReader(Architectures.configuration(of: file)).object()
-        object["bos_token_id"] = tokenizer.beginning.first.map { .integer($0) }
-        object["eos_token_id"] = endTokens.first.map { .integer($0) }
-        return object
     }
 
     private static func configuration(_ object: JSONObject, weightsAs type: ElementType) -> JSONValue {

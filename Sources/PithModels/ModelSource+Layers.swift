@@ -76,15 +76,23 @@ extension ModelSource {
         return bits
     }
 
-    /// The most bytes of memory that a matrix or table takes while it is open, if it is none of a compressed folder.
+    /// About the most bytes of memory that a matrix or table takes while it is open.
     public func largestOpenBytes() throws(PithError) -> Int {
         var most = 0
         for (index, spec) in description.parameters.enumerated() where spec.kind != .vector {
-            if manifest?.weights[storedName(of: ParameterID(index))] == nil {
-                most = max(most, try openBytes(of: ParameterID(index)))
-            }
+            let id = ParameterID(index)
+            // What is stored in parts, those that are decoded counted twice.
+            var bytes = 2 * spec.count
+            if isPlain(id) { bytes = try openBytes(of: id) }
+            most = max(most, bytes)
         }
         return most
+    }
+
+    /// Whether a parameter is one tensor of its file.
+    private func isPlain(_ id: ParameterID) -> Bool {
+        guard case .archive(let archive) = weights else { return true }
+        return archive.contains(storedName(of: id, in: archive))
     }
 
     /// Bytes of a parameter in its file.

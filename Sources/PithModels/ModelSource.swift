@@ -26,6 +26,8 @@ public struct ModelSource: Sendable {
     public let weights: Weights
     /// `pith.json`; nil for a model as it came.
     public let manifest: CompressionManifest?
+    /// What `config.json` says where another program has quantised the weights; else nil.
+    private let quantization: JSONValue?
 
     /// Opens and checks a folder or a GGUF file; weights are mapped, not read.
     public init(_ path: String) throws(PithError) {
@@ -59,7 +61,20 @@ public struct ModelSource: Sendable {
         weights = .archive(try TensorArchive(folder: path))
         let manifestPath = joinPath(path, CompressionManifest.fileName)
         manifest = Files.exists(manifestPath) ? try Self.readManifest(manifestPath) : nil
+        let document = try JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))
+        quantization = Self.isQuantized(document) ? document : JSONValue?.none
     }
+
+    /// Whether a `config.json` says that another program has quantised the weights.
+    private static func isQuantized(_ configuration: JSONValue) -> Bool {
+        guard case .object(let object) = configuration else { return false }
+        return ["quantization_config", "quantization"].contains { key in
+            if let value = object[key], value != JSONValue.null { true } else { false }
+        }
+    }
+
+    /// Whether another program has quantised the weights.
+    public var isCheckpoint: Bool { quantization != nil }
 
     private init(gguf path: String) throws(PithError) {
         let file = try GGUFFile(path: path)
@@ -69,7 +84,15 @@ public struct ModelSource: Sendable {
         tokenizer = try Tokenizer(gguf: file)
         endTokens = try GGUFTokenizerSettings(file.metadata).endTokens(tokenizer)
         weights = .gguf(file)
-        manifest = nil
+        (manifest, quantization) = (nil, nil)
+    }
+
+    /// The configuration of the model: `config.json`, or the keys of the GGUF file in its words.
+    public func configurationDocument() throws(PithError) -> JSONValue {
+        switch weights {
+        case .archive: try JSONValue(contentsOf: joinPath(path, ModelConfiguration.fileName))
+        case .gguf(let file): try Architectures.configuration(of: file)
+        }
     }
 
     /// The safetensors files of a folder, for what does not work on a GGUF file.
@@ -209,7 +232,10 @@ public struct ModelSource: Sendable {
     }
 
     func storedName(of parameter: ParameterID, in archive: TensorArchive) -> String {
-        description.name(of: parameter) { archive.contains($0) || manifest?.weights[$0] != nil }
+        description.name(of: parameter) { name in
+            archive.contains(name) || manifest?.weights[name] != nil
+                || (quantization != nil && CheckpointNames.isThere(name, archive))
+        }
     }
 
     /// The names of tensors that lie in the weight files of a folder and are not read: other names of tensors that are,
@@ -234,6 +260,13 @@ public struct ModelSource: Sendable {
         _ parameter: ParameterID, _ archive: TensorArchive, _ layouts: LayoutCatalogue
     ) throws(PithError) -> any LinearOperator {
         let (spec, name) = (description[parameter], storedName(of: parameter, in: archive))
+        if let quantization {
+            do throws(PithError) {
+                let format = try layouts.checkpointFormat(JSONReader(quantization))
+                let matrix = try format.matrix(name, shape: spec.shape, in: archive, layouts: layouts)
+                if let matrix { return matrix }
+            } catch { throw error.within("weight \(name)") }
+        }
         guard let form = manifest?.weights[name] else { return try dense(name, spec, archive) }
         guard form.shape == spec.shape else {
             throw .data(

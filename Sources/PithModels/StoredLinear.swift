@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 import PithTensor
 
 /// A linear operator that can be written to a file and read back: a stored layout.
@@ -23,6 +24,9 @@ public protocol StoredLinear: LinearOperator {
 }
 
 extension StoredLinear {
+    /// The bits of what it is stored in.
+    public var storedBits: Int { stored.storedBits }
+
     /// Most layouts are checked as a whole when they are opened; then there are the components.
     public func verify(pool: ThreadPool) throws(PithError) {
         for (name, component) in stored.components.sorted(by: { $0.key < $1.key }) {
@@ -93,9 +97,22 @@ public struct LayoutCatalogue: Sendable {
     /// The threads that decode what is not multiplied as it is stored.
     public var pool = ThreadPool(threads: 1)
 
-    /// A catalogue of some layouts.
-    public init(_ types: [any StoredLinear.Type]) {
+    /// How other programs store matrices.
+    private let formats: [any CheckpointFormat.Type]
+
+    /// A catalogue of some layouts, and of the formats of other programs.
+    public init(_ types: [any StoredLinear.Type], formats: [any CheckpointFormat.Type] = []) {
+        self.formats = formats
         for type in types { self.types[type.layout] = type }
+    }
+
+    /// The format of a folder whose `config.json` says that its weights are quantised.
+    func checkpointFormat(_ configuration: JSONReader) throws(PithError) -> any CheckpointFormat {
+        for format in formats { if let format = try format.init(configuration) { return format } }
+        let keys = try configuration.optional("quantization_config", "quantization") ?? configuration
+        throw keys.failure(
+            "weights that another program has quantised in this way are not supported",
+            remedy: "known are \(formats.map { $0.name }.joined(separator: ", "))")
     }
 
     /// The names, sorted.

@@ -12,6 +12,8 @@ package final class DecoderLearner {
     private let lanes: GradientLanes
     private let optimizer: Adam
     private let pool: ThreadPool
+    /// Of `gradient`.
+    private var gradientNorm = 0.0
     private static let laneCount = 4
 
     /// A model of the Llama family with weights drawn from the seed.
@@ -63,7 +65,7 @@ package final class DecoderLearner {
         .init(start: model.weights.pointer, count: model.weights.count)
     }
     /// The gradient of the last `computeGradient`, in the order of the weights.
-    package var gradient: UnsafeMutableBufferPointer<Float> {
+    package var gradient: UnsafeBufferPointer<Float> {
         .init(start: lanes.gradient.pointer, count: model.weights.count)
     }
 
@@ -100,6 +102,7 @@ package final class DecoderLearner {
             stride(from: lane, to: groups.count, by: Self.laneCount).map { groups[$0].group(sequences) }
         }
         let (sum, norm) = lanes.computeGradient(dealt, scale: 1 / Float(tokens))
+        gradientNorm = norm
         let loss = sum / Double(max(1, tokens))
         guard loss.isFinite else { throw failure("the loss is \(loss)") }
         guard norm.isFinite else { throw failure("the norm of the gradient is \(norm)") }
@@ -109,10 +112,10 @@ package final class DecoderLearner {
     /// One step of AdamW along `gradient`, whose norm is cut to `clip`.
     package func update(rate: Double, weightDecay: Double = 0, clip: Double = 1) {
         step += 1
-        let norm = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
         optimizer.update(
             model.weights.pointer, gradient: lanes.gradient.pointer,
-            gradientScale: Float(min(1, clip / max(norm, .leastNormalMagnitude))), rate: Float(rate), step: step,
+            gradientScale: Float(min(1, clip / max(gradientNorm, .leastNormalMagnitude))), rate: Float(rate),
+            step: step,
             Adam.Options(weightDecay: weightDecay), pool: pool)
     }
 

@@ -79,7 +79,7 @@ extension Tape {
         let count = block.count * block.keyCount
         let scores = buffers.take(count)
         score(block, q.values, k.values, into: scores, shape)
-        for i in 0..<count { dp[i] *= 1 - (scores[i] / cap) * (scores[i] / cap) }
+        for i in 0..<count { dp[i] *= softcapSlope(scores[i], cap) }
         buffers.giveBack(scores)
     }
 

@@ -60,7 +60,7 @@ extension Tape {
     ) -> UnsafeMutablePointer<Float> {
         kernels.softcap(values, cap, Int64(count))
         let slopes = buffers.take(count)
-        for i in 0..<count { slopes[i] = 1 - (values[i] / cap) * (values[i] / cap) }
+        for i in 0..<count { slopes[i] = softcapSlope(values[i], cap) }
         return slopes
     }
 }

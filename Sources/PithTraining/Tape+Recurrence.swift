@@ -29,12 +29,14 @@ extension Tape {
         func array(_ variable: Variable) -> [Float] {
             Array(UnsafeBufferPointer(start: variable.values, count: variable.count))
         }
-        let convolution = Convolution(width: width, weights: array(weights), bias: bias.map(array))
+        let convolution = Convolution(width: width, weights: array(weights))
+        let added = bias.map(array)
         let before = [Float](repeating: 0, count: (taps - 1) * width + 1)
         for start in stride(from: 0, to: x.rows, by: length) {
             for row in 0..<length {
                 convolution.apply(
-                    to: x.values + start * width, row, before: before, into: y.values + (start + row) * width)
+                    to: x.values + start * width, row, before: before, bias: added,
+                    into: y.values + (start + row) * width)
             }
         }
         record(y) { [unowned self] dy in

@@ -13,7 +13,7 @@ extension Trainer {
             sizes.elementType = type
             let form = FolderForm(places: model.parameterSet.entries.map { ($0.name, type) })
             try form.write(model.description, to: folder) { (id) throws(PithError) in value(of: id) }
-            try sizes.json.write(to: joinPath(folder, ModelConfiguration.fileName))
+            try Llama.document(sizes).write(to: joinPath(folder, ModelConfiguration.fileName))
         case .model(let base):
             if let adaptation = model.adaptation {
                 try adaptation.adapter(model.parameterSet, model.weights)

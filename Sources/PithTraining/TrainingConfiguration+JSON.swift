@@ -1,5 +1,6 @@
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 
 extension ModelConfiguration {
@@ -30,7 +31,8 @@ extension ModelConfiguration {
 }
 
 extension TrainingConfiguration {
-    private static var names: [String] { ModelConfiguration.fields.map(\.name) + TrainingSettings.fields.map(\.name) }
+    /// What may be set as `name=value`.
+    public static var names: [String] { ModelConfiguration.fields.map(\.name) + TrainingSettings.fields.map(\.name) }
 
     /// Reads a configuration file; `overrides` are `name=value` and come after it.
     public init(
@@ -82,7 +84,7 @@ extension TrainingConfiguration {
     /// Says which value is out of range or does not fit another.
     func validate() throws(PithError) {
         for field in ModelConfiguration.fields { try field.check(model) }
-        _ = try ModelConfiguration(json: model.json)
+        _ = try Llama(JSONReader(Llama.document(model)))
         try settings.validate(contextLength: model.contextLength)
         guard model.ropeScaling == .none else {
             throw .usage("scaled rotary angles are not trained", at: "training configuration")

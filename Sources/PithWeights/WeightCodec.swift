@@ -27,6 +27,8 @@ public struct WeightProblem: Sendable {
     public var statistics: InputStatistics?
     /// What the stage before made of `weight`; nil in the first stage.
     public var current: (any StoredLinear)?
+    /// What weights are rounded to; nil for what the method's own options say.
+    public var form: (any GridForm)?
     /// Where every random choice comes from.
     public var seed: UInt64
     /// The threads to work on. Results do not depend on their number.
@@ -35,8 +37,9 @@ public struct WeightProblem: Sendable {
     /// Creates a problem.
     public init(
         name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics? = nil,
-        current: (any StoredLinear)? = nil, seed: UInt64 = 0, pool: ThreadPool
+        current: (any StoredLinear)? = nil, form: (any GridForm)? = nil, seed: UInt64 = 0, pool: ThreadPool
     ) {
+        self.form = form
         self.name = name
         self.weight = weight
         self.originalType = originalType
@@ -84,6 +87,9 @@ public protocol WeightCodec: RegisteredMethod {
     /// What calibration has to gather.
     var needs: CalibrationNeeds { get }
 
+    /// Whether it rounds to whatever form it is given.
+    var roundsToForms: Bool { get }
+
     /// Throws a usage error, which says what would work, if this method cannot follow `previous` in a composition.
     func validate(after previous: any WeightCodec) throws(PithError)
 
@@ -96,6 +102,9 @@ public protocol WeightCodec: RegisteredMethod {
 }
 
 extension WeightCodec {
+    /// Most methods have a form of their own.
+    public var roundsToForms: Bool { false }
+
     /// Weights on their way and what is stored of them; the Hessian, and its eigenvectors with what LAPACK works in, in
     /// double precision, and a factor in single.
     public func memory(rows: Int, columns: Int) -> Int {

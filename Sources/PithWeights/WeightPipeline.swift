@@ -28,6 +28,20 @@ public struct WeightPipeline: Sendable {
     /// The most that any stage must know of the inputs.
     public var needs: CalibrationNeeds { codecs.map(\.needs).max() ?? .nothing }
 
+    /// Refuses a form that the last method does not round to, or whose bits are others than the spec says.
+    func check(_ form: any GridForm) throws(PithError) {
+        guard let last = codecs.last, last.roundsToForms else {
+            throw .usage(
+                "'\(spec)' does not round to \(form.name)", remedy: "gptq and rtn do, for example gptq")
+        }
+        let bits = spec.stages.last?.options.first { $0.name == "bits" }?.value
+        guard bits == nil || bits == "\(form.bits)" else {
+            throw .usage(
+                "'\(spec)' says \(bits ?? "") bits, and \(form.name) has \(form.bits)",
+                remedy: "leave bits out: the format says how many there are")
+        }
+    }
+
     /// About how many bytes of memory it takes to compress a matrix of that shape, the matrix in single precision
     /// among them, but not what calibration saw.
     public func memory(rows: Int, columns: Int) -> Int {
@@ -38,13 +52,14 @@ public struct WeightPipeline: Sendable {
     ///
     /// The result depends on the arguments alone, not on the number of threads.
     public func compress(
-        name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics?, seed: UInt64,
-        pool: ThreadPool = ThreadPool(threads: 1)
+        name: String, weight: Tensor, originalType: ElementType? = nil, statistics: InputStatistics?,
+        form: (any GridForm)? = nil, seed: UInt64, pool: ThreadPool = ThreadPool(threads: 1)
     ) throws(PithError) -> any StoredLinear {
         do throws(PithError) {
             try validate(weight, statistics)
             var problem = WeightProblem(
-                name: name, weight: weight, originalType: originalType, statistics: statistics, seed: seed, pool: pool)
+                name: name, weight: weight, originalType: originalType, statistics: statistics, form: form, seed: seed,
+                pool: pool)
             for codec in codecs { problem.current = try codec.compress(problem) }
             guard let result = problem.current else { throw .fault("a pipeline without stages") }
             return result

@@ -11,7 +11,7 @@ struct CompareCommand: ParsableCommand {
             came. Without --calibration the first half of the text is for calibration, the second half for measuring.
             """)
 
-    @Argument(help: "A model folder, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @Argument(help: "What to compare, for example rtn:bits=4 gptq:bits=4 'gptq:bits=4 cache=bf16' cache=f32.")

@@ -12,7 +12,7 @@ struct CompressCommand: ParsableCommand {
             given.
             """)
 
-    @Argument(help: "A model folder, a GGUF file, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @Argument(help: "What to do, for example gptq:bits=4+eora:rank=16; 'pith methods' lists the methods.")
@@ -22,6 +22,13 @@ struct CompressCommand: ParsableCommand {
     var output: String
 
     @OptionGroup var compressionOptions: CompressionOptions
+
+    @Option(
+        help: """
+            The format of another program to write, for example gguf:Q4_0 or gptq:group=128; the method then rounds to \
+            the levels of that format. 'pith methods' lists them.
+            """)
+    var format: String?
 
     @Flag(help: "Go on with work that was ended before, with the same inputs.")
     var resume = false
@@ -44,19 +51,26 @@ struct CompressCommand: ParsableCommand {
                 "'\(plan)' says how a model is run", remedy: "give pith run or pith compare --cache and the like")
         }
         let source = try ModelSource.open(model)
+        let target = try format.map { try FormatCatalogue.format($0) }
+        guard target == nil || !Files.exists(output) else {
+            throw PithError.usage("exists already", at: output, remedy: "remove it or choose another name")
+        }
         var compressor = try ModelCompressor(
             source, plan: plan, seed: compressionOptions.seed,
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
+        if let target, let format {
+            compressor.format = TargetFormat(name: format, of: target, for: ConvertedModel(source, pool: shared.pool))
+        }
         (compressor.memoryLimit, compressor.memoryTaken) = (memoryLimit, ProgramMemory.beginLimit())
         if dryRun { return present(try compressor.makePlan(), weights: source.description.weightCount) }
-        let stop = StopRequest()
-        let isWhole = try Interruption.handling(by: { stop.raise() }) {
-            try compressor.run(into: output, isResumed: resume, stop: stop, quiet: shared.quiet)
-        }
-        guard isWhole else {
-            PithCore.Progress.write("Stopped. Go on with --resume.\n")
-            throw ExitCode(130)
+        // Another program's format is made of Pith's folder, in which every code stands already.
+        let folder = target == nil ? output : "\(output).codes"
+        if target == nil || !Files.exists(folder) { try compress(by: compressor, into: folder) }
+        if let target {
+            _ = try ModelConverter(ModelSource(folder), to: target, pool: shared.pool)
+                .run(to: output, quiet: shared.quiet)
+            try Files.remove(folder)
         }
         let result = try ModelSource(output)
         let (before, after) = (try source.byteCount(), try result.byteCount())
@@ -98,6 +112,17 @@ extension CompressCommand {
         print("disk: \(plan.diskBytes) while it is written")
         if let seconds = plan.seconds {
             print("time: about \(PithCore.Progress.time(seconds)), estimated from a short measurement")
+        }
+    }
+
+    private func compress(by compressor: ModelCompressor, into folder: String) throws {
+        let stop = StopRequest()
+        let isWhole = try Interruption.handling(by: { stop.raise() }) {
+            try compressor.run(into: folder, isResumed: resume, stop: stop, quiet: shared.quiet)
+        }
+        guard isWhole else {
+            PithCore.Progress.write("Stopped. Go on with --resume.\n")
+            throw ExitCode(130)
         }
     }
 }

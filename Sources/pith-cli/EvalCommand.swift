@@ -6,7 +6,7 @@ struct EvalCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Measure a model on a text, alone or against another.")
 
-    @Argument(help: "A model folder, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @Option(help: "The model to measure divergence from, usually the uncompressed one.")

@@ -96,20 +96,26 @@ struct InspectCommand: ParsableCommand {
         let (bytes, weightBytes) = (try folder.byteCount(), try folder.weightByteCount())
         let weightCount = folder.description.weightCount
         let rate = BitsPerWeight(bytes: weightBytes, weights: weightCount)
-        var object = JSONObject()
-        object["weights"] = .integer(weightCount)
-        object["bytes"] = .integer(bytes.value)
-        object["weightBytes"] = .integer(weightBytes.value)
-        object["bitsPerWeight"] = .real(rate.value)
-        object["memoryBits"] = .integer(memoryBits)
-        object["configuration"] = c.json
+        let stateBytes = folder.description.states.reduce(0) { $0 + $1.reduce(4, *) }
+        let context = c.contextLength == ModelConfiguration.sizeLimit ? nil : c.contextLength
+        var object: JSONObject = [
+            "weights": .integer(weightCount), "bytes": .integer(bytes.value),
+            "weightBytes": .integer(weightBytes.value), "bitsPerWeight": .real(rate.value),
+            "memoryBits": .integer(memoryBits), "layers": .integer(c.layerCount), "width": .integer(c.hiddenSize),
+            "heads": .integer(c.headCount), "keyValueHeads": .integer(c.keyValueHeadCount),
+            "stateBytes": .integer(stateBytes), "intermediateSize": .integer(c.intermediateSize),
+            "vocabulary": .integer(c.vocabularySize), "context": context.map { .integer($0) } ?? .null,
+            "configuration": try folder.configurationDocument(),
+        ]
         var lines = [
             "\(weightCount) weights, \(bytes) on disk, \(rate) bits per weight",
-            "\(c.layerCount) layers, width \(c.hiddenSize), \(mixing(folder.description, c)), "
+            "\(c.layerCount) layers, width \(c.hiddenSize), "
+                + (c.headCount > 0
+                    ? "\(c.headCount) heads (\(c.keyValueHeadCount) for keys and values), "
+                    : "no attention, a state of \(ByteCount(stateBytes)) for a text, ")
                 + "\(c.headCount > 0 ? "feed-forward" : "inner width") \(c.intermediateSize), "
                 + "vocabulary \(c.vocabularySize), "
-                + (c.contextLength == ModelConfiguration.sizeLimit
-                    ? "a context of any length" : "context \(c.contextLength)"),
+                + (context.map { "context \($0)" } ?? "a context of any length"),
         ]
         if let manifest = folder.manifest {
             object["manifest"] = manifest.json
@@ -123,13 +129,6 @@ struct InspectCommand: ParsableCommand {
             }
         }
         return (object, lines)
-    }
-
-    /// How the rows of a text come to know of each other.
-    private func mixing(_ description: ModelDescription, _ c: ModelConfiguration) -> String {
-        guard c.headCount == 0 else { return "\(c.headCount) heads (\(c.keyValueHeadCount) for keys and values)" }
-        let bytes = description.states.reduce(0) { $0 + $1.reduce(4, *) }
-        return "no attention, a state of \(ByteCount(bytes)) for a text"
     }
 
     private func present(_ summaries: [TensorSummary], about: JSONObject, lines: [String]) {

@@ -94,7 +94,7 @@ struct PrequentialCommand: ParsableCommand {
             by the model reading them in its context, and by the same model trained on them.
             """)
 
-    @Argument(help: "A model folder, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @Argument(help: "A text file with an example on each line.")

@@ -6,7 +6,7 @@ struct MeasureCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "measure", abstract: "Measure the speed and memory of a model, as JSON.", shouldDisplay: false)
 
-    @Argument(help: "A model folder, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @OptionGroup var runtime: RuntimeOptions

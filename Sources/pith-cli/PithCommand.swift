@@ -9,8 +9,8 @@ struct PithCommand: ParsableCommand {
         commandName: "pith",
         abstract: "Compress language models, and compress everything else with them.",
         discussion: """
-            A model is a folder with config.json, tokenizer.json and model.safetensors, or the name of a built-in \
-            model (nano). What to do is a spec: name:option=value,option=value, composed with +, for example \
+            A model is a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, the name of a \
+            built-in model (nano), or org/name once 'pith pull' has fetched it. What to do is a spec: name:option=value,option=value, composed with +, for example \
             gptq:bits=4,group=64 or sparsegpt:sparsity=0.5+eora:rank=16. 'pith methods' lists them.
 
             Results go to standard output, progress to standard error. Exit status 1 means that something was left \
@@ -20,8 +20,8 @@ struct PithCommand: ParsableCommand {
         subcommands: [
             InspectCommand.self, RunCommand.self, ChatCommand.self, EmbedCommand.self, CompressCommand.self,
             CompareCommand.self, EvalCommand.self, TrainCommand.self, AdapterCommand.self, ImportCommand.self,
-            ZipCommand.self,
-            UnzipCommand.self, TokenizeCommand.self, TokensCommand.self,
+            ConvertCommand.self, PullCommand.self, ZipCommand.self, UnzipCommand.self, TokenizeCommand.self,
+            TokensCommand.self,
             DistanceCommand.self, EpiplexityCommand.self, PrequentialCommand.self, BoundCommand.self,
             KolmogorovCommand.self, MethodsCommand.self, MeasureCommand.self,
             TrainStreamCommand.self,
@@ -39,6 +39,12 @@ struct PithCommand: ParsableCommand {
             exit(withError: error)
         }
     }
+}
+
+extension ArgumentHelp {
+    /// What a model may be called, see `ModelPath`.
+    static let model: ArgumentHelp =
+        "A model: a folder, a .gguf file, a built-in model's name, or org/name that was pulled from a hub."
 }
 
 /// Options that mean the same everywhere.

@@ -8,7 +8,7 @@ struct RunCommand: ParsableCommand {
         commandName: "run", abstract: "Let a model write on after a prompt, token by token.",
         discussion: "Several prompts are written on together; each text is the one that its prompt alone would get.")
 
-    @Argument(help: "A model folder, or a built-in model's name.")
+    @Argument(help: .model)
     var model: String
 
     @Argument(help: "What to write on after; '-' reads standard input.")
@@ -69,6 +69,9 @@ struct RunCommand: ParsableCommand {
         }
     }
 
+    /// Prints at once, without a line feed.
+    private func printText(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+
     private static func standardInput() throws(PithError) -> String {
         try String(strictUTF8: FileHandle.standardInput.readDataToEndOfFile(), at: "standard input")
     }
@@ -94,7 +97,10 @@ struct RunCommand: ParsableCommand {
         var generated = try GeneratedTokens(
             model, after: tokens, beginning: beginning, options: options, maximumCount: maxTokens)
         let prefillSeconds = (clock.now - start).seconds
-        let (written, count) = try stream(&generated, folder.tokenizer)
+        let isEchoed = !json && !chat && prompts != ["-"]
+        if isEchoed { printText(prompts.first ?? "") }
+        let (written, count) = try generated.writeText(folder.tokenizer) { if !json { printText($0) } }
+        if !json { printText("\n") }
         let decodeSeconds = (clock.now - start).seconds - prefillSeconds
         let prefillRate = Double(tokens.count) / max(prefillSeconds, 1e-9)
         let decodeRate = Double(count) / max(decodeSeconds, 1e-9)
@@ -109,6 +115,7 @@ struct RunCommand: ParsableCommand {
             PithCore.Progress.write(
                 "\n\(tokens.count) tokens read at \(prefillRate.formatted(decimals: 0)) per second, "
                     + "\(count) written at \(decodeRate.formatted(decimals: 0)) per second\n")
+            writeContention(model.pool)
         }
         return generated.sequence
     }
@@ -153,8 +160,14 @@ struct RunCommand: ParsableCommand {
                 PithCore.Progress.write(
                     "\(read) tokens read and \(count) written in \(seconds.formatted(decimals: 2)) seconds, "
                         + "\((Double(count) / seconds).formatted(decimals: 0)) written per second\n")
+                writeContention(model.pool)
             }
         }
+    }
+
+    /// Says what may have slowed the loops down, if anything has.
+    private func writeContention(_ pool: ThreadPool) {
+        if let summary = pool.contention.summary { PithCore.Progress.write("\(summary)\n") }
     }
 
     private func decoded(_ tokens: [Int], _ tokenizer: Tokenizer) -> String {
@@ -176,26 +189,5 @@ struct RunCommand: ParsableCommand {
             throw .usage("there is no prompt", remedy: "nothing stands before texts of this model; give it some text")
         }
         return tokens
-    }
-
-    /// Writes text as it comes; returns all of it and the number of tokens.
-    private func stream(
-        _ tokens: inout GeneratedTokens, _ tokenizer: Tokenizer
-    ) throws(PithError) -> (String, Int) {
-        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
-        var (written, count) = ("", 0)
-        func emit(_ piece: String) {
-            written += piece
-            if !json { FileHandle.standardOutput.write(Data(piece.utf8)) }
-        }
-        let isEchoed = !json && !chat && prompts != ["-"]
-        if isEchoed { FileHandle.standardOutput.write(Data((prompts.first ?? "").utf8)) }
-        while let token = try tokens.next() {
-            emit(decoder.push(token))
-            count += 1
-        }
-        emit(decoder.finish())
-        if !json { FileHandle.standardOutput.write(Data("\n".utf8)) }
-        return (written, count)
     }
 }

@@ -171,9 +171,6 @@ struct TokenizeCompareCommand: ParsableCommand {
 
 /// Tokenizers by path.
 enum TokenizerFile {
-    /// The tokenizer of a file, of a folder or of a built-in model.
-    static func load(_ path: String) throws(PithError) -> Tokenizer {
-        if !Files.exists(path), let builtIn = BuiltIn.modelFolder(path) { return try Tokenizer(folder: builtIn) }
-        return try Tokenizer(at: path)
-    }
+    /// The tokenizer of a file, or of a model.
+    static func load(_ name: String) throws(PithError) -> Tokenizer { try Tokenizer(at: ModelPath.find(name)) }
 }

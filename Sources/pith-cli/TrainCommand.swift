@@ -18,7 +18,7 @@ struct TrainCommand: ParsableCommand {
             on from there and gives, bit for bit, what a run without a pause would have given.
             """)
 
-    @Argument(help: "Settings, as name=value, before those of the configuration: steps=200 learningRate=1e-4.")
+    @Argument(help: "Settings, as name=value, which go before those of the configuration: steps=200 learningRate=1e-4.")
     var settings: [String] = []
 
     @Option(help: "The model to go on with: a folder, a GGUF file, or a built-in model's name.")
@@ -73,17 +73,16 @@ struct TrainCommand: ParsableCommand {
 
     func validate() throws {
         try SharedOptions.validate(threads: threads)
-        // Lists of files take what follows them.
-        if let setting = (text + heldOut).first(where: { $0.contains("=") && !Files.exists($0) }) {
-            throw ValidationError(
-                "'\(setting)' is no file. Settings stand before --text and --held-out, or behind --out.")
+        let known = TrainingConfiguration.names.joined(separator: ", ")
+        if let word = (texts + heldOutTexts).first(where: { $0.contains("=") && !Files.exists($0) }) {
+            throw ValidationError("'\(word)' is neither a file nor a setting; settings are \(known).")
         }
         if adapt != nil, from == nil { throw ValidationError("--adapt needs a model to adapt: --from.") }
         if from != nil, config != nil || tokenizer != nil || tokens != nil {
             throw ValidationError(
                 "--from brings its own sizes and tokenizer: leave --config, --tokenizer and --tokens out.")
         }
-        if tokens != nil, tokenizer != nil || !heldOut.isEmpty {
+        if tokens != nil, tokenizer != nil || !heldOutTexts.isEmpty {
             throw ValidationError("--tokens brings its own tokenizer and held-out text.")
         }
     }
@@ -91,7 +90,7 @@ struct TrainCommand: ParsableCommand {
     func run() throws {
         let pool = SharedOptions.pool(threads: threads ?? ThreadPool.coreCount)
         if benchmark { return try printBenchmark(pool) }
-        guard text.isEmpty != (tokens == nil), let out else {
+        guard texts.isEmpty != (tokens == nil), let out else {
             throw PithError.usage("--out and one of --text and --tokens are needed")
         }
         let workFolder = work ?? joinPath(out, "training")
@@ -103,7 +102,7 @@ struct TrainCommand: ParsableCommand {
             throw PithError.usage(
                 "a run was begun here", at: checkpoint, remedy: "go on with --resume, or remove the file")
         }
-        var inputs = TrainingJob.Inputs(try model(pool), texts: text, heldOut: heldOut, overrides: overrides)
+        var inputs = TrainingJob.Inputs(try model(pool), texts: texts, heldOut: heldOutTexts, overrides: overrides)
         inputs.memoryLimit = memoryLimit
         let job = try TrainingJob(inputs, workFolder: workFolder, pool: pool)
         let trainer = try job.makeTrainer(pool: pool)
@@ -124,7 +123,16 @@ struct TrainCommand: ParsableCommand {
         try printResult(job, trainer, before: before)
     }
 
-    private var overrides: [String] { settings + (seed.map { ["seed=\($0)"] } ?? []) }
+    // Lists of files take what follows them, settings too.
+    private var texts: [String] { text.filter { !Self.isSetting($0) } }
+    private var heldOutTexts: [String] { heldOut.filter { !Self.isSetting($0) } }
+    private var overrides: [String] {
+        settings + (text + heldOut).filter(Self.isSetting) + (seed.map { ["seed=\($0)"] } ?? [])
+    }
+
+    private static func isSetting(_ word: String) -> Bool {
+        !Files.exists(word) && TrainingConfiguration.names.contains { word.hasPrefix("\($0)=") }
+    }
 
     private func model(_ pool: ThreadPool) throws(PithError) -> TrainingJob.Inputs.Model {
         if let from { return .continued(try base(from, pool)) }

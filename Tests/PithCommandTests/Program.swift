@@ -16,14 +16,16 @@ struct Program {
     private static let executable = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         .appendingPathComponent("pith")
 
-    /// Runs in `folder`; after it has begun, `meanwhile` is called with its process.
+    /// Runs in `folder`, with some variables besides those of the tests; after it has begun, `meanwhile` is called with its process.
     @discardableResult
     static func run(
-        _ arguments: [String], in folder: String, meanwhile: (Process) throws -> Void = { _ in }
+        _ arguments: [String], in folder: String, environment: [String: String] = [:],
+        meanwhile: (Process) throws -> Void = { _ in }
     ) throws -> Ending {
         let process = Process()
         process.executableURL = executable
         process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
         let (output, errors) = (joinPath(folder, ".output"), joinPath(folder, ".errors"))
         for path in [output, errors] { try AtomicFile.write("", to: path) }

@@ -9,7 +9,7 @@ func openGolden(_ name: String, threads: Int = 2) throws -> (folder: ModelSource
     return (folder, try folder.loadModel(pool: ThreadPool(threads: threads)))
 }
 
-@Suite("The ruler")
+@Suite("The evaluator")
 struct EvaluatorTests {
     private func text(_ folder: ModelSource, letters: Int = 500, window: Int = 40) throws -> EvaluationText {
         try EvaluationText(

@@ -1,5 +1,6 @@
 import PithCore
 import PithFormats
+import PithModels
 import Testing
 
 /// What stands before a text and what ends it.

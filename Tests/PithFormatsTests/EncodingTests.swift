@@ -34,6 +34,50 @@ import Testing
         }
     }
 
+    /// Words are cut where the script changes: `make_script_golden.py`.
+    @Test func scripts() throws {
+        let tokenizer = try Tokenizer(json: [
+            "model": ["type": "WordLevel", "vocab": ["[UNK]": 0], "unk_token": "[UNK]"],
+            "pre_tokenizer": ["type": "UnicodeScripts"],
+        ])
+        let cases = try JSONReader(JSONValue(contentsOf: TestData.golden("scripts.json"))).array()
+        #expect(cases.count > 100)
+        for item in cases {
+            let text = try item.member("text").text()
+            #expect(
+                try tokenizer.encoding(text, .plain).characterOffsets == Self.ranges(item.member("words")), "\(text)")
+        }
+    }
+
+    /// A text without spaces to cut at is cut where nothing joins, and has the tokens that it has as one word.
+    @Test func seamsChangeNothing() throws {
+        var vocabulary: JSONObject = ["<unk>": 0]
+        for text in ["a", "b", "c", "▁", "é", "ab", "bc", "▁a", "▁ab", "bb", "▁▁", "é▁"] {
+            vocabulary[text] = .integer(vocabulary.count)
+        }
+        let merges: JSONValue = ["b b", "a b", "▁ ab", "b c", "▁ a", "▁ ▁", "é ▁"]
+        func tokenizer(_ extra: JSONObject) throws -> Tokenizer {
+            var model: JSONObject = [
+                "type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "vocab": .object(vocabulary), "merges": merges,
+            ]
+            for (key, value) in extra.members { model[key] = value }
+            return try Tokenizer(json: ["model": .object(model)])
+        }
+        // Affixes of nothing that is there keep a word in one piece.
+        let (cut, whole) = (try tokenizer([:]), try tokenizer(["end_of_word_suffix": "</w>"]))
+        var state: UInt64 = 1
+        for _ in 0..<300 {
+            let text = String(
+                (0..<30).map { _ -> Character in
+                    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                    return Array("aabbc▁▁éx")[Int(state >> 33) % 9]
+                })
+            // The last character of a word has the suffix, and is unknown for it.
+            let (left, right) = (cut.encoding(text + "x", .plain), whole.encoding(text + "x", .plain))
+            #expect(left.ids == right.ids && left.offsets == right.offsets, "\(text)")
+        }
+    }
+
     /// Bytes and characters say the same, and a text without offsets has the same tokens.
     @Test func offsetsAreOfOneText() throws {
         for item in try #require(Self.cases) {

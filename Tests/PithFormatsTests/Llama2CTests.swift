@@ -1,6 +1,7 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 import Testing
 
@@ -60,7 +61,7 @@ struct Llama2CFile {
     @Test(arguments: [true, false]) func writesAFolder(_ isTied: Bool) throws {
         let file = Llama2CFile(isTied: isTied)
         let target = try importFiles(file.bytes)
-        let configuration = try ModelConfiguration(folder: target)
+        let configuration = try Architectures.open(folder: target).configuration
         #expect(configuration.tiesEmbeddings == isTied)
         #expect(configuration.hiddenSize == 8)
         #expect(configuration.intermediateSize == 12)

@@ -1,5 +1,6 @@
 import PithCore
 import PithFormats
+import PithModels
 import Testing
 
 @Suite struct ModelConfigurationTests {
@@ -17,7 +18,7 @@ import Testing
     }
 
     @Test func readsTheUsualKeys() throws {
-        let configuration = try ModelConfiguration(json: Self.base)
+        let configuration = try ModelConfiguration(JSONReader(Self.base))
         #expect(configuration.headDimension == 8)
         #expect(configuration.keyValueHeadCount == 4)
         #expect(configuration.eosTokens == [2])
@@ -32,13 +33,15 @@ import Testing
             ropeScaling: .llama3(
                 factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 256),
             tiesEmbeddings: true, bosToken: 0, eosTokens: [1, 2], elementType: .bfloat16)
-        #expect(try ModelConfiguration(json: JSONValue(parsing: configuration.json.prettyText)) == configuration)
+        #expect(
+            try ModelConfiguration(JSONReader(JSONValue(parsing: Llama.document(configuration).prettyText)))
+                == configuration)
     }
 
     @Test func readsBothGenerationsOfRotation() throws {
-        var old = try ModelConfiguration(json: Self.changed("rope_scaling", ["type": "linear", "factor": 4.0]))
+        var old = try ModelConfiguration(JSONReader(Self.changed("rope_scaling", ["type": "linear", "factor": 4.0])))
         var new = try ModelConfiguration(
-            json: Self.changed("rope_parameters", ["rope_type": "linear", "factor": 4.0, "rope_theta": 500.0]))
+            JSONReader(Self.changed("rope_parameters", ["rope_type": "linear", "factor": 4.0, "rope_theta": 500.0])))
         #expect(old.ropeScaling == .linear(factor: 4))
         #expect(new.ropeTheta == 500)
         (old.ropeTheta, new.ropeTheta) = (1, 1)
@@ -50,15 +53,15 @@ import Testing
         var object = try JSONReader(Self.base).object()
         object["rope_parameters"] = ["rope_type": "llama3", "rope_theta": 500.0]
         object["rope_scaling"] = ["type": "linear", "factor": 2.0]
-        var configuration = try ModelConfiguration(json: .object(object))
+        var configuration = try ModelConfiguration(JSONReader(.object(object)))
         #expect(configuration.ropeScaling == .linear(factor: 2) && configuration.ropeTheta == 10000)
         object["rope_scaling"] = ["type": "linear", "factor": 2.0, "rope_theta": 7.0]
-        #expect(try ModelConfiguration(json: .object(object)).ropeTheta == 7)
+        #expect(try ModelConfiguration(JSONReader(.object(object))).ropeTheta == 7)
         // One that says nothing does not count.
         object["rope_parameters"] = ["rope_type": "default", "rope_theta": 500.0]
         for empty in [JSONObject(), nil] as [JSONObject?] {
             object["rope_scaling"] = empty.map { .object($0) } ?? .null
-            configuration = try ModelConfiguration(json: .object(object))
+            configuration = try ModelConfiguration(JSONReader(.object(object)))
             #expect(configuration.ropeScaling == .none && configuration.ropeTheta == 500)
         }
     }
@@ -67,19 +70,19 @@ import Testing
         var object = try JSONReader(Self.base).object()
         for key in ["hidden_size", "intermediate_size", "vocab_size"] { object[key] = .integer(1 << 24) }
         object["num_hidden_layers"] = 4096
-        #expect(throws: PithError.self) { try ModelConfiguration(json: .object(object)) }
+        #expect(throws: PithError.self) { try ModelConfiguration(JSONReader(.object(object))) }
     }
 
     @Test func defaultsWhatMayBeMissing() throws {
-        #expect(try ModelConfiguration(json: Self.changed("num_key_value_heads", nil)).keyValueHeadCount == 8)
-        #expect(try ModelConfiguration(json: Self.changed("head_dim", 32)).headDimension == 32)
-        #expect(try ModelConfiguration(json: Self.changed("eos_token_id", [2, 3])).eosTokens == [2, 3])
-        #expect(try ModelConfiguration(json: Self.changed("eos_token_id", nil)).eosTokens.isEmpty)
+        #expect(try ModelConfiguration(JSONReader(Self.changed("num_key_value_heads", nil))).keyValueHeadCount == 8)
+        #expect(try ModelConfiguration(JSONReader(Self.changed("head_dim", 32))).headDimension == 32)
+        #expect(try ModelConfiguration(JSONReader(Self.changed("eos_token_id", [2, 3]))).eosTokens == [2, 3])
+        #expect(try ModelConfiguration(JSONReader(Self.changed("eos_token_id", nil))).eosTokens.isEmpty)
     }
 
     @Test(
         arguments: [
-            ("rope_scaling", ["rope_type": "proportional", "factor": 2.0]), ("quantization_config", ["bits": 4]),
+            ("rope_scaling", ["rope_type": "proportional", "factor": 2.0]),
             ("hidden_size", 0),
             ("hidden_size", 65), ("hidden_size", "64"), ("hidden_size", .integer(.max)), ("num_hidden_layers", 100_000),
             ("num_attention_heads", -8), ("num_attention_heads", 0), ("num_key_value_heads", 3),
@@ -89,7 +92,7 @@ import Testing
             ("eos_token_id", [2, -1]), ("torch_dtype", "int8"), ("max_position_embeddings", 0),
         ] as [(String, JSONValue?)])
     func refuses(_ key: String, _ value: JSONValue?) {
-        let error = #expect(throws: PithError.self) { try ModelConfiguration(json: Self.changed(key, value)) }
+        let error = #expect(throws: PithError.self) { try ModelConfiguration(JSONReader(Self.changed(key, value))) }
         #expect("\(error.map { "\($0)" } ?? "")".contains(key))
     }
 
@@ -99,15 +102,16 @@ import Testing
     }
 
     @Test func frequenciesFallFromOne() throws {
-        let plain = Self.frequencies(try ModelConfiguration(json: Self.base))
+        let plain = Self.frequencies(try ModelConfiguration(JSONReader(Self.base)))
         #expect(plain == [1, 0.1, 0.01, 0.001])
-        let linear = try ModelConfiguration(json: Self.changed("rope_scaling", ["type": "linear", "factor": 2.0]))
+        let linear = try ModelConfiguration(
+            JSONReader(Self.changed("rope_scaling", ["type": "linear", "factor": 2.0])))
         #expect(Self.frequencies(linear) == plain.map { $0 / 2 })
     }
 
     @Test func agreesWithTransformers() throws {
         for row in try JSONReader(JSONValue(contentsOf: TestData.golden("configurations.json"))).array() {
-            let configuration = try ModelConfiguration(json: row.member("config").value)
+            let configuration = try ModelConfiguration(JSONReader(row.member("config").value))
             let expected = try row.member("frequencies").array().map { Float(try $0.real()) }
             let frequencies = Self.frequencies(configuration)
             #expect(frequencies.count == expected.count)

@@ -1,6 +1,7 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 import Testing
 
@@ -82,12 +83,12 @@ import Testing
         let rows = try JSONReader(JSONValue(contentsOf: TestData.golden("configurations.json"))).array()
         let configuration = try #require(rows.last).member("config").value.compactBytes()
         let refused = try refusals(of: configuration, seed: 4, isText: true) { bytes in
-            let configuration = try ModelConfiguration(json: JSONValue(parsing: bytes))
+            let configuration = try ModelConfiguration(JSONReader(JSONValue(parsing: bytes)))
             #expect(
                 configuration.ropeScaling.inverseFrequencies(
                     size: configuration.headDimension, theta: configuration.ropeTheta
                 ).count == configuration.headDimension / 2)
-            #expect(try ModelConfiguration(json: configuration.json) == configuration)
+            #expect(try ModelConfiguration(JSONReader(Llama.document(configuration))) == configuration)
         }
         #expect(refused > Self.count / 4)
     }
@@ -114,7 +115,7 @@ import Testing
             try folder.write(model, to: "model.bin")
             try folder.write(tokenizer, to: "tokenizer.bin")
             try importLlama2C(model: folder.file("model.bin"), tokenizer: folder.file("tokenizer.bin"), into: target)
-            _ = try ModelConfiguration(folder: target)
+            _ = try Architectures.open(folder: target).configuration
             for name in try TensorArchive(folder: target).names { #expect(!name.isEmpty) }
             _ = try Tokenizer(folder: target).encode("αβγ 12", .full)
         }

@@ -1,6 +1,7 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 import PithTestSupport
 import Testing
@@ -188,7 +189,7 @@ import Testing
     func opensARealModel() throws {
         let folder = TestData.path("tinystories-656k-hf")
         let archive = try TensorArchive(folder: folder)
-        let configuration = try ModelConfiguration(folder: folder)
+        let configuration = try Architectures.open(folder: folder).configuration
         // The one matrix of a model with a tied head may be stored under the name of either.
         let embedding = try archive.tensor("lm_head.weight")
         #expect(embedding.shape == [configuration.vocabularySize, configuration.hiddenSize])

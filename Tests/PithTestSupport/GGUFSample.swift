@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 import PithTensor
 
 /// Small GGUF files, to read tables of tensors from.
@@ -99,5 +100,31 @@ public struct GGUFSample: Sendable {
             let half = halfBits([scale])[0]
             return [UInt8(half & 255), UInt8(half >> 8)] + codes(block.map { scale == 0 ? 0 : $0 / scale })
         }
+    }
+
+    /// The types of blocks that are decoded.
+    public static let blockTypes = GGUFType.allCases.filter { $0.form != nil }
+
+    /// Random blocks whose scales are small and finite.
+    public static func randomBlocks(_ type: GGUFType, count: Int, _ random: inout SeededGenerator) -> [UInt8] {
+        var bytes = (0..<count * type.blockBytes).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let places: [Int] =
+            switch type {
+            case .q41, .q51, .q4K, .q5K: [0, 2]
+            case .q2K: [80, 82]
+            case .q3K: [108]
+            case .q6K: [208]
+            case .mxfp4: []
+            default: [0]
+            }
+        for block in 0..<count {
+            for place in places {
+                let half = halfBits([random.normal() * 0.01])[0]
+                bytes[block * type.blockBytes + place] = UInt8(half & 255)
+                bytes[block * type.blockBytes + place + 1] = UInt8(half >> 8)
+            }
+            if type == .mxfp4 { bytes[block * type.blockBytes] = UInt8(118 + random.index(below: 8)) }
+        }
+        return bytes
     }
 }

@@ -63,7 +63,7 @@ public enum GoldenModels {
             tensors.append((spec.name, StoredTensor(values)))
         }
         try SafetensorsWriter.write(tensors, to: joinPath(folder, TensorArchive.fileName))
-        try c.json.write(to: joinPath(folder, ModelConfiguration.fileName))
+        try Llama.document(c).write(to: joinPath(folder, ModelConfiguration.fileName))
         try Files.copy(file, to: joinPath(folder, "tokenizer.json"))
     }
 

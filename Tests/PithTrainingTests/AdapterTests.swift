@@ -35,10 +35,6 @@ struct AdapterTests {
         (0..<14).map { Int32(($0 * 17 + 5) % 61) }, (0..<14).map { Int32(($0 * 7 + 2) % 61) },
     ]
 
-    private func mean(_ losses: [[Double]]) -> Double {
-        losses.joined().reduce(0, +) / Double(losses.reduce(0) { $0 + $1.count })
-    }
-
     @Test(
         "of every family they learn, are written and read, and run beside the stored model as they learned",
         arguments: GoldenModels.steadyNames)
@@ -46,13 +42,13 @@ struct AdapterTests {
         var (_, model) = try goldenModel(name)
         let spec = try Spec(parsing: "lora:rank=3,alpha=6+norms+soft:count=2")
         let learner = try DecoderLearner(adapting: model, by: spec, seed: 1, pool: pool)
-        let before = mean(try learner.losses(of: sequences))
+        let before = try learner.meanLoss(of: sequences)
         for _ in 0..<10 {
             _ = try learner.computeGradient(of: sequences)
             learner.update(rate: 0.01)
         }
         let learned = try learner.losses(of: sequences)
-        #expect(mean(learned) < before - 0.05)
+        #expect(try learner.meanLoss(of: sequences) < before - 0.05)
         let written = try #require(learner.adapter)
         try TestData.withTemporaryFolder { folder in
             try written.write(to: folder, for: model.description, base: name)
@@ -77,21 +73,7 @@ struct AdapterTests {
         for entry in learner.parameters {
             for i in entry.offset..<entry.offset + entry.count { learner.weights[i] += 0.1 * generator.normal() }
         }
-        for entry in learner.parameters {
-            _ = try learner.computeGradient(of: sequences)
-            let range = entry.offset..<entry.offset + entry.count
-            let direction = range.map { _ in generator.normal() }
-            let slope = zip(range, direction).reduce(0.0) { $0 + Double(learner.gradient[$1.0]) * Double($1.1) }
-            let start = range.map { learner.weights[$0] }
-            let step: Float = 4e-3 / Float(entry.count).squareRoot()
-            let losses = try [step, -step].map { step in
-                for (i, index) in range.enumerated() { learner.weights[index] = start[i] + step * direction[i] }
-                return mean(try learner.losses(of: sequences))
-            }
-            for (i, index) in range.enumerated() { learner.weights[index] = start[i] }
-            let difference = (losses[0] - losses[1]) / Double(2 * step)
-            #expect(abs(slope - difference) < 0.02 * max(0.5, abs(difference)), "\(entry.name)")
-        }
+        try learner.expectSlopes(of: sequences, step: 4e-3, &generator)
     }
 
     /// For each layout a matrix of a shape that is stored in it, made by the methods of the catalogue.
@@ -128,24 +110,45 @@ struct AdapterTests {
         for sample in try samples(base.description[id].shape) { found[type(of: sample).layout] = sample }
         #expect(WeightLayouts.catalogue.names.filter { found[$0] == nil }.isEmpty, "a layout that nothing makes")
         for matrix in found.values {
-            let learned = try [matrix as any LinearOperator, DenseOperator(StoredTensor(decoded(matrix)))].map {
-                var model = base
-                model[matrix: id] = $0
-                let learner = try DecoderLearner(
-                    adapting: model, by: Spec(parsing: "lora:rank=2+soft:count=1"), seed: 1, pool: pool)
-                let loss = try learner.computeGradient(of: sequences)
-                return (loss, Array(learner.gradient))
-            }
-            let layout = type(of: matrix).layout
-            #expect(abs(learned[0].0 - learned[1].0) < 1e-4, "\(layout)")
-            let scale = learned[1].1.map(abs).max() ?? 0
-            #expect(scale > 0)
-            #expect(zip(learned[0].1, learned[1].1).allSatisfy { abs($0 - $1) < 1e-3 * scale }, "\(layout)")
+            try expectGradients(through: matrix, at: id, of: base, "\(type(of: matrix).layout)")
         }
     }
 
+    @Test("and those of GGUF's blocks", arguments: GGUFSample.blockTypes)
+    func blockLayouts(type: GGUFType) throws {
+        try TestData.withTemporaryFolder { folder in
+            try GoldenModels.writeRandomModel(tokenizer: "tiny-gpt2", to: folder) { $0.hiddenSize = 256 }
+            let base = try ModelSource(folder).loadModel(layouts: WeightLayouts.catalogue, pool: pool)
+            let id = base.description.matrices(ofLayer: 0)[4]
+            let shape = base.description[id].shape
+            var generator = SeededGenerator(seed: UInt64(type.rawValue))
+            let blocks = GGUFSample.randomBlocks(type, count: shape[0] * shape[1] / type.blockLength, &generator)
+            let matrix = try BlockMatrix(
+                type, ByteRegion(copying: blocks), rows: shape[0], columns: shape[1], pool: pool)
+            try expectGradients(through: matrix, at: id, of: base, type.name)
+        }
+    }
+
+    /// Holds what is learned through a stored matrix to what is learned through its values.
+    private func expectGradients(
+        through matrix: any LinearOperator, at id: ParameterID, of base: LanguageModel, _ name: String
+    ) throws {
+        let learned = try [matrix, DenseOperator(StoredTensor(decoded(matrix)))].map {
+            var model = base
+            model[matrix: id] = $0
+            let learner = try DecoderLearner(
+                adapting: model, by: Spec(parsing: "lora:rank=2+soft:count=1"), seed: 1, pool: pool)
+            let loss = try learner.computeGradient(of: sequences)
+            return (loss, Array(learner.gradient))
+        }
+        #expect(abs(learned[0].0 - learned[1].0) < 1e-4, "\(name)")
+        let scale = learned[1].1.map(abs).max() ?? 0
+        #expect(scale > 0)
+        #expect(zip(learned[0].1, learned[1].1).allSatisfy { abs($0 - $1) < 1e-3 * scale }, "\(name)")
+    }
+
     /// The values of a matrix, by its products with unit vectors.
-    private func decoded(_ matrix: any StoredLinear) -> Tensor {
+    private func decoded(_ matrix: any LinearOperator) -> Tensor {
         var units = Tensor(rows: matrix.inputCount, columns: matrix.inputCount)
         for i in 0..<matrix.inputCount { units[i, i] = 1 }
         return units.multiplied(by: matrix, .float).transposed

@@ -52,18 +52,32 @@ struct EngineTests {
         let learner = DecoderLearner(continuing: model, pool: pool)
         let sequences: [[Int32]] = [(0..<20).map { Int32(($0 * 17 + 5) % 61) }]
         var generator = SeededGenerator(seed: 3)
-        for entry in learner.parameters {
-            _ = try learner.computeGradient(of: sequences)
+        try learner.expectSlopes(of: sequences, step: 2e-3, &generator)
+    }
+}
+
+extension DecoderLearner {
+    /// The mean loss for each predicted token, in nats.
+    func meanLoss(of sequences: [[Int32]]) throws -> Double {
+        let losses = try losses(of: sequences)
+        return losses.joined().reduce(0, +) / Double(losses.reduce(0) { $0 + $1.count })
+    }
+
+    /// Holds the gradient of the mean loss along a random direction of each parameter to the slope that finite differences
+    /// find, so long a step away on both sides.
+    func expectSlopes(of sequences: [[Int32]], step: Float, _ generator: inout SeededGenerator) throws {
+        for entry in parameters {
+            _ = try computeGradient(of: sequences)
             let range = entry.offset..<entry.offset + entry.count
             let direction = range.map { _ in generator.normal() }
-            let slope = zip(range, direction).reduce(0.0) { $0 + Double(learner.gradient[$1.0]) * Double($1.1) }
-            let weights = range.map { learner.weights[$0] }
-            let step: Float = 2e-3 / Float(entry.count).squareRoot()
+            let slope = zip(range, direction).reduce(0.0) { $0 + Double(gradient[$1.0]) * Double($1.1) }
+            let start = range.map { weights[$0] }
+            let step = step / Float(entry.count).squareRoot()
             let losses = try [step, -step].map { step in
-                for (i, index) in range.enumerated() { learner.weights[index] = weights[i] + step * direction[i] }
-                return try learner.losses(of: sequences)[0].reduce(0, +) / 19
+                for (i, index) in range.enumerated() { weights[index] = start[i] + step * direction[i] }
+                return try meanLoss(of: sequences)
             }
-            for (i, index) in range.enumerated() { learner.weights[index] = weights[i] }
+            for (i, index) in range.enumerated() { weights[index] = start[i] }
             let difference = (losses[0] - losses[1]) / Double(2 * step)
             #expect(abs(slope - difference) < 0.02 * max(0.5, abs(difference)), "\(entry.name)")
         }

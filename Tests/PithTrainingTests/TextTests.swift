@@ -1,5 +1,6 @@
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 import PithTokens
 import PithTraining
@@ -88,7 +89,7 @@ struct TextTests {
             #expect(try trainer.run())
             let out = joinPath(folder, "model")
             try job.write(trainer, to: out)
-            let configuration = try ModelConfiguration(folder: out)
+            let configuration = try Architectures.open(folder: out).configuration
             #expect(configuration.vocabularySize == 300 && configuration.bosToken == 0)
             #expect(try Tokenizer(folder: out).vocabularySize == 300)
             let weights = try TensorArchive(folder: out).tensor("model.embed_tokens.weight")

@@ -1,6 +1,7 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithModels
 import PithTensor
 import PithTraining
 import Testing
@@ -165,7 +166,7 @@ struct TrainerTests {
             configuration.outputType = .float32
             let trainer = try Trainer(configuration, tokens: patternedTokens(900), pool: pool)
             try trainer.exportModel(to: folder)
-            #expect(try ModelConfiguration(folder: folder) == configuration.model)
+            #expect(try Architectures.open(folder: folder).configuration == configuration.model)
             let archive = try TensorArchive(folder: folder)
             #expect(archive.names.count == trainer.parameterRanges.count)
             #expect(archive.contains("lm_head.weight") == !isTied)

@@ -8,38 +8,14 @@ import Testing
 
 @Suite("Matrices of GGUF's blocks")
 struct BlockMatrixTests {
-    static let types = GGUFType.allCases.filter { $0.form != nil }
     /// A short row, whole blocks of rows, a rest, more tiles than are unpacked together.
     static let extents = [(1, 256), (16, 512), (35, 768), (20, 2304)]
 
-    /// Random blocks whose scales are small and finite.
-    static func blocks(_ type: GGUFType, count: Int, _ random: inout SeededGenerator) -> [UInt8] {
-        var bytes = (0..<count * type.blockBytes).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-        let places: [Int] =
-            switch type {
-            case .q41, .q51, .q4K, .q5K: [0, 2]
-            case .q2K: [80, 82]
-            case .q3K: [108]
-            case .q6K: [208]
-            case .mxfp4: []
-            default: [0]
-            }
-        for block in 0..<count {
-            for place in places {
-                let half = halfBits([random.normal() * 0.01])[0]
-                bytes[block * type.blockBytes + place] = UInt8(half & 255)
-                bytes[block * type.blockBytes + place + 1] = UInt8(half >> 8)
-            }
-            if type == .mxfp4 { bytes[block * type.blockBytes] = UInt8(118 + random.index(below: 8)) }
-        }
-        return bytes
-    }
-
-    @Test("are multiplied as their blocks are decoded, with all kernels", arguments: types, extents)
+    @Test("are multiplied as their blocks are decoded, with all kernels", arguments: GGUFSample.blockTypes, extents)
     func products(type: GGUFType, extents: (rows: Int, columns: Int)) throws {
         let (rows, columns) = extents
         var random = SeededGenerator(seed: UInt64(columns + 7 * rows) + UInt64(type.rawValue))
-        let bytes = Self.blocks(type, count: rows * columns / type.blockLength, &random)
+        let bytes = GGUFSample.randomBlocks(type, count: rows * columns / type.blockLength, &random)
         let region = ByteRegion(copying: bytes)
         let exact = Tensor(shape: [rows, columns], values: try type.decoded(region))
         for threads in [1, 3] {
@@ -56,7 +32,7 @@ struct BlockMatrixTests {
     func order() throws {
         let (rows, columns) = (32, 64)
         var random = SeededGenerator(seed: 3)
-        let region = ByteRegion(copying: Self.blocks(.q80, count: rows * columns / 32, &random))
+        let region = ByteRegion(copying: GGUFSample.randomBlocks(.q80, count: rows * columns / 32, &random))
         let pool = ThreadPool(threads: 1)
         let plain = try BlockMatrix(.q80, region, rows: rows, columns: columns, pool: pool).decodedWeight()
         let ordered = try BlockMatrix(
@@ -76,8 +52,8 @@ struct BlockMatrixTests {
     func refusals() throws {
         var random = SeededGenerator(seed: 4)
         let pool = ThreadPool(threads: 1)
-        for type in Self.types {
-            var bytes = Self.blocks(type, count: 32 * 256 / type.blockLength, &random)
+        for type in GGUFSample.blockTypes {
+            var bytes = GGUFSample.randomBlocks(type, count: 32 * 256 / type.blockLength, &random)
             let count = bytes.count
             #expect(throws: PithError.self) {
                 try BlockMatrix(type, ByteRegion(copying: bytes)[0..<count - 1], rows: 32, columns: 256, pool: pool)
@@ -99,7 +75,7 @@ struct BlockMatrixTests {
     @Test("matrices of a file are opened by name")
     func file() throws {
         var random = SeededGenerator(seed: 5)
-        let blocks = Self.blocks(.q4K, count: 16, &random)
+        let blocks = GGUFSample.randomBlocks(.q4K, count: 16, &random)
         let sample = GGUFSample([
             .init("a.weight", [256, 16], type: 12, blocks),
             .init("norm", [4], type: 0, [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64, 0, 0, 128, 64]),

@@ -86,7 +86,7 @@ struct SparseCodesTests {
         }
     }
 
-    @Test("units are exactly what was kept", arguments: 2...8, extents)
+    @Test("tiles are exactly what was kept", arguments: 2...8, extents)
     func tiles(bits: Int, extents: (rows: Int, columns: Int, group: Int)) throws {
         for (modulus, hasZeros) in [(1, false), (2, true), (3, false), (100, true)] {
             let sparse = SparseCodes(extents, bits: bits, hasZeros: hasZeros) {
@@ -96,7 +96,7 @@ struct SparseCodesTests {
         }
     }
 
-    @Test("masks cost a bit, codes of 2:4 half of theirs, units what they hold", arguments: 2...8)
+    @Test("masks cost a bit, codes of 2:4 half of theirs, tiles what they hold", arguments: 2...8)
     func sizes(bits: Int) throws {
         let (rows, columns) = (64, 256)
         let pairs = SparseCodes((rows, columns, 64), bits: bits, hasZeros: true) { ($0 + $1) % 4 < 2 }

@@ -66,9 +66,9 @@ static void see_rows(const pith_kernels *k, const pith_packed *w) {
 }
 
 static void see_packed(const pith_kernels *k, const float *x, int packing, int group) {
-    pith_packed w = {.packing = (pith_packing)packing, .unit_bytes = 64 * packing, .units = COLUMNS / 32,
+    pith_packed w = {.packing = (pith_packing)packing, .tile_bytes = 64 * packing, .tiles = COLUMNS / 32,
                      .group = group / 32, .groups = COLUMNS / group, .zero = 1 << (packing - 1)};
-    size_t bytes = (size_t)(OUTPUTS / 16 * w.units * w.unit_bytes), scales = (size_t)(OUTPUTS * w.groups);
+    size_t bytes = (size_t)(OUTPUTS / 16 * w.tiles * w.tile_bytes), scales = (size_t)(OUTPUTS * w.groups);
     uint8_t *codes = room(bytes);
     uint16_t *halves = room(scales * 2);
     for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)next();
@@ -82,11 +82,12 @@ static void see_packed(const pith_kernels *k, const float *x, int packing, int g
 
 /// Scales of two levels, and minima.
 static void see_scaled(const pith_kernels *k, const float *x, int packing, pith_scaling scaling) {
-    int bits = packing >= PITH_BOOK_2 ? packing - PITH_BOOK_2 + 2 : packing, grouped = scaling != PITH_UNIT_MINIMA;
-    pith_packed w = {.packing = (pith_packing)packing, .scaling = scaling, .unit_bytes = 64 * bits,
-                     .units = COLUMNS / 32, .group = grouped ? 2 : 1, .zero = packing >= PITH_BOOK_2 ? 128 : 4};
-    w.groups = w.units / w.group;
-    size_t bytes = (size_t)(OUTPUTS / 16 * w.units * w.unit_bytes), places = (size_t)(OUTPUTS * w.units * 2);
+    int bits = packing >= PITH_CODEBOOK_2 ? packing - PITH_CODEBOOK_2 + 2 : packing;
+    int grouped = scaling != PITH_TILE_MINIMA;
+    pith_packed w = {.packing = (pith_packing)packing, .scaling = scaling, .tile_bytes = 64 * bits,
+                     .tiles = COLUMNS / 32, .group = grouped ? 2 : 1, .zero = packing >= PITH_CODEBOOK_2 ? 128 : 4};
+    w.groups = w.tiles / w.group;
+    size_t bytes = (size_t)(OUTPUTS / 16 * w.tiles * w.tile_bytes), places = (size_t)(OUTPUTS * w.tiles * 2);
     uint8_t *codes = room(bytes), *factors = room(places), table[16];
     uint16_t *halves = room(places * 2);
     for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)next();
@@ -104,25 +105,25 @@ static void see_scaled(const pith_kernels *k, const float *x, int packing, pith_
     free(halves);
 }
 
-/// Masks that keep anything, and lists of units.
+/// Masks that keep anything, and lists of tiles.
 static void see_sparse(const pith_kernels *k, const float *x, int bits, int masked) {
-    enum { UNITS = COLUMNS / 32, BLOCKS = OUTPUTS / 16 };
+    enum { TILES = COLUMNS / 32, BLOCKS = OUTPUTS / 16 };
     pith_packed w = {.packing = (pith_packing)(masked ? PITH_MASKED_2 + bits - 2 : bits),
-                     .unit_bytes = masked ? 1 : 64 * bits, .units = UNITS, .group = 2, .groups = UNITS / 2};
+                     .tile_bytes = masked ? 1 : 64 * bits, .tiles = TILES, .group = 2, .groups = TILES / 2};
     size_t bytes = OUTPUTS * COLUMNS + 64, scales = (size_t)(OUTPUTS * w.groups);
-    uint8_t *codes = room(bytes), *masks = room(BLOCKS * UNITS * 64), *zeros = room(scales);
-    uint16_t *halves = room(scales * 2), units[BLOCKS * UNITS];
+    uint8_t *codes = room(bytes), *masks = room(BLOCKS * TILES * 64), *zeros = room(scales);
+    uint16_t *halves = room(scales * 2), tiles[BLOCKS * TILES];
     uint32_t offsets[BLOCKS + 1];
     for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)next();
-    for (size_t i = 0; i < BLOCKS * UNITS * 64; i++) masks[i] = (uint8_t)next();
+    for (size_t i = 0; i < BLOCKS * TILES * 64; i++) masks[i] = (uint8_t)next();
     for (size_t i = 0; i < scales; i++) zeros[i] = (uint8_t)(next() % (1u << bits));
     for (size_t i = 0; i < scales; i++) halves[i] = (uint16_t)(0x2000 + next() % 1000);
     // Any place to begin will do here.
     for (uint32_t b = 0; b <= BLOCKS; b++) offsets[b] = masked ? 1000 * b : 3 * b;
-    for (int i = 0; i < BLOCKS * UNITS; i++) units[i] = (uint16_t)(i % 3 * 2);
+    for (int i = 0; i < BLOCKS * TILES; i++) tiles[i] = (uint16_t)(i % 3 * 2);
     w.codes = codes;
     w.masks = masked ? masks : NULL;
-    w.kept_units = masked ? NULL : units;
+    w.kept_tiles = masked ? NULL : tiles;
     w.offsets = offsets;
     w.scales = halves;
     w.zeros = zeros;
@@ -302,12 +303,12 @@ int main(void) {
         float *x = random_floats(INPUTS * COLUMNS);
         for (int packing = PITH_CODES_2; packing <= PITH_CODES_8; packing++)
             for (int group = 32; group <= 64; group *= 2) see_packed(k, x, packing, group);
-        see_scaled(k, x, PITH_CODES_4, PITH_UNIT_MINIMA);
+        see_scaled(k, x, PITH_CODES_4, PITH_TILE_MINIMA);
         see_scaled(k, x, PITH_CODES_5, PITH_FACTOR_MINIMA);
         see_scaled(k, x, PITH_CODES_2, PITH_HALF_MINIMA);
         see_scaled(k, x, PITH_CODES_6, PITH_HALF_FACTORS);
-        see_scaled(k, x, PITH_BOOK_4, PITH_FACTORS);
-        see_scaled(k, x, PITH_BOOK_4, PITH_EXPONENTS);
+        see_scaled(k, x, PITH_CODEBOOK_4, PITH_FACTORS);
+        see_scaled(k, x, PITH_CODEBOOK_4, PITH_EXPONENTS);
         for (int bits = 2; bits <= 8; bits++)
             for (int masked = 0; masked <= 1; masked++) see_sparse(k, x, bits, masked);
         for (pith_element type = PITH_F32; type <= PITH_BF16; type++)

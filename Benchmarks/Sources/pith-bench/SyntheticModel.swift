@@ -28,7 +28,7 @@ struct SyntheticModel {
                 ))
         }
         try SafetensorsWriter.write(tensors, to: joinPath(folder, TensorArchive.fileName))
-        try c.json.write(to: joinPath(folder, ModelConfiguration.fileName))
+        try Llama.document(c).write(to: joinPath(folder, ModelConfiguration.fileName))
         let tokenizer = "tokenizer.json"
         try Files.copy(joinPath(try ModelSource.open("nano").path, tokenizer), to: joinPath(folder, tokenizer))
     }
@@ -60,7 +60,7 @@ extension ModelSource {
         }
         var deep = configuration
         deep.layerCount = layers
-        try deep.json.write(to: joinPath(folder, ModelConfiguration.fileName))
+        try Llama.document(deep).write(to: joinPath(folder, ModelConfiguration.fileName))
         for name in try companions().files where name != ModelConfiguration.fileName && !name.contains("/") {
             try Files.copy(joinPath(path, name), to: joinPath(folder, name))
         }

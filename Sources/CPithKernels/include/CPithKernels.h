@@ -69,7 +69,7 @@ static inline int64_t pith_panel_bytes(int64_t columns, int64_t inputs) {
     return inputs < PITH_PANEL_INPUTS ? 0 : 48 * ((columns + 31) / 32 * 128 + 64);
 }
 
-/// How the units of a packed matrix become codes of a byte.
+/// How the tiles of a packed matrix become codes of a byte.
 typedef enum {
     PITH_CODES_2 = 2, ///< integer codes of as many bits, in planes of 4, 2 and 1 bits
     PITH_CODES_3 = 3,
@@ -85,47 +85,47 @@ typedef enum {
     PITH_MASKED_6 = 38,
     PITH_MASKED_7 = 39,
     PITH_MASKED_8 = 40,
-    PITH_BOOK_2 = 66, ///< codes of as many bits that name the entries of a table
-    PITH_BOOK_3 = 67,
-    PITH_BOOK_4 = 68,
-    PITH_BOOK_5 = 69,
-    PITH_BOOK_6 = 70,
-    PITH_BOOK_7 = 71,
-    PITH_BOOK_8 = 72,
+    PITH_CODEBOOK_2 = 66, ///< codes of as many bits that name the entries of a table
+    PITH_CODEBOOK_3 = 67,
+    PITH_CODEBOOK_4 = 68,
+    PITH_CODEBOOK_5 = 69,
+    PITH_CODEBOOK_6 = 70,
+    PITH_CODEBOOK_7 = 71,
+    PITH_CODEBOOK_8 = 72,
     PITH_TRITS = 80,     ///< codes 0, 1 and 2, five to a byte
-    PITH_VECTORS_4 = 84, ///< codes of 8 bits that name four columns of a row in each of some books
+    PITH_VECTORS_4 = 84, ///< codes of 8 bits that name four columns of a row in each of some codebooks
     PITH_VECTORS_8 = 88, ///< the same with eight columns
 } pith_packing;
 
-/// How the codes of a packed matrix become weights. Groups of inputs are one unit with all but the first.
+/// How the codes of a packed matrix become weights. Groups of inputs are one tile with all but the first.
 typedef enum {
     /// (code - zero) * scale, by row and group of columns.
     PITH_GROUP_SCALES = 0,
-    /// code * scale - minimum: `scales` F16 [blocks][units][2][16], scales and then minima.
-    PITH_UNIT_MINIMA = 1,
+    /// code * scale - minimum: `scales` F16 [blocks][tiles][2][16], scales and then minima.
+    PITH_TILE_MINIMA = 1,
     /// The same, where both are products: of F16 `scales` [blocks][groups][2][16] and bytes `factors`
-    /// [blocks][units][2][16].
+    /// [blocks][tiles][2][16].
     PITH_FACTOR_MINIMA = 2,
-    /// The same for halves of units, in four bits: `factors` [blocks][units][2][16], the scale's in the lower bits.
+    /// The same for halves of tiles, in four bits: `factors` [blocks][tiles][2][16], the scale's in the lower bits.
     PITH_HALF_MINIMA = 3,
-    /// (code - zero) * scale * factor: `scales` F16 [blocks][groups][16], signed `factors` [blocks][units][16].
+    /// (code - zero) * scale * factor: `scales` F16 [blocks][groups][16], signed `factors` [blocks][tiles][16].
     PITH_FACTORS = 4,
-    /// The same for halves of units: `factors` [blocks][units][2][16].
+    /// The same for halves of tiles: `factors` [blocks][tiles][2][16].
     PITH_HALF_FACTORS = 5,
-    /// (code - zero) * 2^(factor - 128): `factors` [blocks][units][16].
+    /// (code - zero) * 2^(factor - 128): `factors` [blocks][tiles][16].
     PITH_EXPONENTS = 6,
 } pith_scaling;
 
-/// A matrix packed for vectors of any width: blocks of 16 rows, in units of 32 columns, as `packed.h` says. `scaling`
-/// says what weights are. Rows and columns are padded to whole units.
+/// A matrix packed for vectors of any width: blocks of 16 rows, in tiles of 32 columns, as `packed.h` says. `scaling`
+/// says what weights are. Rows and columns are padded to whole tiles.
 typedef struct {
-    /// Packed units, [blocks][units][unit_bytes]; of masked packings at least 63 bytes may be read behind the last.
+    /// Packed tiles, [blocks][tiles][tile_bytes]; of masked packings at least 63 bytes may be read behind the last.
     const uint8_t *codes;
-    /// Masks of what is kept, [blocks][units][64], for masked packings; else NULL.
+    /// Masks of what is kept, [blocks][tiles][64], for masked packings; else NULL.
     const uint8_t *masks;
-    /// The units that are stored of a block, if not all are: those from offsets[block] to offsets[block + 1].
-    const uint16_t *kept_units;
-    /// Where the codes of a block begin, in `unit_bytes`; NULL where all units are stored.
+    /// The tiles that are stored of a block, if not all are: those from offsets[block] to offsets[block + 1].
+    const uint16_t *kept_tiles;
+    /// Where the codes of a block begin, in `tile_bytes`; NULL where all tiles are stored.
     const uint32_t *offsets;
     /// F16, [blocks][groups][16], or what `scaling` says.
     const uint16_t *scales;
@@ -135,15 +135,15 @@ typedef struct {
     const uint8_t *zeros;
     int32_t zero;
     /// Books that are added.
-    int32_t books;
+    int32_t codebooks;
     /// What codes name, as bytes, if they are names.
     const uint8_t *tables;
     pith_packing packing;
     pith_scaling scaling;
-    int64_t unit_bytes;
-    /// Units of a row.
-    int64_t units;
-    /// Units that share a scale.
+    int64_t tile_bytes;
+    /// Tiles of a row.
+    int64_t tiles;
+    /// Tiles that share a scale.
     int64_t group;
     /// Scales of a row.
     int64_t groups;
@@ -256,8 +256,9 @@ typedef struct PITH_SENDABLE {
     /// The same with `rows` inputs of `count` floats, columns one after the other.
     void (*multiply_packed_floats)(const pith_packed *w, int64_t block, int64_t blocks, const float *x, int64_t rows,
                                    int64_t count, float *y, int64_t ldy);
-    /// Packs 32 codes of a byte for each of 16 rows, `stride` apart, as a unit of PITH_CODES_2 to PITH_CODES_8.
-    void (*pack_unit)(const uint8_t *codes, int64_t stride, int bits, uint8_t *target);
+    /// Packs 32 codes of a byte for each of 16 rows, `row_stride` apart, as a tile of PITH_CODES_2 to PITH_CODES_8:
+    /// four codes of each row go to one vector, those of the next lie `vector_stride` further.
+    void (*pack_tile)(const uint8_t *codes, int64_t row_stride, int64_t vector_stride, int bits, uint8_t *target);
     /// Decodes one row of a packed matrix.
     void (*decode_packed)(const pith_packed *w, int64_t row, int64_t count, float *target);
     /// Decodes one row with weights left out to floats.

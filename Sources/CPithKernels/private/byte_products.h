@@ -90,7 +90,7 @@ INLINE i16v dot_bytes(i16v sum, b64v codes, i16v inputs, int narrow) {
 #define HAS_PAIRS 1
 typedef int16_t p32v __attribute__((vector_size(64)));
 
-/// pairs + the sums of two products each: for codes below 16 those of a whole unit fit 16 bits, 16 * 15 * 127.
+/// pairs + the sums of two products each: for codes below 16 those of a whole tile fit 16 bits, 16 * 15 * 127.
 INLINE p32v add_byte_pairs(p32v pairs, b64v codes, i16v inputs) {
     __m256i c[2], x[2];
     memcpy(c, &codes, 64);

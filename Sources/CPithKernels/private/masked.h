@@ -1,6 +1,6 @@
-// Units with weights left out: a bit for each weight, and codes for the kept ones alone.
+// Tiles with weights left out: a bit for each weight, and codes for the kept ones alone.
 //
-// Masks are 64 bits for each vector of a unit, the first byte in the lowest bit. Kept codes lie in planes of 4, 2 and 1
+// Masks are 64 bits for each vector of a tile, the first byte in the lowest bit. Kept codes lie in planes of 4, 2 and 1
 // bits as in `read_codes`, but without gaps: in a plane of b bits those of the first b vectors follow each other in the
 // lowest b bits of bytes, those of the next b vectors in the bits above, and so on; a plane ends with the longest of
 // these 8/b streams. Weights left out get the code of zero.
@@ -102,22 +102,22 @@ INLINE b64v repeat_four_times(const uint8_t *p) {
         8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15);
 }
 
-// With few registers units go through memory: one loop for all packings then, not unrolled.
+// With few registers tiles go through memory: one loop for all packings then, not unrolled.
 #if defined(USE_VNNI512)
-#define UNIT_READER INLINE
-#define UNROLL_UNIT _Pragma("unroll")
+#define TILE_READER INLINE
+#define UNROLL_TILE _Pragma("unroll")
 #else
-#define UNIT_READER static __attribute__((noinline))
-#define UNROLL_UNIT
+#define TILE_READER static __attribute__((noinline))
+#define UNROLL_TILE
 #endif
 
 /// Adds the bits of one plane of kept codes, from `shift` on, to the codes in v; returns the end of the plane.
 INLINE const uint8_t *read_kept_plane(const uint8_t *plane, int width, int shift, const uint64_t masks[8], b64v v[8]) {
     const uint8_t *end = plane;
     int mask = ((1 << width) - 1) << shift;
-    UNROLL_UNIT for (int first = 0; first < 8; first += width) {
+    UNROLL_TILE for (int first = 0; first < 8; first += width) {
         const uint8_t *next = plane;
-        UNROLL_UNIT for (int j = first; j < first + width; j++) {
+        UNROLL_TILE for (int j = first; j < first + width; j++) {
             b64v part = shift_bytes(kept_bytes(masks[j], next), first - shift, mask);
             v[j] = shift ? v[j] | part : part;
             next += __builtin_popcountll(masks[j]);
@@ -133,20 +133,20 @@ INLINE int bits_of_masked(int packing) { return packing - PITH_MASKED_2 + 2; }
 /// Where the masks of a block are read next, and the code of zero in the group that is being read.
 typedef struct {
     const uint8_t *masks, *zeros;
-    int64_t units_left;
+    int64_t tiles_left;
     b64v left_out;
 } mask_cursor;
 
 INLINE mask_cursor begin_masks(const pith_packed *w, int64_t block) {
-    mask_cursor cursor = {w->masks + block * w->units * 64, NULL, 0, (b64v){0} + (uint8_t)w->zero};
+    mask_cursor cursor = {w->masks + block * w->tiles * 64, NULL, 0, (b64v){0} + (uint8_t)w->zero};
     if (w->zeros) cursor.zeros = w->zeros + block * w->groups * 16;
     return cursor;
 }
 
-/// The next unit, as codes of a byte each; returns where the codes of the next one begin.
-UNIT_READER const uint8_t *read_masked(mask_cursor *cursor, const uint8_t *codes, int64_t group, int bits, b64v v[8]) {
-    if (cursor->zeros && cursor->units_left-- == 0) {
-        cursor->units_left = group - 1;
+/// The next tile, as codes of a byte each; returns where the codes of the next one begin.
+TILE_READER const uint8_t *read_masked(mask_cursor *cursor, const uint8_t *codes, int64_t group, int bits, b64v v[8]) {
+    if (cursor->zeros && cursor->tiles_left-- == 0) {
+        cursor->tiles_left = group - 1;
         cursor->left_out = repeat_four_times(cursor->zeros);
         cursor->zeros += 16;
     }
@@ -156,11 +156,11 @@ UNIT_READER const uint8_t *read_masked(mask_cursor *cursor, const uint8_t *codes
     cursor->masks += sizeof masks;
     for (int i = 0; i < bits; i += 2) __builtin_prefetch(codes + PREFETCH_BYTES + 32 * i);
     int shift = 0;
-    UNROLL_UNIT for (int width = 8; width > 0; width >>= 1) {
+    UNROLL_TILE for (int width = 8; width > 0; width >>= 1) {
         if (!(bits & width)) continue;
         codes = read_kept_plane(codes, width, shift, masks, v);
         shift += width;
     }
-    UNROLL_UNIT for (int j = 0; j < 8; j++) v[j] = merge_kept(masks[j], v[j], cursor->left_out);
+    UNROLL_TILE for (int j = 0; j < 8; j++) v[j] = merge_kept(masks[j], v[j], cursor->left_out);
     return codes;
 }

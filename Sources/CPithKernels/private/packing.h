@@ -1,11 +1,11 @@
-// How units are written, where matrices are laid out anew when they are opened.
+// How tiles are written.
 
 /// The other way round: what `read_codes` makes `v` of.
-static void pack_unit(const uint8_t *codes, int64_t stride, int bits, uint8_t *target) {
+static void pack_tile(const uint8_t *codes, int64_t row_stride, int64_t vector_stride, int bits, uint8_t *target) {
     b64v v[8];
     for (int j = 0; j < 8; j++) {
         uint8_t bytes[64];
-        for (int row = 0; row < 16; row++) memcpy(bytes + 4 * row, codes + row * stride + 4 * j, 4);
+        for (int row = 0; row < 16; row++) memcpy(bytes + 4 * row, codes + row * row_stride + j * vector_stride, 4);
         v[j] = load64(bytes);
     }
     if (bits == 8) {

@@ -1,13 +1,13 @@
-// Products with packed matrices whose scales `scalings.h` makes. Groups of inputs are single units: within a unit, or a
-// half of it, sums are exact; over units sum += (float(dot) * input scale) * scale, then sum += float(negative sum of
-// inputs) * input scale * minimum where there are minima, each with one fused multiply-add, unit after unit.
+// Products with packed matrices whose scales `scalings.h` makes. Groups of inputs are single tiles: within a tile, or a
+// half of it, sums are exact; over tiles sum += (float(dot) * input scale) * scale, then sum += float(negative sum of
+// inputs) * input scale * minimum where there are minima, each with one fused multiply-add, tile after tile.
 
 /// Calls F with packing and scaling as constants, for those that occur together.
 #define FOR_SCALED(W, F, ...)                                                                                          \
     switch ((W)->scaling) {                                                                                            \
-    case PITH_UNIT_MINIMA:                                                                                             \
-        if ((W)->packing == PITH_CODES_4) F(__VA_ARGS__, PITH_CODES_4, PITH_UNIT_MINIMA);                              \
-        else F(__VA_ARGS__, PITH_CODES_5, PITH_UNIT_MINIMA);                                                           \
+    case PITH_TILE_MINIMA:                                                                                             \
+        if ((W)->packing == PITH_CODES_4) F(__VA_ARGS__, PITH_CODES_4, PITH_TILE_MINIMA);                              \
+        else F(__VA_ARGS__, PITH_CODES_5, PITH_TILE_MINIMA);                                                           \
         break;                                                                                                         \
     case PITH_FACTOR_MINIMA:                                                                                           \
         if ((W)->packing == PITH_CODES_4) F(__VA_ARGS__, PITH_CODES_4, PITH_FACTOR_MINIMA);                            \
@@ -18,39 +18,39 @@
         if ((W)->packing == PITH_CODES_6) F(__VA_ARGS__, PITH_CODES_6, PITH_HALF_FACTORS);                             \
         else F(__VA_ARGS__, PITH_CODES_3, PITH_HALF_FACTORS);                                                          \
         break;                                                                                                         \
-    case PITH_FACTORS: F(__VA_ARGS__, PITH_BOOK_4, PITH_FACTORS); break;                                               \
-    default: F(__VA_ARGS__, PITH_BOOK_4, PITH_EXPONENTS); break;                                                       \
+    case PITH_FACTORS: F(__VA_ARGS__, PITH_CODEBOOK_4, PITH_FACTORS); break;                                           \
+    default: F(__VA_ARGS__, PITH_CODEBOOK_4, PITH_EXPONENTS); break;                                                   \
     }
 
-/// The negative sum of the inputs of a unit or of one half of it.
-INLINE int32_t sum_of_inputs(input_tile tile, int halves, int64_t unit, int64_t half, int64_t rows, int64_t row) {
-    return halves == 1 ? tile.sums[unit * rows + row] : tile.half_sums[(2 * unit + half) * rows + row];
+/// The negative sum of the inputs of a tile or of one half of it.
+INLINE int32_t sum_of_inputs(input_tile input, int halves, int64_t tile, int64_t half, int64_t rows, int64_t row) {
+    return halves == 1 ? input.sums[tile * rows + row] : input.half_sums[(2 * tile + half) * rows + row];
 }
 
 // MARK: One input row
 
-INLINE void dot_scaled_block(const pith_packed *w, int64_t block, input_tile tile, int64_t row, float *y, int packing,
+INLINE void dot_scaled_block(const pith_packed *w, int64_t block, input_tile input, int64_t row, float *y, int packing,
                              int scaling, int64_t rows) {
-    unit_cursor cursor = begin_units(w, block, packing);
-    const int8_t *inputs = tile.bytes + 4 * row;
+    tile_cursor cursor = begin_tiles(w, block, packing);
+    const int8_t *inputs = input.bytes + 4 * row;
     const int halves = halves_of(scaling), minima = has_minima(scaling), zero = w->zero - (is_narrow(packing) ? 0 : WIDE_BIAS);
-    int64_t stride = 4 * rows, step = has_factors(scaling) ? w->group : w->units;
+    int64_t stride = 4 * rows, step = has_factors(scaling) ? w->group : w->tiles;
     f16v sum = {0};
-    for (int64_t unit = 0; unit < w->units;) {
-        int64_t end = unit + step < w->units ? unit + step : w->units;
-        group_scales group = group_of(w, scaling, block, unit);
-        for (; unit < end; unit++, inputs += 8 * stride) {
+    for (int64_t tile = 0; tile < w->tiles;) {
+        int64_t end = tile + step < w->tiles ? tile + step : w->tiles;
+        group_scales group = group_of(w, scaling, block, tile);
+        for (; tile < end; tile++, inputs += 8 * stride) {
             b64v v[8];
-            read_unit(&cursor, w, packing, v);
-            float input_scale = tile.scales[unit * rows + row];
+            read_tile(&cursor, w, packing, v);
+            float input_scale = input.scales[tile * rows + row];
             _Pragma("unroll") for (int half = 0; half < halves; half++) {
-                int32_t inputs_sum = sum_of_inputs(tile, halves, unit, half, rows, row);
+                int32_t inputs_sum = sum_of_inputs(input, halves, tile, half, rows, row);
                 i16v dots[2] = {(i16v){0} + (minima ? 0 : zero * inputs_sum), {0}};
                 _Pragma("unroll") for (int i = 0; i < 8 / halves; i++) {
                     int j = half * 4 + i;
                     dots[i & 1] = dot_bytes(dots[i & 1], v[j], four_inputs(inputs + j * stride), is_narrow(packing));
                 }
-                part_scales part = part_of(w, scaling, group, block, unit, half);
+                part_scales part = part_of(w, scaling, group, block, tile, half);
                 sum = FMA(floats_of(dots[0] + dots[1]) * input_scale, part.scale, sum);
                 if (minima) sum = FMA((f16v){0} + (float)inputs_sum * input_scale, part.minimum, sum);
             }
@@ -62,47 +62,47 @@ INLINE void dot_scaled_block(const pith_packed *w, int64_t block, input_tile til
 /// One or two input rows.
 INLINE void dot_scaled_blocks(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x, float *y,
                               int64_t ldy, int packing, int scaling) {
-    input_tile tile = tile_of(x, 0);
+    input_tile input = input_tile_of(x, 0);
     for (int64_t b = 0; b < blocks; b++) {
-        if (tile.rows == 1) dot_scaled_block(w, block + b, tile, 0, y + b * 16, packing, scaling, 1);
+        if (input.rows == 1) dot_scaled_block(w, block + b, input, 0, y + b * 16, packing, scaling, 1);
         else
-            for (int64_t row = 0; row < tile.rows; row++)
-                dot_scaled_block(w, block + b, tile, row, y + row * ldy + b * 16, packing, scaling, 2);
+            for (int64_t row = 0; row < input.rows; row++)
+                dot_scaled_block(w, block + b, input, row, y + row * ldy + b * 16, packing, scaling, 2);
     }
 }
 
 // MARK: Many input rows
 
-/// Units of one or two blocks laid out as bytes, with their scales and minima as floats, [blocks][units][halves][16].
+/// Tiles of one or two blocks laid out as bytes, with their scales and minima as floats, [blocks][tiles][halves][16].
 typedef struct {
     const uint8_t *bytes;
     const float *scales, *minima;
-    int64_t unit, count;
+    int64_t tile, count;
     int32_t zero;
     int is_narrow;
 } scaled_panel;
 
-#define PANEL_SCALES (CHUNK_UNITS * 2 * 16)
+#define PANEL_SCALES (CHUNK_TILES * 2 * 16)
 
 /// Adds the products of TT input rows, from `row` of a tile on, with NB blocks of a panel to y.
 #define SCALED_PANEL(TT, NB)                                                                                           \
-    INLINE void scaled_##TT##x##NB(const scaled_panel *p, input_tile tile, int64_t row, float *y, int64_t ldy,         \
+    INLINE void scaled_##TT##x##NB(const scaled_panel *p, input_tile input, int64_t row, float *y, int64_t ldy,        \
                                    int halves, int minima, int narrow) {                                               \
-        int64_t stride = 4 * tile.rows;                                                                                \
-        const int8_t *inputs = tile.bytes + p->unit * 8 * stride + 4 * row;                                            \
+        int64_t stride = 4 * input.rows;                                                                               \
+        const int8_t *inputs = input.bytes + p->tile * 8 * stride + 4 * row;                                           \
         for (int64_t i = 0; i < p->count; i++, inputs += 8 * stride) {                                                 \
-            int64_t unit = p->unit + i, g = unit * tile.rows + row;                                                    \
+            int64_t tile = p->tile + i, g = tile * input.rows + row;                                                   \
             for (int half = 0; half < halves; half++) {                                                                \
                 i16v dots[TT][NB];                                                                                     \
                 int32_t sums[TT];                                                                                      \
                 _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                       \
-                    sums[t] = sum_of_inputs(tile, halves, unit, half, tile.rows, row + t);                             \
+                    sums[t] = sum_of_inputs(input, halves, tile, half, input.rows, row + t);                           \
                     _Pragma("unroll") for (int b = 0; b < NB; b++)                                                     \
                         dots[t][b] = (i16v){0} + (minima ? 0 : p->zero * sums[t]);                                     \
                 }                                                                                                      \
                 for (int j = half * 4; j < half * 4 + 8 / halves; j++) {                                               \
                     b64v v[NB];                                                                                        \
-                    for (int b = 0; b < NB; b++) v[b] = load64(p->bytes + (b * CHUNK_UNITS + i) * UNIT_BYTES + 64 * j);\
+                    for (int b = 0; b < NB; b++) v[b] = load64(p->bytes + (b * CHUNK_TILES + i) * TILE_BYTES + 64 * j);\
                     _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                   \
                         i16v four = four_inputs(inputs + j * stride + 4 * t);                                          \
                         _Pragma("unroll") for (int b = 0; b < NB; b++)                                                 \
@@ -116,7 +116,7 @@ typedef struct {
                     if (minima) lows[b] = load16(p->minima + place);                                                   \
                 }                                                                                                      \
                 _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                       \
-                    float input_scale = tile.scales[g + t];                                                            \
+                    float input_scale = input.scales[g + t];                                                           \
                     _Pragma("unroll") for (int b = 0; b < NB; b++) {                                                   \
                         float *to = y + (row + t) * ldy + 16 * b;                                                      \
                         f16v sum = FMA(floats_of(dots[t][b]) * input_scale, scales[b], load16(to));                    \
@@ -135,38 +135,38 @@ SCALED_PANEL(4, 2)
 SCALED_PANEL(1, 2)
 SCALED_PANEL(12, 1)
 #define SCALED_FULL(NB)                                                                                                \
-    for (; row + 12 <= tile.rows; row += 12) scaled_12x##NB(p, tile, row, y, ldy, halves, minima, narrow);
+    for (; row + 12 <= input.rows; row += 12) scaled_12x##NB(p, input, row, y, ldy, halves, minima, narrow);
 #else
 #define SCALED_FULL(NB)
 #endif
 
 #define SCALED_ROWS(NB)                                                                                                \
-    INLINE void scaled_rows_kind_##NB(const scaled_panel *p, input_tile tile, float *y, int64_t ldy, int halves,       \
+    INLINE void scaled_rows_kind_##NB(const scaled_panel *p, input_tile input, float *y, int64_t ldy, int halves,      \
                                       int minima, int narrow) {                                                        \
         int64_t row = 0;                                                                                               \
         SCALED_FULL(NB)                                                                                                \
-        for (; row + 4 <= tile.rows; row += 4) scaled_4x##NB(p, tile, row, y, ldy, halves, minima, narrow);            \
-        for (; row < tile.rows; row++) scaled_1x##NB(p, tile, row, y, ldy, halves, minima, narrow);                    \
+        for (; row + 4 <= input.rows; row += 4) scaled_4x##NB(p, input, row, y, ldy, halves, minima, narrow);          \
+        for (; row < input.rows; row++) scaled_1x##NB(p, input, row, y, ldy, halves, minima, narrow);                  \
     }                                                                                                                  \
-    static void scaled_rows_##NB(const scaled_panel *p, input_tile tile, float *y, int64_t ldy, int scaling) {         \
-        if (!p->is_narrow) scaled_rows_kind_##NB(p, tile, y, ldy, 1, 0, 0);                                            \
-        else if (!has_minima(scaling)) scaled_rows_kind_##NB(p, tile, y, ldy, 2, 0, 1);                                \
-        else if (halves_of(scaling) == 1) scaled_rows_kind_##NB(p, tile, y, ldy, 1, 1, 1);                             \
-        else scaled_rows_kind_##NB(p, tile, y, ldy, 2, 1, 1);                                                          \
+    static void scaled_rows_##NB(const scaled_panel *p, input_tile input, float *y, int64_t ldy, int scaling) {        \
+        if (!p->is_narrow) scaled_rows_kind_##NB(p, input, y, ldy, 1, 0, 0);                                           \
+        else if (!has_minima(scaling)) scaled_rows_kind_##NB(p, input, y, ldy, 2, 0, 1);                               \
+        else if (halves_of(scaling) == 1) scaled_rows_kind_##NB(p, input, y, ldy, 1, 1, 1);                            \
+        else scaled_rows_kind_##NB(p, input, y, ldy, 2, 1, 1);                                                         \
     }
 SCALED_ROWS(1)
 #if PANEL_BLOCKS == 2
 SCALED_ROWS(2)
 #endif
 
-/// The next `count` units from `unit` on as bytes, and their scales.
-INLINE void unpack_scaled(const pith_packed *w, int64_t block, unit_cursor *cursor, int64_t unit, int64_t count,
+/// The next `count` tiles from `tile` on as bytes, and their scales.
+INLINE void unpack_scaled(const pith_packed *w, int64_t block, tile_cursor *cursor, int64_t tile, int64_t count,
                           uint8_t *bytes, float *scales, float *minima, int packing, int scaling) {
-    unpack_units(cursor, w, count, bytes, packing);
+    unpack_tiles(cursor, w, count, bytes, packing);
     for (int64_t i = 0; i < count; i++) {
-        group_scales group = group_of(w, scaling, block, unit + i);
+        group_scales group = group_of(w, scaling, block, tile + i);
         for (int half = 0; half < halves_of(scaling); half++, scales += 16, minima += 16) {
-            part_scales part = part_of(w, scaling, group, block, unit + i, half);
+            part_scales part = part_of(w, scaling, group, block, tile + i, half);
             store16(scales, part.scale);
             if (has_minima(scaling)) store16(minima, part.minimum);
         }
@@ -176,29 +176,29 @@ INLINE void unpack_scaled(const pith_packed *w, int64_t block, unit_cursor *curs
 /// Up to PANEL_BLOCKS blocks, unpacked chunk by chunk.
 static void multiply_scaled_panel(const pith_packed *w, int64_t block, int64_t blocks, const pith_narrow_rows *x,
                                   float *y, int64_t ldy) {
-    _Alignas(64) uint8_t bytes[PANEL_BLOCKS * CHUNK_UNITS * UNIT_BYTES];
+    _Alignas(64) uint8_t bytes[PANEL_BLOCKS * CHUNK_TILES * TILE_BYTES];
     _Alignas(64) float scales[PANEL_BLOCKS * PANEL_SCALES], minima[PANEL_BLOCKS * PANEL_SCALES];
-    int64_t tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS;
+    int64_t input_tiles = (x->rows + PITH_TILE_ROWS - 1) / PITH_TILE_ROWS;
     int narrow = is_narrow(w->packing);
     for (int64_t row = 0; row < x->rows; row++) memset(y + row * ldy, 0, (size_t)blocks * 64);
-    unit_cursor cursors[PANEL_BLOCKS];
-    for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_units(w, block + b, w->packing);
-    for (int64_t unit = 0; unit < w->units; unit += CHUNK_UNITS) {
-        int64_t count = w->units - unit < CHUNK_UNITS ? w->units - unit : CHUNK_UNITS;
-        scaled_panel panel = {bytes, scales, minima, unit, count, w->zero - (narrow ? 0 : WIDE_BIAS), narrow};
+    tile_cursor cursors[PANEL_BLOCKS];
+    for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_tiles(w, block + b, w->packing);
+    for (int64_t tile = 0; tile < w->tiles; tile += CHUNK_TILES) {
+        int64_t count = w->tiles - tile < CHUNK_TILES ? w->tiles - tile : CHUNK_TILES;
+        scaled_panel panel = {bytes, scales, minima, tile, count, w->zero - (narrow ? 0 : WIDE_BIAS), narrow};
         for (int64_t b = 0; b < blocks; b++) {
-            FOR_SCALED(w, unpack_scaled, w, block + b, &cursors[b], unit, count, bytes + b * CHUNK_UNITS * UNIT_BYTES,
+            FOR_SCALED(w, unpack_scaled, w, block + b, &cursors[b], tile, count, bytes + b * CHUNK_TILES * TILE_BYTES,
                        scales + b * PANEL_SCALES, minima + b * PANEL_SCALES)
         }
-        for (int64_t t = 0; t < tiles; t++) {
+        for (int64_t t = 0; t < input_tiles; t++) {
             float *to = y + t * PITH_TILE_ROWS * ldy;
 #if PANEL_BLOCKS == 2
             if (blocks == 2) {
-                scaled_rows_2(&panel, tile_of(x, t), to, ldy, w->scaling);
+                scaled_rows_2(&panel, input_tile_of(x, t), to, ldy, w->scaling);
                 continue;
             }
 #endif
-            scaled_rows_1(&panel, tile_of(x, t), to, ldy, w->scaling);
+            scaled_rows_1(&panel, input_tile_of(x, t), to, ldy, w->scaling);
         }
     }
 }

@@ -1,24 +1,24 @@
 // The ways in which codes become weights, other than by one scale for a group: weight = (code - zero) * scale - minimum.
 
-/// Scales of this many columns of a unit differ.
+/// Scales of this many columns of a tile differ.
 INLINE int halves_of(int scaling) { return scaling == PITH_HALF_MINIMA || scaling == PITH_HALF_FACTORS ? 2 : 1; }
 
 INLINE int has_minima(int scaling) {
-    return scaling == PITH_UNIT_MINIMA || scaling == PITH_FACTOR_MINIMA || scaling == PITH_HALF_MINIMA;
+    return scaling == PITH_TILE_MINIMA || scaling == PITH_FACTOR_MINIMA || scaling == PITH_HALF_MINIMA;
 }
 
 /// Whether scales are products of those of a group and a factor.
 INLINE int has_factors(int scaling) { return scaling >= PITH_FACTOR_MINIMA && scaling <= PITH_HALF_FACTORS; }
 
-/// What a group of units has in common.
+/// What a group of tiles has in common.
 typedef struct {
     f16v scale, minimum;
 } group_scales;
 
-INLINE group_scales group_of(const pith_packed *w, int scaling, int64_t block, int64_t unit) {
+INLINE group_scales group_of(const pith_packed *w, int scaling, int64_t block, int64_t tile) {
     group_scales group = {{0}, {0}};
     if (!has_factors(scaling)) return group;
-    int64_t place = block * w->groups + unit / w->group;
+    int64_t place = block * w->groups + tile / w->group;
     if (!has_minima(scaling)) {
         group.scale = widen_f16(w->scales + place * 16);
         return group;
@@ -41,17 +41,17 @@ INLINE i16v signed_bytes(const uint8_t *p) {
 }
 INLINE f16v floats_of(i16v v) { return __builtin_convertvector(v, f16v); }
 
-/// The scales of a unit, or of one half of it, for 16 rows.
+/// The scales of a tile, or of one half of it, for 16 rows.
 typedef struct {
     f16v scale, minimum, zero;
 } part_scales;
 
-INLINE part_scales part_of(const pith_packed *w, int scaling, group_scales group, int64_t block, int64_t unit,
+INLINE part_scales part_of(const pith_packed *w, int scaling, group_scales group, int64_t block, int64_t tile,
                            int64_t half) {
-    int64_t place = block * w->units + unit;
+    int64_t place = block * w->tiles + tile;
     f16v zero = (f16v){0} + (has_minima(scaling) ? 0 : (float)w->zero), none = {0};
     switch (scaling) {
-    case PITH_UNIT_MINIMA:
+    case PITH_TILE_MINIMA:
         return (part_scales){widen_f16(w->scales + place * 32), widen_f16(w->scales + place * 32 + 16), zero};
     case PITH_FACTOR_MINIMA: {
         const uint8_t *p = w->factors + place * 32;
@@ -78,8 +78,8 @@ INLINE part_scales part_of(const pith_packed *w, int scaling, group_scales group
 }
 
 /// The same, of scales of groups too.
-INLINE part_scales scales_of(const pith_packed *w, int scaling, int64_t block, int64_t unit, int64_t half) {
+INLINE part_scales scales_of(const pith_packed *w, int scaling, int64_t block, int64_t tile, int64_t half) {
     if (scaling == PITH_GROUP_SCALES)
-        return (part_scales){block_scales(w, block, unit), (f16v){0}, floats_of(block_zeros(w, block, unit))};
-    return part_of(w, scaling, group_of(w, scaling, block, unit), block, unit, half);
+        return (part_scales){block_scales(w, block, tile), (f16v){0}, floats_of(block_zeros(w, block, tile))};
+    return part_of(w, scaling, group_of(w, scaling, block, tile), block, tile, half);
 }

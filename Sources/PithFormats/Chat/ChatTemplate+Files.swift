@@ -13,11 +13,7 @@ extension ChatTemplate {
     /// The template of a folder; nil if it has none.
     public static func open(folder: String) throws(PithError) -> ChatTemplate? {
         let settings = try document(TokenizerSettings.fileName, in: folder)
-        var tokens = JSONObject()
-        for file in [settings, try document(mapName, in: folder)] {
-            guard let file else { continue }
-            for (name, text) in try specialTokens(file).members where tokens[name] == nil { tokens[name] = text }
-        }
+        let tokens = try specialTokens(folder: folder)
         var named = try settings.map { (settings) throws(PithError) in try templates(settings) } ?? [:]
         if let json = try document(jsonName, in: folder) {
             named.merge(try templates(json)) { $1 }
@@ -31,6 +27,16 @@ extension ChatTemplate {
         return try make(named, tokens, at: folder)
     }
 
+    /// The texts of special tokens that a folder names, by members such as `bos_token`.
+    public static func specialTokens(folder: String) throws(PithError) -> JSONObject {
+        var tokens = JSONObject()
+        for name in [TokenizerSettings.fileName, mapName] {
+            guard let file = try document(name, in: folder) else { continue }
+            for (name, text) in try specialTokens(file).members where tokens[name] == nil { tokens[name] = text }
+        }
+        return tokens
+    }
+
     /// The template of a GGUF file with this tokenizer; nil if it has none.
     public static func open(
         gguf metadata: [String: GGUFValue], _ tokenizer: Tokenizer
@@ -39,12 +45,8 @@ extension ChatTemplate {
         named["default"] = metadata["tokenizer.chat_template"]?.string
         named[toolName] = metadata["tokenizer.chat_template.\(toolName)"]?.string
         var tokens = JSONObject()
-        for (key, name) in [
-            ("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("seperator", "sep"), ("separator", "sep"),
-            ("padding", "pad"), ("cls", "cls"), ("mask", "mask"),
-        ] {
-            let number = metadata["tokenizer.ggml.\(key)_token_id"]?.integer
-            if let text = number.flatMap(tokenizer.token) { tokens["\(name)_token"] = .string(text) }
+        for (name, number) in GGUFTokenizerSettings.namedTokens(metadata) {
+            if let text = tokenizer.token(number) { tokens["\(name)_token"] = .string(text) }
         }
         return try make(named, tokens, at: nil)
     }
@@ -77,8 +79,7 @@ extension ChatTemplate {
     private static func specialTokens(_ settings: JSONReader) throws(PithError) -> JSONObject {
         var tokens = JSONObject()
         for (name, value) in try settings.object().members where name.hasSuffix("_token") {
-            let text: JSONValue? = if case .object(let object) = value { object["content"] } else { value }
-            if case .string? = text { tokens[name] = text }
+            if let text = TokenizerSettings.text(ofToken: value) { tokens[name] = .string(text) }
         }
         return tokens
     }

@@ -82,6 +82,20 @@ struct BytePairStyle {
     /// Whether texts have a beginning where the file does not say.
     static func addsBeginning(_ name: String) -> Bool { (llama3Names + ["tekken", "chameleon"]).contains(name) }
 
+    /// The first name of the style that cuts texts by these expressions.
+    static func name(of expressions: [String], ignoresMerges: Bool) -> String? {
+        // Some patterns are spelled in several ways.
+        func plain(_ expression: String) -> String {
+            WordPattern(expression: expression)?.expressions[0] ?? expression
+        }
+        let wanted = expressions.map(plain)
+        return styles.first { style in
+            style.expressions.map(plain) == wanted && namesIgnoringMerges.contains(style.names[0]) == ignoresMerges
+        }?.names[0]
+    }
+
+    private static let namesIgnoringMerges = llama3Names + ["tekken"]
+
     /// Throws for names that are not known: their words would be cut in another way.
     init(_ name: String) throws(PithError) {
         guard let style = Self.styles.first(where: { $0.names.contains(name) }) else {
@@ -90,6 +104,6 @@ struct BytePairStyle {
                 remedy: "known are \(Self.styles.flatMap(\.names).joined(separator: ", "))")
         }
         expressions = style.expressions
-        ignoresMerges = (Self.llama3Names + ["tekken"]).contains(name)
+        ignoresMerges = Self.namesIgnoringMerges.contains(name)
     }
 }

@@ -29,15 +29,15 @@ package struct GGUFBlockForm: Sendable {
     /// The code of the weight 0 where there are no minima.
     package let zero: Int
     /// What codes name; nil where they are numbers themselves.
-    package let book: [Int8]?
+    package let codebook: [Int8]?
     /// Takes the block at an address apart.
     package let split: @Sendable (UnsafeRawPointer, GGUFBlockPieces) -> Void
 
     init(
-        _ scaling: Scaling = .scale, bits: Int, zero: Int = 0, book: [Int8]? = nil,
+        _ scaling: Scaling = .scale, bits: Int, zero: Int = 0, codebook: [Int8]? = nil,
         split: @escaping @Sendable (UnsafeRawPointer, GGUFBlockPieces) -> Void
     ) {
-        (self.scaling, self.bits, self.zero, self.book, self.split) = (scaling, bits, zero, book, split)
+        (self.scaling, self.bits, self.zero, self.codebook, self.split) = (scaling, bits, zero, codebook, split)
     }
 
     /// The weights of a block that was taken apart.
@@ -45,7 +45,7 @@ package struct GGUFBlockForm: Sendable {
         let scale = floatOfHalf(pieces.halves[0]), minimum = floatOfHalf(pieces.halves[1])
         return (0..<count).map { i in
             let name = pieces.codes[i]
-            let code = book.map { Float($0[Int(name)]) } ?? Float(Int(name) - zero)
+            let code = codebook.map { Float($0[Int(name)]) } ?? Float(Int(name) - zero)
             let signed = Float(Int8(bitPattern: pieces.factors[scaling == .factors ? i / 32 : i / 16]))
             switch scaling {
             case .scale: return scale * code

@@ -72,6 +72,9 @@ public struct GGUFArray: Sendable {
         (self.count, self.type, self.region) = (count, type, region)
     }
 
+    /// The elements as a file holds them.
+    func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) { region.withBytes(body) }
+
     /// The elements, in order.
     public var elements: [GGUFValue] {
         region.withBytes { bytes in

@@ -24,21 +24,31 @@ public struct GGUFTokenizerSettings: Sendable {
             throw .data("has no tokenizer", at: "key tokenizer.ggml.model")
         }
         self.model = model
-        func number(_ key: String, _ defaultValue: Int? = nil) -> Int? {
-            metadata["tokenizer.ggml.\(key)_token_id"]?.integer ?? defaultValue
-        }
+        let named = Self.namedTokens(metadata)
         let defaults = Self.defaults[model] ?? Defaults()
-        beginningToken = number("bos", defaults.beginning) ?? (model == "bert" ? number("cls") : nil)
-        let end = number("eos", defaults.end)
-        endToken = model == "bert" ? number("seperator", number("separator", defaults.end)) : end
-        unknownToken = number("unknown", defaults.unknown)
-        paddingToken = number("padding")
-        namedEndTokens = model == "bert" ? [] : [end, number("eot"), number("eom")].compactMap { $0 }
+        beginningToken = named["bos"] ?? defaults.beginning ?? (model == "bert" ? named["cls"] : nil)
+        let end = named["eos"] ?? defaults.end
+        endToken = model == "bert" ? named["sep"] ?? defaults.end : end
+        unknownToken = named["unk"] ?? defaults.unknown
+        paddingToken = named["pad"]
+        namedEndTokens = model == "bert" ? [] : [end, named["eot"], named["eom"]].compactMap { $0 }
         // Files of some families leave it out.
         let style = metadata["tokenizer.ggml.pre"]?.string.map(BytePairStyle.addsBeginning) ?? false
         addsBeginning = metadata["tokenizer.ggml.add_bos_token"]?.truth ?? (defaults.addsBeginning || style)
         addsEnd = metadata["tokenizer.ggml.add_eos_token"]?.truth ?? defaults.addsEnd
         chatTemplate = metadata["tokenizer.chat_template"]?.string
+    }
+
+    /// The numbers of the tokens that the keys name, by the names that folders have for them.
+    static func namedTokens(_ metadata: [String: GGUFValue]) -> [String: Int] {
+        var tokens: [String: Int] = [:]
+        for (key, name) in [
+            ("bos", "bos"), ("eos", "eos"), ("eot", "eot"), ("eom", "eom"), ("unknown", "unk"), ("padding", "pad"),
+            ("cls", "cls"), ("mask", "mask"), ("separator", "sep"), ("seperator", "sep"),
+        ] {
+            if let number = metadata["tokenizer.ggml.\(key)_token_id"]?.integer { tokens[name] = number }
+        }
+        return tokens
     }
 
     /// What holds where a file does not say otherwise.
@@ -96,7 +106,18 @@ extension Tokenizer {
 
     /// The tokenizer that the metadata of a GGUF file describes: byte pairs (`gpt2`), pieces with scores (`llama`, `t5`) or
     /// words in pieces (`bert`).
+    ///
+    /// A `tokenizer.json` in the file counts where the other keys name what is not known here.
     public init(gguf metadata: [String: GGUFValue]) throws(PithError) {
+        do throws(PithError) { try self.init(keys: metadata) } catch {
+            guard let document = metadata["tokenizer.huggingface.json"]?.string else { throw error }
+            do throws(PithError) { try self.init(json: JSONValue(parsing: document)) } catch {
+                throw error.within("key tokenizer.huggingface.json")
+            }
+        }
+    }
+
+    private init(keys metadata: [String: GGUFValue]) throws(PithError) {
         let reader = try GGUFTokenizerReader(metadata)
         switch reader.settings.model {
         case "gpt2": self = try reader.bytePairs()

@@ -165,27 +165,9 @@ struct JinjaJSONWriter {
     }
 
     private mutating func write(quoted text: String) {
-        var result = String.UnicodeScalarView("\"".unicodeScalars)
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result.append(contentsOf: "\\\"".unicodeScalars)
-            case "\\": result.append(contentsOf: "\\\\".unicodeScalars)
-            case "\n": result.append(contentsOf: "\\n".unicodeScalars)
-            case "\r": result.append(contentsOf: "\\r".unicodeScalars)
-            case "\t": result.append(contentsOf: "\\t".unicodeScalars)
-            case "\u{8}": result.append(contentsOf: "\\b".unicodeScalars)
-            case "\u{C}": result.append(contentsOf: "\\f".unicodeScalars)
-            case _ where scalar.value < 0x20 || escapesAll && scalar.value > 0x7E:
-                for unit in String(scalar).utf16 {
-                    let code = String(unit, radix: 16)
-                    result.append(
-                        contentsOf: ("\\u" + String(repeating: "0", count: 4 - code.count) + code).unicodeScalars)
-                }
-            default: result.append(scalar)
-            }
-        }
-        result.append("\"")
-        output += String(result)
+        var quoted: [UInt8] = []
+        JSONWriter.quote(text, escapesAll: escapesAll, into: &quoted)
+        output += String(decoding: quoted, as: UTF8.self)
     }
 }
 

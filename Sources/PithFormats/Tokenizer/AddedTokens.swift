@@ -58,35 +58,27 @@ struct AddedTokenFinder: Sendable {
         var token: Int?
     }
 
-    private struct Candidate {
-        var bytes: [UInt8]
-        var token: AddedToken
-    }
-
-    /// Candidates by first byte, longest first.
-    private var candidates = [[Candidate]](repeating: [], count: 256)
-    private let isEmpty: Bool
+    private let tokens: [AddedToken]
+    /// Their places in `tokens`, by their bytes.
+    private var places = ByteTrie(capacity: 64)
     private var firstBytes = ByteSet()
 
-    /// A finder of tokens whose texts are taken through `normalize`.
-    init(_ tokens: [AddedToken], normalize: (String) -> String = { $0 }) {
-        var isEmpty = true
-        for token in tokens {
-            let bytes = Array(normalize(token.content).utf8)
-            guard let first = bytes.first else { continue }
-            candidates[Int(first)].append(Candidate(bytes: bytes, token: token))
+    /// A finder of tokens whose texts are taken through `normalize`; of those with one text the first is found.
+    init(_ tokens: [AddedToken], normalize: (String) -> String = { $0 }) throws(PithError) {
+        self.tokens = tokens
+        for (place, token) in tokens.enumerated() {
+            let bytes = normalize(token.content).utf8
+            guard let first = bytes.first, places.node(bytes).flatMap(places.token) == nil else { continue }
+            do { try places.insert(bytes, place) } catch { throw error.within("key added_tokens") }
             firstBytes.insert(first)
-            isEmpty = false
         }
-        self.isEmpty = isEmpty
-        for i in candidates.indices { candidates[i].sort { $0.bytes.count > $1.bytes.count } }
     }
 
     /// Cuts a text in UTF-8 into tokens and the rest; `matchesSpecial` says whether special tokens are found.
     func split(_ text: [UInt8], matchesSpecial: Bool) -> [Part] {
         var parts: [Part] = []
         var start = 0
-        if !isEmpty {
+        if !tokens.isEmpty {
             forEachMatch(in: text) { range, token in
                 guard matchesSpecial || !token.isSpecial,
                     let wide = Self.extent(of: range, token, in: text, notBefore: start)
@@ -109,12 +101,12 @@ struct AddedTokenFinder: Sendable {
                     position += 1
                     continue
                 }
-                let match = candidates[Int(text[position])].first { candidate in
-                    candidate.bytes.count <= text.count - position
-                        && candidate.bytes.indices.allSatisfy { text[position + $0] == candidate.bytes[$0] }
+                guard let match = places.longestMatch(in: text, from: position) else {
+                    position += 1
+                    continue
                 }
-                if let match { body(position..<position + match.bytes.count, match.token) }
-                position += match?.bytes.count ?? 1
+                body(position..<match.end, tokens[match.token])
+                position = match.end
             }
         }
     }

@@ -25,6 +25,9 @@ struct BytePairMerges: Sendable {
         ranks.entries.sorted { $0.value < $1.value }.map { ($0.left, $0.right) }
     }
 
+    /// The rank of each merge and the token that it makes.
+    var rankedResults: [(rank: Int, token: UInt32)] { results.enumerated().map { ($0, $1) } }
+
     /// Words up to this length are merged by looking at all pairs, longer ones with a heap.
     private static let shortLength = 24
     private static let noRank = UInt32.max

@@ -20,13 +20,18 @@ struct BytePairModel: Sendable {
     let merges: BytePairMerges
     private let options: Options
     /// Whether words come as bytes, and tokens are texts of the byte alphabet.
-    private let takesBytes: Bool
+    let takesBytes: Bool
     private let vocabulary: TokenVocabulary
     /// The tokens of single bytes in a byte-level vocabulary: within a word, and what has affixes: at its beginning, at
     /// its end, and of words of one byte.
     private let tokenOfByte: [[UInt32?]]
     /// The tokens `<0x00>`…`<0xFF>` where characters without a token are written in bytes.
     private let fallbackTokens: [UInt32?]
+
+    /// Whether whole words that are tokens are taken without merging.
+    var ignoresMerges: Bool { options.ignoresMerges }
+    /// Whether characters without a token are written in bytes.
+    var fallsBackToBytes: Bool { options.fallsBackToBytes }
 
     /// A model of merges; see `Options`.
     init(_ options: Options, vocabulary: TokenVocabulary, merges: BytePairMerges, takesBytes: Bool) {
@@ -45,6 +50,11 @@ struct BytePairModel: Sendable {
                 return text.withUnsafeBufferPointer { vocabulary.modelToken($0) }
             }
         }
+    }
+
+    /// Whether it joins characters, wherever they stand, and looks up nothing else.
+    var joinsCharacters: Bool {
+        !takesBytes && !options.ignoresMerges && options.prefix.isEmpty && options.suffix.isEmpty
     }
 
     /// Reads the options of a model.
@@ -230,6 +240,8 @@ private struct MergeList {
     let prefixLength: Int
     var merges: [(left: UInt32, right: UInt32, result: UInt32)] = []
     private var joined: [UInt8] = []
+    /// What the last merge made: several in a row often make the same.
+    private var last: (text: [UInt8], token: UInt32)?
 
     init(_ vocabulary: TokenVocabulary, prefixLength: Int) {
         (self.vocabulary, self.prefixLength) = (vocabulary, prefixLength)
@@ -256,11 +268,12 @@ private struct MergeList {
             )
         }
         if prefixLength > 0 { joined.removeSubrange(left.count..<min(left.count + prefixLength, joined.count)) }
-        let result = joined.withUnsafeBufferPointer { vocabulary.modelToken($0) }
+        let result = last?.text == joined ? last?.token : joined.withUnsafeBufferPointer { vocabulary.modelToken($0) }
         guard case (let leftToken?, let rightToken?) = tokens, let result else {
             let names = [Array(left), Array(right)].map { "'\(String(decoding: $0, as: UTF8.self).shortened)'" }
             throw .data("element \(merges.count), \(names.joined(separator: " and ")), is not in the vocabulary")
         }
+        if last?.token != result { last = (joined, result) }
         merges.append((leftToken, rightToken, result))
     }
 }

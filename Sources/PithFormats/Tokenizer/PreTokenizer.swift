@@ -15,6 +15,8 @@ struct PreTokenizer: Sendable {
         case metaspace(replacement: [UInt8], prepend: PrependScheme, splits: Bool)
         /// Pieces of so many characters.
         case fixedLength(Int)
+        /// Pieces of one script.
+        case scripts
     }
 
     /// What a text is cut at.
@@ -100,6 +102,7 @@ struct PreTokenizer: Sendable {
                     splits: try reader.optional("split")?.flag() ?? true))
         case "FixedLength":
             steps.append(.fixedLength(try reader.optional("length")?.integer(in: 1...Int.max) ?? 5))
+        case "UnicodeScripts": steps.append(.scripts)
         default: throw reader.unsupported("pre-tokenizer", type)
         }
     }
@@ -154,6 +157,7 @@ struct PreTokenizer: Sendable {
                     (start, count) = (place, 0)
                 }
             }
+        case .scripts: text.cut { bytes, _, add in forEachWordOfOneScript(in: bytes, add) }
         case .prefixSpace:
             text.rewrite { writer, piece in
                 if writer.source.bytes[piece.start] != UInt8(ascii: " ") { writer.prepend([UInt8(ascii: " ")]) }
@@ -210,6 +214,22 @@ extension PreTokenizer.Splitter {
         }
         if end < bytes.count { body(end..<bytes.count, false) }
     }
+}
+
+/// Calls `add` with the parts of a text between which the script changes. What stands before the first character of a
+/// script is left out, as by the reference.
+private func forEachWordOfOneScript(in bytes: UnsafeBufferPointer<UInt8>, _ add: (Range<Int>) -> Void) {
+    var (start, script, place) = (Int?.none, UInt8(0), 0)
+    while place < bytes.count {
+        let (value, width) = character(bytes, at: place)
+        let next = ScriptTable.script(of: value)
+        if next != 0, next != script {
+            if let start { add(start..<place) }
+            (start, script) = (place, next)
+        }
+        place += width
+    }
+    if let start { add(start..<bytes.count) }
 }
 
 /// Makes words of matches and what lies between them.

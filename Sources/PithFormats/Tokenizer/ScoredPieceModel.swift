@@ -5,7 +5,7 @@ import PithCore
 /// highest score, the leftmost first; characters that are no piece are written in bytes.
 struct ScoredPieceModel: Sendable {
     private let vocabulary: TokenVocabulary
-    private let scores: [Float]
+    let scores: [Float]
     /// The tokens of single bytes, `<0x00>`…`<0xFF>`, or the piece of that byte.
     private let tokenOfByte: [UInt32?]
     private let unknownToken: Int?

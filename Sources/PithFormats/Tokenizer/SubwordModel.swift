@@ -9,6 +9,15 @@ enum SubwordModel: Sendable {
     case unigram(UnigramModel)
     case scored(ScoredPieceModel)
 
+    /// Whether it does nothing but join characters to tokens, so that `WordSeams` cut nothing that belongs together.
+    var joinsCharacters: Bool {
+        switch self {
+        case .bytePairs(let model): model.joinsCharacters
+        case .scored: true
+        default: false
+        }
+    }
+
     /// Appends the tokens of a word in UTF-8.
     func encode(_ word: UnsafeBufferPointer<UInt8>, into sink: inout TokenSink) {
         switch self {

@@ -10,8 +10,10 @@ struct TokenVocabulary: Sendable {
     private var bytes: [UInt8] = []
     /// Where the text of each token lies in `bytes`; a start of `none` where a number has no token.
     private var places: [(start: UInt32, count: UInt32)] = []
-    /// Numbers of tokens, by the hash of their texts.
+    /// Numbers of tokens, by the hash of their texts, of which seven bits stand above the number: other texts are most
+    /// often told by them, without a look at their bytes.
     private var slots: [UInt32]
+    private static let numberMask: UInt32 = 1 << 24 - 1
     /// Tokens that slots hold.
     private var filled = 0
     /// Tokens that the model itself does not have.
@@ -57,14 +59,14 @@ struct TokenVocabulary: Sendable {
             throw .data("the tokens \(names.joined(separator: " and ")) both have the number \(number)")
         }
         if 4 * (filled + 1) > 3 * slots.count { grow() }
-        let slot = slot(text)
+        let (slot, tag) = slot(text)
         guard slots[slot] == Self.none else {
             throw .data(
-                "the token '\(String(decoding: text, as: UTF8.self).shortened)' has the numbers \(slots[slot]) and \(number)"
-            )
+                "the token '\(String(decoding: text, as: UTF8.self).shortened)' has the numbers "
+                    + "\(slots[slot] & Self.numberMask) and \(number)")
         }
         try place(text, number)
-        slots[slot] = UInt32(number)
+        slots[slot] = tag | UInt32(number)
         filled += 1
     }
 
@@ -74,10 +76,10 @@ struct TokenVocabulary: Sendable {
         guard number < bound else { throw .data("has more than \(bound) tokens") }
         places.append((Self.none, 0))
         if 4 * (filled + 1) > 3 * slots.count { grow() }
-        let slot = slot(text)
+        let (slot, tag) = slot(text)
         if slots[slot] == Self.none { filled += 1 }
         try place(text, number)
-        slots[slot] = UInt32(number)
+        slots[slot] = tag | UInt32(number)
     }
 
     private mutating func place(_ text: UnsafeBufferPointer<UInt8>, _ number: Int) throws(PithError) {
@@ -101,7 +103,7 @@ struct TokenVocabulary: Sendable {
 
     /// All numbers and texts that the model itself has, by number.
     func forEachModelToken(_ body: (Int, ArraySlice<UInt8>) -> Void) {
-        for number in places.indices where places[number].start != Self.none && !added.contains(UInt32(number)) {
+        for number in places.indices where places[number].start != Self.none && isModelToken(number) {
             body(number, textBytes(number))
         }
     }
@@ -117,9 +119,11 @@ struct TokenVocabulary: Sendable {
 
     /// The number of a token of the model.
     func modelToken(_ text: UnsafeBufferPointer<UInt8>) -> UInt32? {
-        guard let token = find(text) else { return nil }
-        return added.isEmpty || !added.contains(token) ? token : nil
+        find(text).flatMap { isModelToken(Int($0)) ? $0 : nil }
     }
+
+    /// Whether the model itself has a token.
+    func isModelToken(_ number: Int) -> Bool { added.isEmpty || !added.contains(UInt32(number)) }
 
     /// The number of a token of the model.
     func modelToken(_ text: String) -> UInt32? {
@@ -143,22 +147,26 @@ struct TokenVocabulary: Sendable {
     }
 
     private func find(_ text: UnsafeBufferPointer<UInt8>) -> UInt32? {
-        let token = slots[slot(text)]
-        return token == Self.none ? nil : token
+        let entry = slots[slot(text).index]
+        return entry == Self.none ? nil : entry & Self.numberMask
     }
 
-    /// The slot of a text, or the free one where it would stand.
-    private func slot(_ text: UnsafeBufferPointer<UInt8>) -> Int {
+    /// The slot of a text, or the free one where it would stand, and what stands there above the number.
+    private func slot(_ text: UnsafeBufferPointer<UInt8>) -> (index: Int, tag: UInt32) {
         let mask = slots.count - 1
         return bytes.withUnsafeBufferPointer { bytes in
             slots.withUnsafeBufferPointer { slots in
-                var slot = Int(truncatingIfNeeded: text.hash(seed: seed)) & mask
+                let hash = text.hash(seed: seed)
+                let tag = UInt32(truncatingIfNeeded: hash >> 57) << 24
+                var slot = Int(truncatingIfNeeded: hash) & mask
                 while slots[slot] != Self.none {
-                    let place = places[Int(slots[slot])]
-                    if Int(place.count) == text.count, text.elementsEqual(bytes, from: Int(place.start)) { break }
+                    if slots[slot] & ~Self.numberMask == tag {
+                        let place = places[Int(slots[slot] & Self.numberMask)]
+                        if Int(place.count) == text.count, text.elementsEqual(bytes, from: Int(place.start)) { break }
+                    }
                     slot = (slot + 1) & mask
                 }
-                return slot
+                return (slot, tag)
             }
         }
     }
@@ -166,9 +174,9 @@ struct TokenVocabulary: Sendable {
     private mutating func grow() {
         let old = slots
         slots = [UInt32](repeating: Self.none, count: 2 * old.count)
-        for token in old where token != Self.none {
-            let slot = textBytes(Int(token)).withUnsafeBufferPointer { self.slot($0) }
-            slots[slot] = token
+        for entry in old where entry != Self.none {
+            let slot = textBytes(Int(entry & Self.numberMask)).withUnsafeBufferPointer { self.slot($0).index }
+            slots[slot] = entry
         }
     }
 }

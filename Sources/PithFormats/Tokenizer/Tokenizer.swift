@@ -28,6 +28,8 @@ public struct Tokenizer: Sendable {
     let parts: JSONValue
     private let normalizer: Normalizer
     private let preTokenizer: PreTokenizer
+    /// Where words are cut further; nil where they must not be.
+    private let seams: WordSeams?
     private var postProcessor: PostProcessor
     private let decoder: TokenDecoder
     /// Added tokens that are looked for in the text as it came.
@@ -163,13 +165,14 @@ public struct Tokenizer: Sendable {
         let words: PreTokenizer
         if let preTokenizer { words = preTokenizer } else { words = try PreTokenizer(reader.optional("pre_tokenizer")) }
         self.preTokenizer = takesBytes ? words.takingBytes() : words
+        seams = model.joinsCharacters ? WordSeams(vocabulary) : nil
         needsTracking = words.needsOrigins || (words.usesOrigins && !normalizer.steps.isEmpty)
         postProcessor = try PostProcessor(reader.optional("post_processor"))
         (beginning, ending) = postProcessor.surroundings
         maximumLength = try reader.optional("truncation")?.optional("max_length")?.integer(in: 0...Int.max)
         decoder = try TokenDecoder(reader.optional("decoder"))
-        rawFinder = AddedTokenFinder(added.filter { !$0.isNormalized })
-        normalizedFinder = AddedTokenFinder(added.filter(\.isNormalized)) { normalizer.apply($0) }
+        rawFinder = try AddedTokenFinder(added.filter { !$0.isNormalized })
+        normalizedFinder = try AddedTokenFinder(added.filter(\.isNormalized)) { normalizer.apply($0) }
         specialTokens = Set(added.filter(\.isSpecial).map(\.number))
         for token in postProcessor.tokens where vocabulary.text(token) == nil {
             throw .data("adds the token \(token), which is not in the vocabulary", at: "key post_processor")
@@ -294,6 +297,7 @@ public struct Tokenizer: Sendable {
             var pieces = PieceText(
                 text, normalizedFinder.split(text.bytes, matchesSpecial: options.matchesSpecialTokens))
             preTokenizer.apply(to: &pieces)
+            if let seams { pieces.cut { word, _, add in seams.forEachPart(of: word, add) } }
             encode(pieces, &sink, &cache, spans: spans)
         }
     }

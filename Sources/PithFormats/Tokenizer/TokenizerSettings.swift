@@ -31,15 +31,18 @@ public struct TokenizerSettings: Sendable {
         } else {
             maximumLength = nil
         }
-        guard let token = try reader.optional("bos_token") else {
-            beginningToken = nil
-            return
+        beginningToken = try reader.optional("bos_token").map { (token) throws(PithError) in
+            guard let text = Self.text(ofToken: token.value) else { throw token.failure("should be a token's text") }
+            return text
         }
-        // A text, or an object that holds it.
-        if case .object = token.value {
-            beginningToken = try token.member("content").text()
-        } else {
-            beginningToken = try token.text()
+    }
+
+    /// The text of a token as files of tokenizers name it: by itself, or in an object.
+    static func text(ofToken value: JSONValue) -> String? {
+        switch value {
+        case .string(let text): text
+        case .object(let object): object["content"].flatMap(text)
+        default: nil
         }
     }
 

@@ -39,20 +39,19 @@ struct Bert: Architecture {
 
     func describe() -> ModelDescription {
         let c = configuration
-        var description = ModelDescription(layerCount: c.layerCount) { list in
-            list.prefixed("bert.embeddings.", gguf: "")
-            defer { list.prefixed("", gguf: "") }
-            let words = list.table("word_embeddings.weight", gguf: "token_embd.weight", c.vocabularySize, c.hiddenSize)
-            let positions = list.table(
-                "position_embeddings.weight", gguf: "position_embd.weight", c.contextLength, c.hiddenSize)
+        var description = ModelDescription(layerCount: c.layerCount, layers: "bert.encoder.layer") { list in
+            func table(_ name: String, _ gguf: String, _ rows: Int) -> ParameterID {
+                list.table("bert.embeddings.\(name).weight", gguf: "\(gguf).weight", rows, c.hiddenSize)
+            }
+            let words = table("word_embeddings", "token_embd", c.vocabularySize)
+            let positions = table("position_embeddings", "position_embd", c.contextLength)
             // Only pairs of texts have tokens of another type than the first.
-            let types = list.table("token_type_embeddings.weight", gguf: "token_types.weight", typeCount, c.hiddenSize)
+            let types = table("token_type_embeddings", "token_types", typeCount)
             return TokenInput(
                 table: words, others: [(positions, .position(offset: 0)), (types, .row(0))],
-                norm: list.layerNorm("LayerNorm", gguf: "token_embd_norm", c.hiddenSize, epsilon: c.normEpsilon))
+                norm: list.layerNorm(
+                    "bert.embeddings.LayerNorm", gguf: "token_embd_norm", c.hiddenSize, epsilon: c.normEpsilon))
         } layer: { index, list in
-            list.prefixed("bert.encoder.layer.\(index).", gguf: "blk.\(index).")
-            defer { list.prefixed("", gguf: "") }
             return layer(&list)
         } output: { _, _ in
             nil

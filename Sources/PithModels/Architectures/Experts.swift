@@ -73,12 +73,18 @@ struct Experts {
     }
 }
 
-/// Which layers of a Qwen have experts: each `decoder_sparse_step`-th that is not among `mlp_only_layers`.
-struct SparseLayers {
+/// The experts of a Qwen, in each `decoder_sparse_step`-th layer that is not among `mlp_only_layers`.
+struct SparseExperts {
+    private let options: Experts
     private let step: Int
     private let dense: Set<Int>
 
-    init(_ keys: JSONReader) throws(PithError) {
+    /// Reads where they are and how many; the sizes are those of an expert and of the shared one, nil for none.
+    init(_ keys: JSONReader, layerCount: Int, intermediateSize: Int, sharedSize: Int? = nil) throws(PithError) {
+        var experts = try Experts(
+            keys, .qwen, layerCount: layerCount, intermediateSize: intermediateSize, isNormalized: false)
+        experts.sharedSize = sharedSize
+        options = experts
         step = try keys.optional("decoder_sparse_step")?.integer(in: 1...1 << 20) ?? 1
         var layers: Set<Int> = []
         for layer in try keys.optional("mlp_only_layers")?.array() ?? [] {
@@ -87,6 +93,8 @@ struct SparseLayers {
         dense = layers
     }
 
-    /// Whether a layer has experts.
-    func contains(_ layer: Int) -> Bool { !dense.contains(layer) && (layer + 1) % step == 0 }
+    /// Those of a layer; nil where it has one feed-forward part for all rows.
+    func experts(ofLayer layer: Int) -> Experts? {
+        !dense.contains(layer) && (layer + 1) % step == 0 ? options : nil
+    }
 }

@@ -36,21 +36,17 @@ struct GPT2: Architecture {
 
     func describe() -> ModelDescription {
         let c = configuration
-        var description = ModelDescription(layerCount: c.layerCount) { list in
+        var description = ModelDescription(layerCount: c.layerCount, layers: "transformer.h") { list in
             let table = list.table("transformer.wte.weight", gguf: "token_embd.weight", c.vocabularySize, c.hiddenSize)
             let positions = list.table(
                 "transformer.wpe.weight", gguf: "position_embd.weight", c.contextLength, c.hiddenSize)
             return TokenInput(table: table, others: [(positions, .position(offset: 0))])
         } layer: { index, list in
-            list.prefixed("transformer.h.\(index).", gguf: "blk.\(index).")
-            defer { list.prefixed("", gguf: "") }
             return layer(index, &list)
         } output: { input, list in
             TokenOutput(
                 norm: list.layerNorm("transformer.ln_f", gguf: "output_norm", c.hiddenSize, epsilon: c.normEpsilon),
-                matrix: c.tiesEmbeddings
-                    ? input.table
-                    : list.matrix("lm_head.weight", gguf: "output.weight", c.vocabularySize, c.hiddenSize))
+                matrix: list.head(c, tiedTo: input))
         }
         description.optionalPrefix = "transformer."
         return description

@@ -28,23 +28,17 @@ struct GPTNeoX: Architecture {
 
     func describe() -> ModelDescription {
         let c = configuration
-        return ModelDescription(layerCount: c.layerCount) { list in
+        return ModelDescription(layerCount: c.layerCount, layers: "gpt_neox.layers") { list in
             TokenInput(
                 table: list.table(
                     "gpt_neox.embed_in.weight", gguf: "token_embd.weight", c.vocabularySize, c.hiddenSize))
         } layer: { index, list in
-            list.prefixed("gpt_neox.layers.\(index).", gguf: "blk.\(index).")
-            defer { list.prefixed("", gguf: "") }
             return layer(&list)
         } output: { input, list in
             TokenOutput(
                 norm: list.layerNorm(
                     "gpt_neox.final_layer_norm", gguf: "output_norm", c.hiddenSize, epsilon: c.normEpsilon),
-                matrix: c.tiesEmbeddings
-                    ? input.table
-                    : list.matrix(
-                        "embed_out.weight", gguf: "output.weight", c.vocabularySize, c.hiddenSize,
-                        otherNames: ["lm_head.weight"]))
+                matrix: list.head(c, tiedTo: input, name: "embed_out.weight", otherNames: ["lm_head.weight"]))
         }
     }
 
@@ -67,9 +61,7 @@ struct GPTNeoX: Architecture {
                 options: AttentionOptions(
                     headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
                     rotary: list.rotary(
-                        RotaryOptions(
-                            headDimension: c.headDimension, rotatedSize: rotatedSize, theta: c.ropeTheta,
-                            scaling: c.ropeScaling)))),
+                        RotaryOptions(c, rotatedSize: rotatedSize)))),
             feedForwardNorm: feedForwardNorm,
             feedForward: PlainFeedForward(
                 up: list.linear("mlp.dense_h_to_4h", gguf: "ffn_up", units, hidden, hasBias: true),

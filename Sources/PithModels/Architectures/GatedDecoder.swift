@@ -1,8 +1,21 @@
+import PithCore
 import PithFormats
+
+/// A family whose models are gated decoders: it reads the options of one.
+protocol GatedArchitecture: Architecture {
+    /// The options of the model.
+    var decoder: GatedDecoder { get }
+}
+
+extension GatedArchitecture {
+    var configuration: ModelConfiguration { decoder.configuration }
+
+    func describe() -> ModelDescription { decoder.describe() }
+}
 
 /// What the decoders that descend from Llama have in common: their folders and GGUF files call the same parameters by
 /// the same names. Each of these families is some of these options.
-struct GatedDecoder {
+struct GatedDecoder: Sendable {
     let configuration: ModelConfiguration
     /// Biases of the query, key and value projections.
     var hasInputBias = false
@@ -29,31 +42,40 @@ struct GatedDecoder {
     /// The caps of scores and logits.
     var softcaps: (scores: Float?, logits: Float?) = (nil, nil)
     /// The window of a layer, nil for none.
-    var window: (_ layer: Int) -> Int? = { _ in nil }
+    var window: @Sendable (_ layer: Int) -> Int? = { _ in nil }
     /// The angles of a layer; nil for those of the configuration.
-    var rotary: ((_ layer: Int) -> RotaryOptions)?
+    var rotary: (@Sendable (_ layer: Int) -> RotaryOptions)?
     /// The experts of a layer; nil where it has one feed-forward part for all rows.
-    var experts: (_ layer: Int) -> Experts? = { _ in nil }
+    var experts: @Sendable (_ layer: Int) -> Experts? = { _ in nil }
 
     init(_ configuration: ModelConfiguration) { self.configuration = configuration }
 
+    /// What most of the families read alike: the sizes, the gate's function, and that heads are rotated as a whole.
+    init(_ keys: JSONReader, headDimension: Int? = nil) throws(PithError) {
+        self.init(try ModelConfiguration(keys, headDimension: headDimension))
+        activation = try keys.activation("hidden_act", default: .silu)
+        try keys.refusePartialRotation()
+    }
+
+    /// Biases of attention where the key `attention_bias` says so.
+    mutating func readAttentionBias(_ keys: JSONReader) throws(PithError) {
+        let flag = try keys.optional("attention_bias")?.flag() ?? false
+        (hasInputBias, hasOutputBias) = (flag, flag)
+    }
+
     func describe() -> ModelDescription {
         let c = configuration
-        return ModelDescription(layerCount: c.layerCount) { list in
+        return ModelDescription(layerCount: c.layerCount, layers: "model.layers") { list in
             TokenInput(
                 table: list.table(
                     "model.embed_tokens.weight", gguf: "token_embd.weight", c.vocabularySize, c.hiddenSize),
                 scale: embeddingScale)
         } layer: { index, list in
-            list.prefixed("model.layers.\(index).", gguf: "blk.\(index).")
-            defer { list.prefixed("", gguf: "") }
             return layer(index, &list)
         } output: { input, list in
             TokenOutput(
                 norm: norm("model.norm", gguf: "output_norm", c.hiddenSize, &list),
-                matrix: c.tiesEmbeddings
-                    ? input.table
-                    : list.matrix("lm_head.weight", gguf: "output.weight", c.vocabularySize, c.hiddenSize),
+                matrix: list.head(c, tiedTo: input),
                 softcap: softcaps.logits)
         }
     }
@@ -97,8 +119,7 @@ struct GatedDecoder {
             options: AttentionOptions(
                 headCount: c.headCount, cacheShape: shape, cache: list.cache(shape),
                 rotary: list.rotary(
-                    rotary?(index)
-                        ?? RotaryOptions(headDimension: c.headDimension, theta: c.ropeTheta, scaling: c.ropeScaling)),
+                    rotary?(index) ?? RotaryOptions(c)),
                 scale: scoreDivisor.map { 1 / Float($0).squareRoot() }, softcap: softcaps.scores))
     }
 

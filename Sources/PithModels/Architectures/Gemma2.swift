@@ -3,47 +3,40 @@ import PithFormats
 
 /// Gemma 2 (Gemma team 2024): norms before and behind each part, capped scores and logits, a window in every other
 /// layer, GELU gates and scaled token vectors.
-struct Gemma2: Architecture {
+struct Gemma2: GatedArchitecture {
     static let modelTypes = ["gemma2"]
     static let classNames = ["Gemma2ForCausalLM"]
     static let ggufNames = ["gemma2"]
 
-    let configuration: ModelConfiguration
-    private let windows: LayerWindows
-    private let scoreDivisor: Double
-    private let softcaps: (scores: Float?, logits: Float?)
+    let decoder: GatedDecoder
 
     init(_ keys: JSONReader) throws(PithError) {
-        configuration = try ModelConfiguration(keys, headDimension: 256, tiesEmbeddings: true)
-        try keys.requireGELU()
-        try keys.refusePartialRotation()
-        try keys.refuseFlag("attention_bias")
-        windows = try LayerWindows(keys, configuration, default: 4096) { $0 % 2 == 0 }
-        scoreDivisor = try keys.optional("query_pre_attn_scalar")?.real(in: 1e-3...1e6) ?? 256
-        softcaps = (
-            try keys.softcap("attn_logit_softcapping", default: 50),
-            try keys.softcap("final_logit_softcapping", default: 30)
-        )
+        let configuration = try ModelConfiguration(keys, headDimension: 256, tiesEmbeddings: true)
+        var decoder = try GatedDecoder(gemma: keys, configuration, softcaps: (50, 30))
+        decoder.window = try LayerWindows(keys, configuration, default: 4096) { $0 % 2 == 0 }.window
+        self.decoder = decoder
     }
 
     /// What GGUF files leave unsaid.
     static func complete(_ keys: inout JSONObject, from file: GGUFFile) { keys.addGemmaScoreDivisor(largest: 46) }
-
-    func describe() -> ModelDescription {
-        var decoder = GatedDecoder(gemma: configuration, scoreDivisor: scoreDivisor)
-        decoder.softcaps = softcaps
-        decoder.window = windows.window
-        return decoder.describe()
-    }
 }
 
 extension GatedDecoder {
-    /// What all of the Gemma family share.
-    init(gemma configuration: ModelConfiguration, scoreDivisor: Double) {
+    /// What all of the Gemma family share; `softcaps` stand for missing keys.
+    init(
+        gemma keys: JSONReader, _ configuration: ModelConfiguration, softcaps missing: (scores: Float?, logits: Float?)
+    ) throws(PithError) {
         self.init(configuration)
+        try keys.requireGELU()
+        try keys.refusePartialRotation()
+        try keys.refuseFlag("attention_bias")
         (hasOutputNorms, normArrangement, activation) = (true, .lessOne, .geluTanh)
         embeddingScale = Float(configuration.hiddenSize).squareRoot()
-        self.scoreDivisor = scoreDivisor
+        scoreDivisor = try keys.optional("query_pre_attn_scalar")?.real(in: 1e-3...1e6) ?? 256
+        softcaps = (
+            try keys.softcap("attn_logit_softcapping", default: missing.scores),
+            try keys.softcap("final_logit_softcapping", default: missing.logits)
+        )
     }
 }
 

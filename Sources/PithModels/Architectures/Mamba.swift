@@ -37,22 +37,18 @@ struct Mamba: Architecture {
 
     func describe() -> ModelDescription {
         let c = configuration
-        return ModelDescription(layerCount: c.layerCount) { list in
+        return ModelDescription(layerCount: c.layerCount, layers: "backbone.layers") { list in
             TokenInput(
                 table: list.table(
                     "backbone.embeddings.weight", gguf: "token_embd.weight", c.vocabularySize, c.hiddenSize))
         } layer: { index, list in
-            list.prefixed("backbone.layers.\(index).", gguf: "blk.\(index).")
-            defer { list.prefixed("", gguf: "") }
             return layer(&list)
         } output: { input, list in
             TokenOutput(
                 norm: .rms(
                     list.normWeight("backbone.norm_f.weight", gguf: "output_norm.weight", c.hiddenSize),
                     epsilon: c.normEpsilon),
-                matrix: c.tiesEmbeddings
-                    ? input.table
-                    : list.matrix("lm_head.weight", gguf: "output.weight", c.vocabularySize, c.hiddenSize))
+                matrix: list.head(c, tiedTo: input))
         }
     }
 

@@ -3,15 +3,12 @@ import PithFormats
 
 /// Phi 3 and 4 (Abdin et al. 2024): as Llama, with one matrix for queries, keys and values and one for gates and hidden
 /// units, and angles for a part of each head in the smaller ones of the fourth generation.
-struct Phi3: Architecture {
+struct Phi3: GatedArchitecture {
     static let modelTypes = ["phi3"]
     static let classNames = ["Phi3ForCausalLM"]
     static let ggufNames = ["phi3"]
 
-    let configuration: ModelConfiguration
-    private let window: Int?
-    private let rotatedSize: Int
-    private let activation: Activation
+    let decoder: GatedDecoder
 
     init(_ keys: JSONReader) throws(PithError) {
         var configuration = try ModelConfiguration(keys)
@@ -25,10 +22,8 @@ struct Phi3: Architecture {
                 JSONReader(.object(object)), contextLength: configuration.contextLength,
                 original: keys.positive("original_max_position_embeddings"))
         }
-        self.configuration = configuration
-        activation = try keys.activation("hidden_act", default: .silu)
-        rotatedSize = try keys.rotatedSize(headDimension: configuration.headDimension, default: 1)
-        window = try keys.positive("sliding_window")
+        let rotatedSize = try keys.rotatedSize(headDimension: configuration.headDimension, default: 1)
+        let rotary = RotaryOptions(configuration, rotatedSize: rotatedSize)
         if case .longRope(let short, let long, _, _) = configuration.ropeScaling,
             short.count != rotatedSize / 2 || long.count != rotatedSize / 2
         {
@@ -36,17 +31,12 @@ struct Phi3: Architecture {
                 "short_factor has \(short.count) and long_factor \(long.count) numbers",
                 remedy: "\(rotatedSize / 2) elements of a head are turned by angles of their own")
         }
-    }
-
-    func describe() -> ModelDescription {
-        let (c, window, rotatedSize) = (configuration, window, rotatedSize)
-        var decoder = GatedDecoder(c)
-        (decoder.isFused, decoder.activation) = (true, activation)
+        let window = try keys.positive("sliding_window")
+        var decoder = GatedDecoder(configuration)
+        decoder.isFused = true
+        decoder.activation = try keys.activation("hidden_act", default: .silu)
         decoder.window = { _ in window }
-        decoder.rotary = { _ in
-            RotaryOptions(
-                headDimension: c.headDimension, rotatedSize: rotatedSize, theta: c.ropeTheta, scaling: c.ropeScaling)
-        }
-        return decoder.describe()
+        decoder.rotary = { _ in rotary }
+        self.decoder = decoder
     }
 }

@@ -58,19 +58,16 @@ struct RWKV: Architecture {
 
     func describe() -> ModelDescription {
         let c = configuration
-        return ModelDescription(layerCount: c.layerCount) { list in
+        return ModelDescription(layerCount: c.layerCount, layers: "blocks") { list in
             TokenInput(
                 table: list.table("emb.weight", gguf: nil, c.vocabularySize, c.hiddenSize),
                 norm: norm("blocks.0.ln0", c.normEpsilon, &list), copies: copies)
         } layer: { index, list in
-            list.prefixed("blocks.\(index).", gguf: "")
-            defer { list.prefixed("", gguf: "") }
             return layer(index, &list)
         } output: { input, list in
             TokenOutput(
                 norm: norm("ln_out", c.normEpsilon, &list),
-                matrix: c.tiesEmbeddings
-                    ? input.table : list.matrix("head.weight", gguf: nil, c.vocabularySize, c.hiddenSize),
+                matrix: list.head(c, tiedTo: input, name: "head.weight", gguf: nil),
                 parts: copies == 1 ? nil : [c.hiddenSize, c.hiddenSize])
         }
     }
@@ -190,9 +187,7 @@ struct RWKV: Architecture {
     }
 
     private func norm(_ name: String, _ epsilon: Double, _ list: inout List) -> Norm {
-        .layer(
-            list.normWeight("\(name).weight", gguf: nil, configuration.hiddenSize),
-            bias: list.bias("\(name).bias", gguf: nil, configuration.hiddenSize), epsilon: epsilon)
+        list.layerNorm(name, gguf: nil, configuration.hiddenSize, epsilon: epsilon)
     }
 
     private func vector(_ name: String, _ initial: ParameterSpec.Initial, _ list: inout List) -> ParameterID {
@@ -204,7 +199,7 @@ struct RWKV: Architecture {
     private func matrix(
         _ name: String, _ outputs: Int, _ inputs: Int, _ list: inout List, entersStream: Bool = false
     ) -> Linear {
-        Linear(list.matrix("\(name).weight", gguf: nil, outputs, inputs, entersStream: entersStream))
+        list.linear(name, gguf: nil, outputs, inputs, hasBias: false, entersStream: entersStream)
     }
 
     private func square(_ name: String, _ list: inout List) -> Linear {

@@ -81,36 +81,20 @@ public struct Conversation {
         let (text, tokens, forgotten) = try fittingPrompt(room: maximumCount)
         let known = takeKnown(tokens)
         let readBefore = known?.state.position ?? 0
-        var batch = BatchedGeneration(model, promptChunk: 512)
-        batch.keepsEnded = true
-        let id = try batch.add(
-            Array(tokens[(known?.tokens.count ?? 0)...]), after: known, options: options, maximumCount: maximumCount)
-        var decoder = StreamingDecoder(tokenizer, skippingSpecialTokens: true)
-        var (written, count, end) = ("", 0, BatchedGeneration.End?.none)
-        func take(_ piece: String) {
-            written += piece
-            emit(piece)
-        }
         let clock = ContinuousClock()
         let start = clock.now
-        var readSeconds = 0.0
-        while !batch.isEmpty, !isStopped() {
-            guard let output = try batch.step().first else { continue }
-            if count == 0 { readSeconds = (clock.now - start).seconds }
-            end = output.end
-            guard let token = output.token else { continue }
-            take(decoder.push(token))
-            count += 1
-        }
-        take(decoder.finish())
-        batch.removeAll()
-        if let sequence = batch.ended[id] { read = (text + written, sequence) }
+        var generated = try GeneratedTokens(
+            model, after: Array(tokens[(known?.tokens.count ?? 0)...]), beginning: known, options: options,
+            maximumCount: maximumCount, isStopped: isStopped)
+        let readSeconds = (clock.now - start).seconds
+        let (written, count) = try generated.writeText(tokenizer, isStopped: isStopped, emit: emit)
+        if let sequence = generated.sequence { read = (text + written, sequence) }
         // Nothing was said if it was stopped while it read.
-        if count > 0 || end != nil { add(written) }
+        if count > 0 || generated.end != nil { add(written) }
         return Answer(
             text: written, readCount: tokens.count - readBefore, promptCount: tokens.count, writtenCount: count,
-            end: end,
-            forgottenCount: forgotten, readSeconds: readSeconds, writeSeconds: (clock.now - start).seconds - readSeconds
+            end: generated.end, forgottenCount: forgotten, readSeconds: readSeconds,
+            writeSeconds: (clock.now - start).seconds - readSeconds
         )
     }
 

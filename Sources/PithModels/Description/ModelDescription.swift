@@ -32,17 +32,21 @@ public struct ModelDescription: Sendable {
     public let output: TokenOutput?
 
     /// Describes a model: `layer` adds the parameters of the layer with the index that it is given, and returns its block.
+    /// In front of their names stand the number of the layer and, in front of that, `layers` in folders and `blk` in GGUF
+    /// files.
     public init(
-        layerCount: Int, input: (inout Parameters) -> TokenInput,
+        layerCount: Int, layers prefix: String, input: (inout Parameters) -> TokenInput,
         layer: (_ index: Int, inout Parameters) -> any Block, output: (TokenInput, inout Parameters) -> TokenOutput?
     ) {
         var list = Parameters()
         self.input = input(&list)
         for index in 0..<layerCount {
             let first = list.specs.count
+            (list.prefix, list.ggufPrefix) = ("\(prefix).\(index).", "blk.\(index).")
             let block = layer(index, &list)
             layers.append(Layer(block: block, parameters: (first..<list.specs.count).map { ParameterID($0) }))
         }
+        (list.prefix, list.ggufPrefix) = ("", "")
         self.output = output(self.input, &list)
         (parameters, rotaries, caches, states) = (list.specs, list.rotaries, list.caches, list.states)
         // Where embedding and head are tied, some writers keep the one and some the other.
@@ -84,19 +88,15 @@ public struct ModelDescription: Sendable {
 }
 
 extension ModelDescription {
-    /// The list of parameters as it is being written. Names are given without the prefix that `prefixed` adds.
+    /// The list of parameters as it is being written. Names of a layer's are given without what stands in
+    /// front of them in all layers.
     public struct Parameters {
         fileprivate var specs: [ParameterSpec] = []
         fileprivate var rotaries: [RotaryOptions] = []
         fileprivate var caches: [CacheShape] = []
         fileprivate var states: [[Int]] = []
-        private var prefix = ""
-        private var ggufPrefix = ""
-
-        /// Sets what stands in front of the names that follow.
-        public mutating func prefixed(_ prefix: String, gguf: String) {
-            (self.prefix, ggufPrefix) = (prefix, gguf)
-        }
+        fileprivate var prefix = ""
+        fileprivate var ggufPrefix = ""
 
         private mutating func add(
             _ name: String, _ gguf: String?, _ shape: [Int], _ kind: ParameterSpec.Kind,
@@ -131,25 +131,36 @@ extension ModelDescription {
 
         /// Adds a matrix `name.weight` and, if it has one, its bias `name.bias`.
         public mutating func linear(
-            _ name: String, gguf: String, _ outputs: Int, _ inputs: Int, hasBias: Bool, entersStream: Bool = false,
+            _ name: String, gguf: String?, _ outputs: Int, _ inputs: Int, hasBias: Bool, entersStream: Bool = false,
             arrangement: ParameterSpec.Arrangement = .plain, ggufOrder: RowOrder = .stored
         ) -> Linear {
             let weight = matrix(
-                "\(name).weight", gguf: "\(gguf).weight", outputs, inputs, entersStream: entersStream,
+                "\(name).weight", gguf: gguf.map { "\($0).weight" }, outputs, inputs, entersStream: entersStream,
                 arrangement: arrangement, ggufOrder: ggufOrder)
             return Linear(
                 weight,
-                bias: hasBias ? bias("\(name).bias", gguf: "\(gguf).bias", outputs, ggufOrder: ggufOrder) : nil)
+                bias: hasBias
+                    ? bias("\(name).bias", gguf: gguf.map { "\($0).bias" }, outputs, ggufOrder: ggufOrder) : nil)
         }
 
         /// Adds the weights `name.weight` and biases `name.bias` of a LayerNorm, [count] each.
-        public mutating func layerNorm(_ name: String, gguf: String, _ count: Int, epsilon: Double) -> Norm {
-            let weight = normWeight("\(name).weight", gguf: "\(gguf).weight", count)
-            let bias = bias("\(name).bias", gguf: "\(gguf).bias", count)
+        public mutating func layerNorm(_ name: String, gguf: String?, _ count: Int, epsilon: Double) -> Norm {
+            let weight = normWeight("\(name).weight", gguf: gguf.map { "\($0).weight" }, count)
+            let bias = bias("\(name).bias", gguf: gguf.map { "\($0).bias" }, count)
             // As the writers of the first such models called them.
             specs[weight.index].otherNames = ["\(prefix)\(name).gamma"]
             specs[bias.index].otherNames = ["\(prefix)\(name).beta"]
             return .layer(weight, bias: bias, epsilon: epsilon)
+        }
+
+        /// Adds the matrix that makes logits, [vocabulary, hidden], unless that is the table of token vectors.
+        public mutating func head(
+            _ configuration: ModelConfiguration, tiedTo input: TokenInput, name: String = "lm_head.weight",
+            gguf: String? = "output.weight", otherNames: [String] = []
+        ) -> ParameterID {
+            guard !configuration.tiesEmbeddings else { return input.table }
+            return matrix(
+                name, gguf: gguf, configuration.vocabularySize, configuration.hiddenSize, otherNames: otherNames)
         }
 
         /// Adds a table, [rows, columns].

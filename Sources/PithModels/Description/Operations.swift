@@ -92,6 +92,13 @@ public struct RotaryOptions: Hashable, Sendable {
         (self.headDimension, self.rotatedSize, self.theta) = (headDimension, rotatedSize ?? headDimension, theta)
         self.scaling = scaling
     }
+
+    /// What a configuration says of all its layers.
+    init(_ configuration: ModelConfiguration, rotatedSize: Int? = nil) {
+        self.init(
+            headDimension: configuration.headDimension, rotatedSize: rotatedSize, theta: configuration.ropeTheta,
+            scaling: configuration.ropeScaling)
+    }
 }
 
 /// The place of rotary options in the list of their model.

@@ -78,6 +78,9 @@ public struct ParameterSpec: Equatable, Sendable {
         (self.name, self.ggufName, self.shape, self.kind, self.initial) = (name, ggufName, shape, kind, initial)
     }
 
+    /// Whether it is the weights of a convolution, [channels, 1, length]; nothing else has three extents.
+    var isConvolution: Bool { shape.count == 3 }
+
     /// The number of elements.
     public var count: Int { shape.reduce(1, *) }
 

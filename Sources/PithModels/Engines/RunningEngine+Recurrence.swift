@@ -1,4 +1,5 @@
 import CPithKernels
+import PithTensor
 
 /// Operations that go from row to row of a sequence. Each sequence has its own states; the rows of one follow each
 /// other on one thread, and channels or heads, which do not meet, are shared by all.
@@ -27,15 +28,16 @@ extension RunningEngine {
 
     mutating func convolve(_ x: Value, _ weights: ParameterID, bias: ParameterID?, _ state: StateID) -> Value {
         for parameter in [weights, bias] { parameter.map(lookAtElements) }
-        let convolution = Convolution(
-            width: x.width, weights: model[vector: weights], bias: bias.map { model[vector: $0] })
+        let (convolution, bias) = (model.convolution(weights), bias.map { model[vector: $0] })
         let (result, width, pool) = (makeValue(rows: rows, x.width), x.width, pool)
         forEachState(state) { row, count, state in
             let (source, target) = (x.pointer + row * width, result.pointer + row * width)
             pool.forEachBlock(
                 of: count, grain: Self.rowsTogether, sharing: source, target, state
             ) { block, source, target, state in
-                for row in block { convolution.apply(to: source, row, before: state, into: target + row * width) }
+                for row in block {
+                    convolution.apply(to: source, row, before: state, bias: bias, into: target + row * width)
+                }
             }
             convolution.moveOn(state, over: source, count)
         }
@@ -122,29 +124,30 @@ extension RunningEngine {
 }
 
 /// A causal convolution of each channel with weights of its own.
-package struct Convolution {
+package struct Convolution: Sendable {
     /// Channels.
     let width: Int
     /// Rows that an output sees, its own included.
     let length: Int
+    /// The weights as models have them, [width, length].
+    let parameter: [Float]
     // Weights by place, [length, width], which channels lie side by side in.
-    private let weights: [Float]
-    private let bias: [Float]
+    let weights: [Float]
 
-    /// From weights [width, length], and [width] that are added.
-    package init(width: Int, weights: [Float], bias: [Float]?) {
+    /// From weights [width, length].
+    package init(width: Int, weights: [Float]) {
         (self.width, length) = (width, weights.count / width)
-        let length = length
-        self.weights = (0..<weights.count).map { weights[$0 % width * length + $0 / width] }
-        self.bias = bias ?? [Float](repeating: 0, count: width)
+        parameter = weights
+        self.weights = Tensor(shape: [width, length], values: weights).transposed.values
     }
 
-    /// The output of a row of [rows, width], in front of which lie `before`, [length - 1, width].
+    /// The output of a row of [rows, width], in front of which lie `before`, [length - 1, width]; `bias`, [width], is
+    /// added.
     package func apply(
-        to source: UnsafePointer<Float>, _ row: Int, before: UnsafePointer<Float>,
+        to source: UnsafePointer<Float>, _ row: Int, before: UnsafePointer<Float>, bias: [Float]?,
         into target: UnsafeMutablePointer<Float>
     ) {
-        target.update(from: bias, count: width)
+        if let bias { target.update(from: bias, count: width) } else { target.update(repeating: 0, count: width) }
         weights.withUnsafeBufferPointer { weights in
             for place in 0..<length {
                 let from = row + place - (length - 1)

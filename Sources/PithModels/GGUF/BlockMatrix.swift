@@ -39,7 +39,7 @@ public struct BlockMatrix: RowDecodable {
 
     /// Rounds the inputs to bytes, unless they are to stay floats.
     public func prepare(_ input: ActivationBlock, pool: ThreadPool) {
-        if input.precision == .narrow { input.prepareNarrow(group: BlockTiles.unit, pool: pool) }
+        if input.precision == .narrow { input.prepareNarrow(group: BlockTiles.columnsOfTile, pool: pool) }
     }
 
     /// Decodes a row.
@@ -52,6 +52,6 @@ public struct BlockMatrix: RowDecodable {
     public func multiply(
         _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        input.multiply(outputs, tiles.packed, inputGroup: BlockTiles.unit, into: output, stride: stride)
+        input.multiply(outputs, tiles.packed, inputGroup: BlockTiles.columnsOfTile, into: output, stride: stride)
     }
 }

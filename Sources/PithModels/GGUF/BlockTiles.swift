@@ -3,11 +3,11 @@ import PithCore
 import PithFormats
 import PithTensor
 
-/// Blocks laid out as the kernels read them: codes in units of 16 rows by 32 columns, then factors, scales and what codes
+/// Blocks laid out as the kernels read them: codes in tiles of 16 rows by 32 columns, then factors, scales and what codes
 /// name, in one piece of memory.
 struct BlockTiles: Sendable {
-    /// Columns of a unit.
-    static let unit = 32
+    /// Columns of a tile.
+    static let columnsOfTile = 32
     private static let rowsOfBlock = 16
 
     private let form: GGUFBlockForm
@@ -16,23 +16,23 @@ struct BlockTiles: Sendable {
 
     /// Where everything lies.
     private struct Layout {
-        /// Blocks of 16 rows, units of 32 columns in a row, and groups of units with a scale in a row.
-        let blocks, units, groups: Int
-        let unitsOfGroup: Int
-        let unitBytes: Int
-        /// Bytes of factors for each row and unit, scales for each row and group.
-        let factorsOfUnit, scalesOfGroup: Int
+        /// Blocks of 16 rows, tiles of 32 columns in a row, and groups of tiles with a scale in a row.
+        let blocks, tiles, groups: Int
+        let tilesOfGroup: Int
+        let tileBytes: Int
+        /// Bytes of factors for each row and tile, scales for each row and group.
+        let factorsOfTile, scalesOfGroup: Int
         let factorsStart, scalesStart, tableStart, byteCount: Int
 
         init(_ form: GGUFBlockForm, blockLength: Int, rows: Int, columns: Int) throws(PithError) {
             let limit = Int(Int32.max)
             guard rows <= limit, columns <= limit else { throw .data("the shape \([rows, columns]) is too large") }
             blocks = (rows + rowsOfBlock - 1) / rowsOfBlock
-            units = columns / BlockTiles.unit
-            unitsOfGroup = max(1, blockLength / BlockTiles.unit)
-            groups = units / unitsOfGroup
-            unitBytes = 64 * form.bits
-            (factorsOfUnit, scalesOfGroup) =
+            tiles = columns / BlockTiles.columnsOfTile
+            tilesOfGroup = max(1, blockLength / BlockTiles.columnsOfTile)
+            groups = tiles / tilesOfGroup
+            tileBytes = 64 * form.bits
+            (factorsOfTile, scalesOfGroup) =
                 switch form.scaling {
                 case .scale: (0, 1)
                 case .minimum: (0, 2)
@@ -41,8 +41,8 @@ struct BlockTiles: Sendable {
                 case .halfFactors: (2, 1)
                 case .exponent: (1, 0)
                 }
-            factorsStart = blocks * units * unitBytes
-            scalesStart = factorsStart + blocks * units * factorsOfUnit * rowsOfBlock
+            factorsStart = blocks * tiles * tileBytes
+            scalesStart = factorsStart + blocks * tiles * factorsOfTile * rowsOfBlock
             tableStart = scalesStart + blocks * groups * scalesOfGroup * rowsOfBlock * 2
             byteCount = tableStart + 64
         }
@@ -61,7 +61,7 @@ struct BlockTiles: Sendable {
         let tiles = TileMemory(byteCount: layout.byteCount)
         (self.form, self.layout) = (form, layout)
         memory = ByteRegion(UnsafeRawBufferPointer(tiles.bytes), keptAliveBy: tiles)
-        let table = (form.book ?? []).map { UInt8(bitPattern: $0) ^ 0x80 }
+        let table = (form.codebook ?? []).map { UInt8(bitPattern: $0) ^ 0x80 }
         for (i, entry) in table.enumerated() { tiles.bytes[layout.tableStart + i] = entry }
         let isFinite = TileMemory(byteCount: max(1, layout.blocks))
         region.withBytes { bytes in
@@ -100,20 +100,20 @@ struct BlockTiles: Sendable {
         packed.factors = (base + layout.factorsStart).assumingMemoryBound(to: UInt8.self)
         packed.scales = (base + layout.scalesStart).assumingMemoryBound(to: UInt16.self)
         packed.tables = (base + layout.tableStart).assumingMemoryBound(to: UInt8.self)
-        packed.books = 1
-        let packing = form.book == nil ? UInt32(form.bits) : PITH_BOOK_2.rawValue + UInt32(form.bits - 2)
+        packed.codebooks = 1
+        let packing = form.codebook == nil ? UInt32(form.bits) : PITH_CODEBOOK_2.rawValue + UInt32(form.bits - 2)
         packed.packing = pith_packing(packing)
-        packed.zero = Int32(form.book == nil ? form.zero : 128)
+        packed.zero = Int32(form.codebook == nil ? form.zero : 128)
         packed.scaling = scaling
-        (packed.unit_bytes, packed.units) = (Int64(layout.unitBytes), Int64(layout.units))
-        (packed.group, packed.groups) = (Int64(layout.unitsOfGroup), Int64(layout.groups))
+        (packed.tile_bytes, packed.tiles) = (Int64(layout.tileBytes), Int64(layout.tiles))
+        (packed.group, packed.groups) = (Int64(layout.tilesOfGroup), Int64(layout.groups))
         return packed
     }
 
     private var scaling: pith_scaling {
         switch form.scaling {
         case .scale: PITH_GROUP_SCALES
-        case .minimum: PITH_UNIT_MINIMA
+        case .minimum: PITH_TILE_MINIMA
         case .factorMinima: PITH_FACTOR_MINIMA
         case .halfMinima: PITH_HALF_MINIMA
         case .factors: PITH_FACTORS
@@ -150,11 +150,11 @@ struct BlockTiles: Sendable {
                     isFinite = isFinite && pieces.isFinite(form.scaling)
                     writeScales(block, group, lane, pieces)
                 }
-                let firstUnit = block * layout.units + group * layout.unitsOfGroup
-                for i in 0..<layout.unitsOfGroup {
-                    kernels.pack_unit(
-                        allCodes + i * unit, Int64(GGUFBlockPieces.length), Int32(form.bits),
-                        (target + (firstUnit + i) * layout.unitBytes).assumingMemoryBound(to: UInt8.self))
+                let firstTile = block * layout.tiles + group * layout.tilesOfGroup
+                for i in 0..<layout.tilesOfGroup {
+                    kernels.pack_tile(
+                        allCodes + i * columnsOfTile, Int64(GGUFBlockPieces.length), 4, Int32(form.bits),
+                        (target + (firstTile + i) * layout.tileBytes).assumingMemoryBound(to: UInt8.self))
                 }
             }
             return isFinite
@@ -165,18 +165,18 @@ struct BlockTiles: Sendable {
             let scales = (target + layout.scalesStart).assumingMemoryBound(to: UInt16.self) + place
             if layout.scalesOfGroup > 0 { scales[0] = pieces.halves[0] }
             if layout.scalesOfGroup > 1 { scales[rowsOfBlock] = pieces.halves[1] }
-            guard layout.factorsOfUnit > 0 else { return }
-            let firstUnit = block * layout.units + group * layout.unitsOfGroup
+            guard layout.factorsOfTile > 0 else { return }
+            let firstTile = block * layout.tiles + group * layout.tilesOfGroup
             let factors =
                 (target + layout.factorsStart).assumingMemoryBound(to: UInt8.self)
-                + firstUnit * layout.factorsOfUnit * rowsOfBlock + lane
+                + firstTile * layout.factorsOfTile * rowsOfBlock + lane
             if form.scaling == .factorMinima {
-                for i in 0..<layout.unitsOfGroup {
+                for i in 0..<layout.tilesOfGroup {
                     factors[2 * i * rowsOfBlock] = pieces.factors[i]
                     factors[(2 * i + 1) * rowsOfBlock] = pieces.minima[i]
                 }
             } else {
-                for i in 0..<layout.unitsOfGroup * layout.factorsOfUnit { factors[i * rowsOfBlock] = pieces.factors[i] }
+                for i in 0..<layout.tilesOfGroup * layout.factorsOfTile { factors[i * rowsOfBlock] = pieces.factors[i] }
             }
         }
     }

@@ -27,6 +27,19 @@ extension GGUFFile {
         } catch { throw error.within("\(path): tensor \(name)") }
     }
 
+    /// The type and the bytes of the matrix that a parameter is, its rows in the order of the parameter.
+    package func blocks(_ spec: ParameterSpec) throws(PithError) -> (type: GGUFType, region: ByteRegion) {
+        let name = try name(of: spec)
+        let (tensor, type) = try tensor(name)
+        do throws(PithError) {
+            let (shape, region) = try matrix(of: tensor, slice: spec.ggufSlice, isRow: spec.shape[0] == 1)
+            guard shape == spec.shape, spec.ggufOrder.fits(shape[0]) else {
+                throw .data("has the shape \(shape)", remedy: "the keys say \(spec.shape)")
+            }
+            return (type, spec.ggufOrder.ordered(region, rows: shape[0]))
+        } catch { throw error.within("\(path): tensor \(name)") }
+    }
+
     /// The shape and the bytes of a matrix, or of one of those that a tensor holds.
     private func matrix(
         of tensor: GGUFTensor, slice: Int?, isRow: Bool

@@ -55,7 +55,7 @@ struct CompressionMemory {
         for id in description.tables {
             let shape = description[id].shape
             let open = try source.openBytes(of: id)
-            guard let pipeline = compressor.embeddingPipeline else {
+            guard let pipeline = try compressor.pipeline(for: id) else {
                 most = max(most, open)
                 continue
             }

@@ -94,21 +94,12 @@ extension ModelCompressor {
     /// Bytes of what stays as it is, as it will be stored.
     private func keptBytes() throws(PithError) -> Int {
         var bytes = 0
-        for (index, spec) in source.description.parameters.enumerated()
-        where self.pipeline(for: ParameterID(index)) == nil {
+        for (index, spec) in source.description.parameters.enumerated() {
+            guard try pipeline(for: ParameterID(index)) == nil else { continue }
             bytes += spec.count * (try source.folderPlace(of: ParameterID(index)).type.byteCount)
         }
         for tensor in try otherTensors() { bytes += tensor.contents.reduce(0) { $0 + $1.content.byteCount } }
         return bytes
-    }
-
-    /// What compresses a parameter; nil if it stays as it is.
-    func pipeline(for id: ParameterID) -> WeightPipeline? {
-        switch source.description[id].kind {
-        case .matrix: pipeline
-        case .table: source.description.tables.contains(id) ? embeddingPipeline : nil
-        case .router, .vector: nil
-        }
     }
 }
 
@@ -126,16 +117,20 @@ extension ModelCompressor {
         var places: [String: (place: Int, measurement: PieceMeasurement)] = [:]
         for (index, spec) in source.description.parameters.enumerated() {
             let id = ParameterID(index)
-            guard let pipeline = self.pipeline(for: id) else { continue }
+            guard let pipeline = try self.pipeline(for: id) else { continue }
             let name = Self.kind(of: spec.name)
             let key = "\(name) \(spec.shape)"
             if places[key] == nil {
-                let measurement = try PieceMeasurement(source.matrix(id, layouts: layouts), by: pipeline, seed: seed)
+                let measurement = try PieceMeasurement(
+                    source.matrix(id, layouts: layouts), by: pipeline, roundedTo: form(of: id), seed: seed)
                 source.releaseMemory(of: id)
                 places[key] = (measured.kinds.count, measurement)
                 measured.kinds.append(
                     .init(
-                        name: name, shape: spec.shape, count: 0, spec: pipeline.spec.description, bytes: ByteCount(0),
+                        name: name, shape: spec.shape, count: 0,
+                        spec: [pipeline.spec.description, try form(of: id)?.name].compactMap { $0 }.joined(
+                            separator: ", "),
+                        bytes: ByteCount(0),
                         storedBytes: ByteCount(0)))
             }
             guard let (place, measurement) = places[key] else { continue }

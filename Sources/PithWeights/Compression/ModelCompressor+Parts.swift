@@ -11,9 +11,12 @@ extension ModelCompressor {
         let inLayers = Set(description.layers.flatMap(\.parameters))
         let parameters = description.parameters.indices.map { ParameterID($0) }.filter { !inLayers.contains($0) }
         var tensors: [FinishedTensor] = []
-        let tables = Set(embeddingPipeline == nil ? [] : description.tables)
         for id in parameters {
-            tensors.append(tables.contains(id) ? try compressedTable(id) : try kept(id))
+            if let pipeline = try pipeline(for: id) {
+                tensors.append(try compressedTable(id, by: pipeline))
+            } else {
+                tensors.append(try kept(id))
+            }
         }
         return try tensors + otherTensors()
     }
@@ -35,18 +38,32 @@ extension ModelCompressor {
             value: .content(try source.content(of: id, layouts: layouts)))
     }
 
-    private func compressedTable(_ id: ParameterID) throws(PithError) -> FinishedTensor {
-        guard let embeddingPipeline else { return try kept(id) }
+    /// What compresses a parameter; nil if it stays as it is. A table that has to have a form is rounded to it.
+    func pipeline(for id: ParameterID) throws(PithError) -> WeightPipeline? {
+        switch source.description[id].kind {
+        case .matrix: return pipeline
+        case .table where source.description.tables.contains(id):
+            if let embeddingPipeline { return embeddingPipeline }
+            guard try form(of: id) != nil else { return nil }
+            return try WeightPipeline(Spec(parsing: RoundToNearest.identifier))
+        case .table, .router, .vector: return nil
+        }
+    }
+
+    private func compressedTable(
+        _ id: ParameterID, by pipeline: WeightPipeline
+    ) throws(PithError) -> FinishedTensor {
         let (name, shape) = (source.storedName(of: id), source.description[id].shape)
         try Memory.require(
-            embeddingPipeline.memory(rows: shape[0], columns: shape[1]),
-            for: "compressing \(name) by \(embeddingPipeline.spec)")
+            pipeline.memory(rows: shape[0], columns: shape[1]),
+            for: "compressing \(name) by \(pipeline.spec)")
         defer { source.releaseMemory(of: id) }
         let matrix = try compress(
-            source.matrix(id, layouts: layouts), called: name, by: embeddingPipeline, statistics: nil)
+            source.matrix(id, layouts: layouts), called: name, by: pipeline, statistics: nil,
+            roundedTo: form(of: id))
         guard matrix is any RowDecodable else {
             throw .usage(
-                "'\(embeddingPipeline.spec)' stores no single rows, which embeddings are read by", at: "embeddings",
+                "'\(pipeline.spec)' stores no single rows, which embeddings are read by", at: "embeddings",
                 remedy: "for example rtn:bits=8")
         }
         return FinishedTensor(name: name, parameter: id, value: .matrix(matrix))
@@ -91,7 +108,8 @@ extension ModelCompressor {
             @Sendable func compress(_ index: Int) throws(PithError) -> any StoredLinear {
                 let id = matrices[places[index]]
                 return try self.compress(
-                    model[matrix: id], called: source.description[id].name, by: pipeline, statistics: seen[index])
+                    model[matrix: id], called: source.description[id].name, by: pipeline, statistics: seen[index],
+                    roundedTo: form(of: id))
             }
             // One alone has all threads.
             var made: [any StoredLinear] = []
@@ -108,10 +126,10 @@ extension ModelCompressor {
         return compressed.compactMap { $0 }
     }
 
-    /// Bytes that compressing a matrix takes.
+    /// Bytes that compressing a matrix of a layer takes.
     func memory(_ id: ParameterID) -> Int {
         let shape = source.description[id].shape
-        return pipeline(for: id)?.memory(rows: shape[0], columns: shape[1]) ?? 0
+        return pipeline?.memory(rows: shape[0], columns: shape[1]) ?? 0
     }
 
     /// How many of some matrices, the largest first, are given to the threads at a time: all if there is memory for as
@@ -135,8 +153,10 @@ extension ModelCompressor {
     static let slack = 192 << 20
 
     private func compress(
-        _ original: any LinearOperator, called name: String, by pipeline: WeightPipeline, statistics: InputStatistics?
+        _ original: any LinearOperator, called name: String, by pipeline: WeightPipeline, statistics: InputStatistics?,
+        roundedTo form: (any GridForm)?
     ) throws(PithError) -> any StoredLinear {
+        if let form { try pipeline.check(form) }
         try Memory.require(
             4 * original.outputCount * original.inputCount, for: "the weights of \(name) in single precision")
         let seen =
@@ -144,7 +164,14 @@ extension ModelCompressor {
             ? nil : statistics ?? InputStatistics.uniform(width: original.inputCount, gathering: pipeline.needs)
         return try pipeline.compress(
             name: name, weight: original.denseWeight(pool: pool),
-            originalType: (original as? DenseOperator)?.weight.type, statistics: seen, seed: seed, pool: pool)
+            originalType: (original as? DenseOperator)?.weight.type, statistics: seen, form: form, seed: seed,
+            pool: pool)
+    }
+
+    /// What the format asks a parameter to be rounded to.
+    func form(of id: ParameterID) throws(PithError) -> (any GridForm)? {
+        guard let format else { return nil }
+        return try format.form(id)
     }
 
     /// Asks for sums of products with themselves of all inputs of a layer, in double precision, for the rows that wait,

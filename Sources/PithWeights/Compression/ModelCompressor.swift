@@ -3,6 +3,21 @@ import PithFormats
 import PithModels
 import PithTensor
 
+/// A format of another program that weights are rounded for.
+public struct TargetFormat: Sendable {
+    /// Its spec.
+    public let name: String
+    /// What a parameter is rounded to; nil where it stays as it is.
+    public let form: @Sendable (ParameterID) throws(PithError) -> (any GridForm)?
+
+    /// A format.
+    public init(
+        name: String, form: @escaping @Sendable (ParameterID) throws(PithError) -> (any GridForm)?
+    ) {
+        (self.name, self.form) = (name, form)
+    }
+}
+
 /// Compresses a model into a folder, layer by layer.
 ///
 /// The calibration text runs through the layers once: what a layer reads was written by the compressed layers before
@@ -24,6 +39,9 @@ public struct ModelCompressor: Sendable {
     public var memoryLimit: ByteCount?
     /// What the program takes of it before anything is done.
     public var memoryTaken = ByteCount(0)
+    /// The format of another program that the result is meant for; nil where the methods' own options say what weights are
+    /// rounded to.
+    public var format: TargetFormat?
     /// What all weight files together may take to be one.
     package var singleFileLimit = 64 << 20
     let pool: ThreadPool
@@ -42,6 +60,11 @@ public struct ModelCompressor: Sendable {
             throw .usage(
                 "is compressed already (\(source.manifest?.spec ?? ""))", at: source.path,
                 remedy: "compress the model that it was made from")
+        }
+        guard !source.isCheckpoint else {
+            throw .usage(
+                "was quantised by another program already", at: source.path,
+                remedy: "take the model that it was made from, or what pith convert makes of it")
         }
         pipeline = plan.weights.stages.isEmpty ? nil : try WeightPipeline(plan.weights)
         let calibrates = pipeline.map { $0.needs != .nothing } ?? false
@@ -135,6 +158,7 @@ public struct ModelCompressor: Sendable {
         object["weights"] = .string(plan.weights.description)
         object["embeddings"] = .string(plan.embeddings.description)
         object["seed"] = .string("\(seed)")
+        object["target"] = format.map { .string($0.name) }
         object["calibration"] = calibration.map { .string("\($0.name), SHA-256 \(CalibrationTokens.digest(of: $0))") }
         object["calibrationTokens"] = calibration == nil ? nil : .integer(calibrationTokenCount)
         object["sequenceLength"] = calibration == nil ? nil : .integer(CalibrationTokens.sequenceLength)

@@ -19,7 +19,9 @@ struct PieceMeasurement {
     private static let (fewRows, fewColumns) = (256, 512)
 
     /// Compresses pieces of `matrix`, which is open.
-    init(_ matrix: any LinearOperator, by pipeline: WeightPipeline, seed: UInt64) throws(PithError) {
+    init(
+        _ matrix: any LinearOperator, by pipeline: WeightPipeline, roundedTo form: (any GridForm)?, seed: UInt64
+    ) throws(PithError) {
         self.pipeline = pipeline
         rows = [min(matrix.outputCount, Self.fewRows), min(matrix.outputCount, 2 * Self.fewRows)]
         columns = [min(matrix.inputCount, Self.fewColumns), min(matrix.inputCount, 2 * Self.fewColumns)]
@@ -34,7 +36,8 @@ struct PieceMeasurement {
                     ? nil : InputStatistics.uniform(width: columnCount, gathering: pipeline.needs)
                 let start = ContinuousClock.now
                 let stored = try pipeline.compress(
-                    name: "a piece", weight: weight, originalType: type, statistics: statistics, seed: seed)
+                    name: "a piece", weight: weight, originalType: type, statistics: statistics,
+                    form: form, seed: seed)
                 seconds = (ContinuousClock.now - start).seconds
                 line.append(stored.tensors(named: "").reduce(0) { $0 + $1.tensor.byteCount })
             }

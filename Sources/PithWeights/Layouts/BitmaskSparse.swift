@@ -19,8 +19,6 @@ package struct BitmaskSparse: SparseLayout {
     private let type: pith_element
     private let maskBytes: Int
 
-    package var storedBits: Int { stored.storedBits }
-
     package var stored: StoredParts {
         StoredParts(tensors: ["mask": packedMask, "values": values, "offsets": offsets])
     }

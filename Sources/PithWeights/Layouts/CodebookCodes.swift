@@ -11,21 +11,14 @@ import PithTensor
 package struct CodebookCodes: PackedLayout {
     package static let layout = "codebook"
 
-    package let outputCount: Int
-    package let inputCount: Int
     /// Bits of a code.
     package let bits: Int
-    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
-    package let groupSize: Int
-
     package let packing: Packing
     private let codes: StoredTensor
     private let scales: StoredTensor
     private let codebook: StoredTensor
     /// Entries plus 128, at least 16 of them: what the kernels look up.
     private let table: StoredTensor
-
-    package var storedBits: Int { stored.storedBits }
 
     package var stored: StoredParts {
         StoredParts(
@@ -34,15 +27,13 @@ package struct CodebookCodes: PackedLayout {
     }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
-        (outputCount, inputCount) = try matrixExtents(shape)
         bits = try parts.parameter("bits", in: 2...8)
-        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
-        codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.tiles, 64 * bits])
+        packing = try Packing(parts, shape: shape)
+        codes = try packing.codes(parts, bits: bits)
         scales = try packing.scales(parts)
         codebook = try parts.tensor("codebook", .int8, [1 << bits])
         guard !codebook.byteValues.contains(0x80) else {
-            throw .data("part 'book' holds -128", remedy: "its entries are from -127 to 127")
+            throw .data("part 'codebook' holds -128", remedy: "its entries are from -127 to 127")
         }
         let padding = [UInt8](repeating: 128, count: max(0, 16 - codebook.count))
         table = StoredTensor(bytes: codebook.byteValues.map { $0 ^ 0x80 } + padding, shape: [max(16, codebook.count)])
@@ -54,20 +45,18 @@ package struct CodebookCodes: PackedLayout {
         codes: [UInt8], codebook: [Int8], scales: [Float], rows: Int, columns: Int, bits: Int, groupSize: Int
     ) throws(PithError) {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
-        precondition(codes.count == rows * columns, "a code for each weight")
-        var parts = StoredParts(
-            tensors: packing.gridParts(scales: scales), parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["codes"] = StoredTensor(
-            bytes: packPlanes(packing.tileBytes(of: codes), bits: bits),
-            shape: [packing.blocks, packing.tiles, 64 * bits])
-        parts.tensors["codebook"] = StoredTensor(codebook, as: .int8, shape: [codebook.count])
+        let parts = StoredParts(
+            tensors: [
+                "codes": packing.planes(of: codes, bits: bits), "scales": packing.scales(scales),
+                "codebook": StoredTensor(codebook, as: .int8, shape: [codebook.count]),
+            ], parameters: ["bits": bits, "groupSize": groupSize])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
     package var packed: pith_packed {
         var packed = packing.packed(
-            pith_packing(PITH_BOOK_2.rawValue + UInt32(bits - 2)), codes, tileBytes: 64 * bits, scales, zero: 128)
-        packed.books = 1
+            pith_packing(PITH_CODEBOOK_2.rawValue + UInt32(bits - 2)), codes, tileBytes: 64 * bits, scales, zero: 128)
+        packed.codebooks = 1
         packed.tables = table.byteValues.baseAddress
         return packed
     }

@@ -103,10 +103,10 @@ extension CodedTensor.Arrangement {
         case .plain: return Array(region.bytes)
         case .codes(let bits):
             let planes = CodePlanes(bits: bits)
-            guard region.count % planes.joinedBytes == 0 else { throw .data("its codes are no whole units") }
+            guard region.count % planes.joinedBytes == 0 else { throw .data("its codes are no whole tiles") }
             return planes.split(region)
         case .codebooks(let count):
-            guard region.count % (64 * count) == 0 else { throw .data("its codes are not of \(count) books") }
+            guard region.count % (64 * count) == 0 else { throw .data("its codes are not of \(count) codebooks") }
             return Self.transposed(region, runs: count, of: region.count / (64 * count))
         }
     }

@@ -23,7 +23,6 @@ package struct EntropyCoded: StoredLinear, RowDecodable {
 
     package var outputCount: Int { inner.outputCount }
     package var inputCount: Int { inner.inputCount }
-    package var storedBits: Int { stored.storedBits }
     package var memoryBits: Int { inner.memoryBits }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
@@ -75,7 +74,7 @@ package struct EntropyCoded: StoredLinear, RowDecodable {
         if let bits = parameters["bits"], [3, 5, 6, 7].contains(bits), shape.count > 1, shape.last == 64 * bits {
             return .codes(bits: bits)
         }
-        if let codebooks = parameters["books"], codebooks > 1, shape.count == 5, shape[3] == codebooks {
+        if let codebooks = parameters["codebooks"], codebooks > 1, shape.count == 5, shape[3] == codebooks {
             return .codebooks(codebooks)
         }
         return .plain

@@ -30,8 +30,6 @@ package struct LosslessMatrix: StoredLinear, RowDecodable {
     /// Decoded rows are multiplied while they are in a core's own cache.
     private static let panelBytes = 1 << 17
 
-    package var storedBits: Int { stored.storedBits }
-
     package var stored: StoredParts {
         StoredParts(
             tensors: ["tables": tables, "sizes": sizes, "blocks": blocks],

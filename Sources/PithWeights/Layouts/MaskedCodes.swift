@@ -10,18 +10,10 @@ import PithTensor
 /// `codes` U8 [bytes + 64], the kept codes of one tile after the other, and zeros behind the last for vectors to read;
 /// `offsets` U32 [blocks], where those of each block begin; `scales` F16 and `zeros` U8 [blocks, groups, 16].
 /// Parameters: `bits`, `groupSize`.
-package struct MaskedCodes: PackedLayout {
+package struct MaskedCodes: GridLayout {
     package static let layout = "masked"
 
-    package let outputCount: Int
-    package let inputCount: Int
-    /// Bits of a code.
-    package var bits: Int { grid.bits }
-    /// Columns that share a scale, whether their weights are kept or not.
-    package var groupSize: Int { grid.groupSize }
-
-    package var packing: Packing { grid.packing }
-    private let grid: CodeGrid
+    let grid: CodeGrid
     private let mask: StoredTensor
     private let codes: StoredTensor
     private let offsets: StoredTensor
@@ -29,13 +21,10 @@ package struct MaskedCodes: PackedLayout {
     /// Bytes that vectors may read behind the last code.
     private static let margin = 64
 
-    package var storedBits: Int { stored.storedBits }
-
     package var stored: StoredParts { grid.stored(with: ["mask": mask, "codes": codes, "offsets": offsets]) }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
-        (outputCount, inputCount) = try matrixExtents(shape)
-        grid = try CodeGrid(parts, rows: outputCount, columns: inputCount)
+        grid = try CodeGrid(parts, shape: shape)
         let packing = grid.packing
         mask = try parts.tensor("mask", .uint8, [packing.blocks, packing.tiles, 64])
         offsets = try parts.tensor("offsets", .uint32, [packing.blocks]).aligned
@@ -94,12 +83,12 @@ package struct MaskedCodes: PackedLayout {
             }
         }
         packed += [UInt8](repeating: 0, count: Self.margin)
-        var parts = StoredParts(
-            tensors: packing.gridParts(scales: scales, zeros: zeros),
-            parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["mask"] = StoredTensor(bytes: mask, shape: [packing.blocks, packing.tiles, 64])
-        parts.tensors["codes"] = StoredTensor(bytes: packed, shape: [packed.count])
-        parts.tensors["offsets"] = StoredTensor(offsets, as: .uint32, shape: [packing.blocks])
+        let grid = CodeGrid(packing, scales: scales, zeros: zeros, bits: bits)
+        let parts = grid.stored(with: [
+            "mask": StoredTensor(bytes: mask, shape: [packing.blocks, packing.tiles, 64]),
+            "codes": StoredTensor(bytes: packed, shape: [packed.count]),
+            "offsets": StoredTensor(offsets, as: .uint32, shape: [packing.blocks]),
+        ])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 

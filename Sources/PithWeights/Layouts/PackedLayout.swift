@@ -7,6 +7,8 @@ import PithTensor
 package struct Packing: Sendable {
     let rows: Int
     let columns: Int
+    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
+    let groupSize: Int
     /// Blocks of 16 rows.
     let blocks: Int
     /// Tiles of 32 columns.
@@ -23,12 +25,19 @@ package struct Packing: Sendable {
         guard groupSize > 0, groupSize % 32 == 0 || groupSize >= columns else {
             throw .data("parameter 'groupSize' is \(groupSize)", remedy: "it should be a multiple of 32")
         }
-        (self.rows, self.columns) = (rows, columns)
+        (self.rows, self.columns, self.groupSize) = (rows, columns, groupSize)
         blocks = (rows + 15) / 16
         tiles = (columns + 31) / 32
         tilesOfGroup = max(1, min((groupSize + 31) / 32, tiles))
         groups = (tiles + tilesOfGroup - 1) / tilesOfGroup
         inputGroup = tilesAlone ? 32 : 32 * (groups <= 1 ? min(4, max(1, tiles)) : Self.inputTiles(of: tilesOfGroup))
+    }
+
+    /// The same of stored parts, with their parameter `groupSize`, for a matrix of some shape.
+    init(_ parts: StoredParts, shape: [Int], tilesAlone: Bool = false) throws(PithError) {
+        let (rows, columns) = try matrixExtents(shape)
+        let groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
+        try self.init(rows: rows, columns: columns, groupSize: groupSize, tilesAlone: tilesAlone)
     }
 
     private static func inputTiles(of group: Int) -> Int { [4, 3, 2].first { group % $0 == 0 } ?? 1 }
@@ -45,6 +54,17 @@ package struct Packing: Sendable {
             for column in 0..<columns { tiles[place(row, column)] = bytes[row * columns + column] }
         }
         return tiles
+    }
+
+    /// The part `codes` of whole tiles in planes, checked.
+    func codes(_ parts: StoredParts, bits: Int) throws(PithError) -> StoredTensor {
+        try parts.tensor("codes", .uint8, [blocks, tiles, 64 * bits])
+    }
+
+    /// That part, of codes of a byte each, [rows, columns].
+    func planes(of codes: [UInt8], bits: Int) -> StoredTensor {
+        precondition(codes.count == rows * columns, "a code for each weight")
+        return StoredTensor(bytes: packPlanes(tileBytes(of: codes), bits: bits), shape: [blocks, tiles, 64 * bits])
     }
 
     /// Values of rows and groups, [rows, groups], as [blocks, groups, 16].
@@ -65,15 +85,10 @@ package struct Packing: Sendable {
         return 0x1111_1111_1111_1111 * ((1 << UInt64(columns)) - 1) & rowMask
     }
 
-    /// The parts `scales` and, if there are any, `zeros`, of values [rows, groups].
-    func gridParts(scales: [Float], zeros: [UInt8]? = nil) -> [String: StoredTensor] {
-        precondition(scales.count == rows * groups, "a scale for each group")
-        var parts = ["scales": StoredTensor(blocked(scales), as: .float16)]
-        parts["zeros"] = zeros.map { zeros in
-            let blocked = blocked(zeros.map { Float($0) })
-            return StoredTensor(bytes: blocked.values.map { UInt8(saturating: $0) }, shape: blocked.shape)
-        }
-        return parts
+    /// The part `scales`, of values [rows, groups].
+    func scales(_ values: [Float]) -> StoredTensor {
+        precondition(values.count == rows * groups, "a scale for each group")
+        return StoredTensor(blocked(values), as: .float16)
     }
 
     /// A matrix cut in this way as the kernels take it; `zero` counts where there are no `zeros`.
@@ -87,7 +102,7 @@ package struct Packing: Sendable {
         packed.zeros = zeros?.byteValues.baseAddress
         packed.zero = Int32(zero)
         packed.packing = packing
-        (packed.unit_bytes, packed.units) = (Int64(tileBytes), Int64(tiles))
+        (packed.tile_bytes, packed.tiles) = (Int64(tileBytes), Int64(tiles))
         (packed.group, packed.groups) = (Int64(tilesOfGroup), Int64(groups))
         return packed
     }
@@ -118,23 +133,31 @@ package struct Packing: Sendable {
 /// have in common.
 struct CodeGrid: Sendable {
     let bits: Int
-    let groupSize: Int
     let packing: Packing
-    private let scales: StoredTensor
-    private let zeros: StoredTensor?
+    let scales: StoredTensor
+    let zeros: StoredTensor?
 
     /// Takes the parts `scales` and `zeros` and the parameters `bits` and `groupSize`, checked.
-    init(_ parts: StoredParts, rows: Int, columns: Int, tilesAlone: Bool = false) throws(PithError) {
+    init(_ parts: StoredParts, shape: [Int], tilesAlone: Bool = false) throws(PithError) {
         bits = try parts.parameter("bits", in: 2...8)
-        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: rows, columns: columns, groupSize: groupSize, tilesAlone: tilesAlone)
+        packing = try Packing(parts, shape: shape, tilesAlone: tilesAlone)
         scales = try packing.scales(parts)
         zeros = try packing.zeros(parts, bits: bits)
     }
 
+    /// Scales and zeros of all groups, [rows, groups].
+    init(_ packing: Packing, scales: [Float], zeros: [UInt8]?, bits: Int) {
+        (self.packing, self.bits) = (packing, bits)
+        self.scales = packing.scales(scales)
+        self.zeros = zeros.map { zeros in
+            let blocked = packing.blocked(zeros.map { Float($0) })
+            return StoredTensor(bytes: blocked.values.map { UInt8(saturating: $0) }, shape: blocked.shape)
+        }
+    }
+
     /// The parts and parameters again, with the parts that hold the codes.
     func stored(with tensors: [String: StoredTensor]) -> StoredParts {
-        var parts = StoredParts(tensors: tensors, parameters: ["bits": bits, "groupSize": groupSize])
+        var parts = StoredParts(tensors: tensors, parameters: ["bits": bits, "groupSize": packing.groupSize])
         parts.tensors["scales"] = scales
         parts.tensors["zeros"] = zeros
         return parts
@@ -146,6 +169,18 @@ struct CodeGrid: Sendable {
     }
 }
 
+/// A layout of codes on such a grid.
+protocol GridLayout: PackedLayout {
+    /// The scales and zeros.
+    var grid: CodeGrid { get }
+}
+
+extension GridLayout {
+    package var packing: Packing { grid.packing }
+    /// Bits of a code.
+    package var bits: Int { grid.bits }
+}
+
 /// A layout that unpacks to tiles of bytes. It says how it lies in memory; the kernels do the rest.
 package protocol PackedLayout: StoredLinear, RowDecodable {
     /// How it is cut.
@@ -155,6 +190,11 @@ package protocol PackedLayout: StoredLinear, RowDecodable {
 }
 
 extension PackedLayout {
+    package var outputCount: Int { packing.rows }
+    package var inputCount: Int { packing.columns }
+    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
+    package var groupSize: Int { packing.groupSize }
+
     /// Rounds the inputs to bytes, unless they are to stay floats.
     package func prepare(_ input: ActivationBlock, pool: ThreadPool) {
         if input.precision == .narrow { input.prepareNarrow(group: packing.inputGroup, pool: pool) }
@@ -169,5 +209,20 @@ extension PackedLayout {
         _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
         input.multiply(outputs, packed, inputGroup: packing.inputGroup, into: output, stride: stride)
+    }
+}
+
+/// Packs tiles of bytes, 512 each, into planes of 4, 2 and 1 bits: the lowest bits first, and in each byte of a plane
+/// of b bits the bytes of 8/b vectors of 64, the first in the lowest bits.
+func packPlanes(_ tiles: [UInt8], bits: Int) -> [UInt8] {
+    let count = tiles.count / 512
+    return [UInt8](unsafeUninitializedCapacity: count * 64 * bits) { target, written in
+        tiles.withUnsafeBufferPointer { tiles in
+            guard let source = tiles.baseAddress, let target = target.baseAddress else { return }
+            for tile in 0..<count {
+                kernels.pack_tile(source + 512 * tile, 4, 64, Int32(bits), target + 64 * bits * tile)
+            }
+        }
+        written = count * 64 * bits
     }
 }

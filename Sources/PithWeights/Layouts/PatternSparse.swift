@@ -22,8 +22,6 @@ package struct PatternSparse: SparseLayout {
     private let masks: [UInt8]
     private let patternBytes: Int
 
-    package var storedBits: Int { stored.storedBits }
-
     package var stored: StoredParts {
         StoredParts(
             tensors: ["patterns": patterns, "values": values],

@@ -10,25 +10,16 @@ import PithTensor
 package struct TernaryCodes: PackedLayout {
     package static let layout = "ternary"
 
-    package let outputCount: Int
-    package let inputCount: Int
-    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
-    package let groupSize: Int
-
     package let packing: Packing
     private let codes: StoredTensor
     private let scales: StoredTensor
-
-    package var storedBits: Int { stored.storedBits }
 
     package var stored: StoredParts {
         StoredParts(tensors: ["codes": codes, "scales": scales], parameters: ["groupSize": groupSize])
     }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
-        (outputCount, inputCount) = try matrixExtents(shape)
-        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
+        packing = try Packing(parts, shape: shape)
         codes = try parts.tensor("codes", .uint8, [packing.blocks, Self.blockBytes(tiles: packing.tiles)])
         scales = try packing.scales(parts)
     }
@@ -38,11 +29,11 @@ package struct TernaryCodes: PackedLayout {
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize)
         precondition(signs.count == rows * columns, "a sign for each weight")
         let tiles = packing.tileBytes(of: signs.map { UInt8($0 + 1) })
-        var parts = StoredParts(
-            tensors: packing.gridParts(scales: scales), parameters: ["groupSize": groupSize])
-        parts.tensors["codes"] = StoredTensor(
+        let codes = StoredTensor(
             bytes: packTrits(tiles, tilesOfRow: packing.tiles),
             shape: [packing.blocks, Self.blockBytes(tiles: packing.tiles)])
+        let parts = StoredParts(
+            tensors: ["codes": codes, "scales": packing.scales(scales)], parameters: ["groupSize": groupSize])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 

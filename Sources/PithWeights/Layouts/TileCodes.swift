@@ -8,32 +8,21 @@ import PithTensor
 /// Parts: `tiles` U16 [kept tiles], which tiles of a block are kept, ascending; `offsets` U32 [blocks + 1], where those
 /// of each block begin; `codes` U8 [kept tiles, 64 · bits]; `scales` F16 and `zeros` U8 [blocks, groups, 16] of all
 /// groups. Parameters: `bits`, `groupSize`.
-package struct TileCodes: PackedLayout {
+package struct TileCodes: GridLayout {
     package static let layout = "tiles"
 
-    package let outputCount: Int
-    package let inputCount: Int
-    /// Bits of a code.
-    package var bits: Int { grid.bits }
-    /// Columns that share a scale.
-    package var groupSize: Int { grid.groupSize }
-
-    package var packing: Packing { grid.packing }
-    private let grid: CodeGrid
+    let grid: CodeGrid
     private let tiles: StoredTensor
     private let offsets: StoredTensor
     private let codes: StoredTensor
 
-    package var storedBits: Int { stored.storedBits }
-
     package var stored: StoredParts { grid.stored(with: ["tiles": tiles, "offsets": offsets, "codes": codes]) }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
-        (outputCount, inputCount) = try matrixExtents(shape)
-        grid = try CodeGrid(parts, rows: outputCount, columns: inputCount, tilesAlone: true)
+        grid = try CodeGrid(parts, shape: shape, tilesAlone: true)
         let packing = grid.packing
         guard let tiles = parts.tensors["tiles"], tiles.type == .uint16, tiles.shape.count == 1 else {
-            throw .data("part 'units' is no list of U16")
+            throw .data("part 'tiles' is no list of U16")
         }
         self.tiles = tiles.aligned
         offsets = try parts.tensor("offsets", .uint32, [packing.blocks + 1]).aligned
@@ -55,8 +44,8 @@ package struct TileCodes: PackedLayout {
             for tile in tiles.bitPatterns[Int(offsets[block])..<Int(offsets[block + 1])] {
                 guard Int(tile) > last, Int(tile) < packing.tiles else {
                     throw .data(
-                        "part 'units' has \(tile) in block \(block)",
-                        remedy: "units ascend and end at \(packing.tiles - 1)")
+                        "part 'tiles' has \(tile) in block \(block)",
+                        remedy: "tiles ascend and end at \(packing.tiles - 1)")
                 }
                 last = Int(tile)
             }
@@ -79,7 +68,7 @@ package struct TileCodes: PackedLayout {
         codes: [UInt8], keeping kept: [Bool], scales: [Float], zeros: [UInt8]?, rows: Int, columns: Int, bits: Int,
         groupSize: Int
     ) throws(PithError) {
-        precondition(Self.canKeep(kept, rows: rows, columns: columns), "whole units are kept")
+        precondition(Self.canKeep(kept, rows: rows, columns: columns), "whole tiles are kept")
         let packing = try Packing(rows: rows, columns: columns, groupSize: groupSize, tilesAlone: true)
         let bytes = packing.tileBytes(of: codes)
         var (packed, tiles, offsets) = ([UInt8](), [UInt16](), [UInt32(0)])
@@ -91,18 +80,18 @@ package struct TileCodes: PackedLayout {
             }
             offsets.append(UInt32(tiles.count))
         }
-        var parts = StoredParts(
-            tensors: packing.gridParts(scales: scales, zeros: zeros),
-            parameters: ["bits": bits, "groupSize": groupSize])
-        parts.tensors["tiles"] = StoredTensor(tiles, as: .uint16, shape: [tiles.count])
-        parts.tensors["offsets"] = StoredTensor(offsets, as: .uint32, shape: [offsets.count])
-        parts.tensors["codes"] = StoredTensor(bytes: packed, shape: [tiles.count, 64 * bits])
+        let grid = CodeGrid(packing, scales: scales, zeros: zeros, bits: bits)
+        let parts = grid.stored(with: [
+            "tiles": StoredTensor(tiles, as: .uint16, shape: [tiles.count]),
+            "offsets": StoredTensor(offsets, as: .uint32, shape: [offsets.count]),
+            "codes": StoredTensor(bytes: packed, shape: [tiles.count, 64 * bits]),
+        ])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
     package var packed: pith_packed {
         var packed = grid.packed(pith_packing(UInt32(bits)), codes, tileBytes: 64 * bits)
-        packed.kept_units = tiles.bitPatterns.baseAddress
+        packed.kept_tiles = tiles.bitPatterns.baseAddress
         packed.offsets = offsets.region.bytes.assumingMemoryBound(to: UInt32.self).baseAddress
         return packed
     }

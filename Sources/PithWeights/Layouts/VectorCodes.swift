@@ -13,17 +13,12 @@ import PithTensor
 package struct VectorCodes: PackedLayout {
     package static let layout = "vector"
 
-    package let outputCount: Int
-    package let inputCount: Int
     /// Columns that a code names, 4 or 8.
     package let dimension: Int
     /// Codes of as many columns.
     package let codebookCount: Int
     /// Entries of a codebook, up to 256; codes beyond them mean zero.
     package let entryCount: Int
-    /// Columns that share a scale, a multiple of 32 or all; the last group of a row may be shorter.
-    package let groupSize: Int
-
     package let packing: Packing
     private let codes: StoredTensor
     private let codebooks: StoredTensor
@@ -34,28 +29,24 @@ package struct VectorCodes: PackedLayout {
     /// Codebooks that can be added.
     package static let codebookRange = 1...4
 
-    package var storedBits: Int { stored.storedBits }
-
     package var stored: StoredParts {
         StoredParts(
-            tensors: ["codes": codes, "books": codebooks, "scales": scales],
+            tensors: ["codes": codes, "codebooks": codebooks, "scales": scales],
             parameters: [
-                "dimension": dimension, "books": codebookCount, "entries": entryCount, "groupSize": groupSize,
+                "dimension": dimension, "codebooks": codebookCount, "entries": entryCount, "groupSize": groupSize,
             ])
     }
 
     package init(_ parts: StoredParts, shape: [Int], layouts: LayoutCatalogue) throws(PithError) {
-        (outputCount, inputCount) = try matrixExtents(shape)
         dimension = try parts.parameter("dimension", in: 4...8)
         guard dimension % 4 == 0 else {
             throw .data("parameter 'dimension' is \(dimension)", remedy: "it should be 4 or 8")
         }
-        codebookCount = try parts.parameter("books", in: Self.codebookRange)
+        codebookCount = try parts.parameter("codebooks", in: Self.codebookRange)
         entryCount = try parts.parameter("entries", in: 1...256)
-        groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        packing = try Packing(rows: outputCount, columns: inputCount, groupSize: groupSize)
+        packing = try Packing(parts, shape: shape)
         codes = try parts.tensor("codes", .uint8, [packing.blocks, packing.tiles, 8 / dimension, codebookCount, 64])
-        codebooks = try parts.tensor("books", .int8, [codebookCount, entryCount, dimension])
+        codebooks = try parts.tensor("codebooks", .int8, [codebookCount, entryCount, dimension])
         scales = try packing.scales(parts)
         tables = Self.tables(codebooks)
     }
@@ -80,14 +71,15 @@ package struct VectorCodes: PackedLayout {
                 }
             }
         }
-        var parts = StoredParts(
-            tensors: packing.gridParts(scales: scales),
+        let parts = StoredParts(
+            tensors: [
+                "codes": StoredTensor(bytes: bytes, shape: [packing.blocks, packing.tiles, fours, codebookCount, 64]),
+                "codebooks": StoredTensor(codebooks, as: .int8, shape: [codebookCount, entryCount, dimension]),
+                "scales": packing.scales(scales),
+            ],
             parameters: [
-                "dimension": dimension, "books": codebookCount, "entries": entryCount, "groupSize": groupSize,
+                "dimension": dimension, "codebooks": codebookCount, "entries": entryCount, "groupSize": groupSize,
             ])
-        parts.tensors["codes"] = StoredTensor(
-            bytes: bytes, shape: [packing.blocks, packing.tiles, fours, codebookCount, 64])
-        parts.tensors["books"] = StoredTensor(codebooks, as: .int8, shape: [codebookCount, entryCount, dimension])
         try self.init(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
     }
 
@@ -112,7 +104,7 @@ package struct VectorCodes: PackedLayout {
             dimension == 4 ? PITH_VECTORS_4 : PITH_VECTORS_8, codes, tileBytes: 8 / dimension * codebookCount * 64,
             scales,
             zero: 128)
-        packed.books = Int32(codebookCount)
+        packed.codebooks = Int32(codebookCount)
         packed.tables = tables.byteValues.baseAddress
         return packed
     }

@@ -5,11 +5,15 @@ import PithTensor
 /// The stored forms of matrices that Pith writes and reads.
 public enum WeightLayouts {
     /// All layouts, the dense one included.
-    public static let catalogue = LayoutCatalogue([
-        DenseOperator.self, ScaledFloats.self, GroupedCodes.self, MaskedCodes.self, TileCodes.self, CodebookCodes.self,
-        TernaryCodes.self, VectorCodes.self, BitmaskSparse.self, PatternSparse.self, LowRank.self,
-        SumOperator.self, ProductOperator.self, LosslessMatrix.self, EntropyCoded.self,
-    ])
+    public static let catalogue = LayoutCatalogue(
+        [
+            DenseOperator.self, ScaledFloats.self, GroupedCodes.self, MaskedCodes.self, TileCodes.self,
+            CodebookCodes.self,
+            TernaryCodes.self, VectorCodes.self, BitmaskSparse.self, PatternSparse.self, BlockCodes.self,
+            WordCodes.self,
+            ReorderedColumns.self, LowRank.self, SumOperator.self, ProductOperator.self, LosslessMatrix.self,
+            EntropyCoded.self,
+        ], formats: CheckpointCatalogue.all)
 }
 
 /// The largest extent of a stored matrix: products of an extent with a small number then never overflow.

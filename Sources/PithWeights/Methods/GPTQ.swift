@@ -26,6 +26,7 @@ struct GPTQ: WeightCodec {
     }
 
     var needs: CalibrationNeeds { .hessian }
+    var roundsToForms: Bool { true }
 
     func validate(after previous: any WeightCodec) throws(PithError) {
         try validateQuantizer(Self.identifier, after: previous)
@@ -37,11 +38,11 @@ struct GPTQ: WeightCodec {
         let (weight, mask) = problem.prunedWeight()
         // 1. Fix the grid before any weight moves, with the columns in their original order, so that what is stored
         //    has the same form whatever the order of rounding.
-        let grid = try QuantizationGrid(weight, grid)
-        let levels = grid.allLevels
-        var codes = nearestCodes(weight, grid, pool: problem.pool)
-        // 2. Reorder the columns of the weights and of the Hessian.
         let hessian = try problem.hessian()
+        let grid = try (problem.form ?? grid).fit(
+            weight, importance: hessian.diagonal.map { Float($0) }, pool: problem.pool)
+        var codes = grid.nearestCodes(weight, pool: problem.pool)
+        // 2. Reorder the columns of the weights and of the Hessian.
         let order = activationOrder ? columnsByActivation(hessian) : Array(0..<weight.columns)
         var working = weight.reorderingColumns(order)
         // 3. Round from left to right, each error carried to the right by the Cholesky factor of the inverse Hessian.
@@ -50,11 +51,9 @@ struct GPTQ: WeightCodec {
             let column = order[j]
             // What a pruner left out stays out.
             guard mask?[row * weight.columns + column] ?? true else { return 0 }
-            let level = levels[row * grid.groups + column / grid.groupSize]
-            let code = level.code(weights[j])
-            codes[column] = UInt8(saturating: code)
-            return level.weight(code)
+            codes[column] = grid.code(row, column, weights[j])
+            return grid.weight(row, column, codes[column])
         }
-        return try grid.store(codes, keeping: mask, rows: weight.rows, columns: weight.columns)
+        return try grid.store(codes, mask)
     }
 }

@@ -66,38 +66,45 @@ func storedScales(_ scales: [Float]) throws(PithError) -> [Float] {
 /// The largest |weight|.
 func largestMagnitude(_ weights: some Sequence<Float>) -> Float { weights.reduce(0) { max($0, abs($1)) } }
 
-/// The levels that weights are rounded to: (code − zero) · scale, with scale and zero for each group of a row.
+/// Whole numbers of some bits, with a scale and a zero point in half precision and in a byte for each group of a row.
 ///
 /// Zero is a level of every group, so that rounding never moves a weight further than dropping it would.
-struct QuantizationGrid: Sendable {
-    let bits: Int
-    /// Columns of a group.
-    let groupSize: Int
-    /// Groups of a row.
-    let groups: Int
-    let symmetric: Bool
-    /// As they are stored, rounded to half precision, [rows, groups].
-    let scales: [Float]
-    /// The code of the weight zero, [rows, groups].
-    let zeros: [Float]
+extension GridOptions: GridForm {
+    var name: String { "codes of \(bits) bits" }
 
-    /// The grid that spans the weights of each group, [rows, columns].
-    init(_ weight: Tensor, _ options: GridOptions) throws(PithError) {
-        let columns = weight.columns
-        bits = options.bits
-        symmetric = options.symmetric
-        groupSize = weight.groupSize(options.group)
-        groups = (columns + groupSize - 1) / groupSize
-        let levels = Float((1 << bits) - 1)
-        let spans = weight.mapGroups(of: groupSize) { [symmetric] weights in
+    /// The grid that spans the weights of each group.
+    func fit(_ weight: Tensor, importance: [Float]?, pool: ThreadPool) throws(PithError) -> FittedGrid {
+        let (rows, columns, bits, symmetric) = (weight.rows, weight.columns, bits, symmetric)
+        let groupSize = weight.groupSize(group)
+        let highest = Float((1 << bits) - 1)
+        let spans = weight.mapGroups(of: groupSize) { weights in
             let (low, high) = Self.span(weights)
             let most = max(-low, high)
             return symmetric ? (low: -most, high: most) : (low: low, high: high)
         }
-        scales = try storedScales(spans.map { ($0.high - $0.low) / levels })
+        let scales = try storedScales(spans.map { ($0.high - $0.low) / highest })
         let middle = Float(1 << (bits - 1))
-        zeros = zip(spans.map(\.low), scales).map { [symmetric] low, scale in
-            symmetric ? middle : scale > 0 ? min(levels, max(0, (-low / scale).rounded(.toNearestOrEven))) : 0
+        let zeros = zip(spans.map(\.low), scales).map { low, scale in
+            symmetric ? middle : scale > 0 ? min(highest, max(0, (-low / scale).rounded(.toNearestOrEven))) : 0
+        }
+        let stored = symmetric ? nil : zeros.map { UInt8(saturating: $0) }
+        return FittedGrid(
+            groupSize: groupSize, groups: (columns + groupSize - 1) / groupSize,
+            levels: zip(scales, zeros).map { GroupLevels(scale: $0, zero: $1, highest: highest) }
+        ) { (codes, mask) throws(PithError) in
+            guard let mask else {
+                return try GroupedCodes(
+                    codes: codes, scales: scales, zeros: stored, rows: rows, columns: columns, bits: bits,
+                    groupSize: groupSize)
+            }
+            if TileCodes.canKeep(mask, rows: rows, columns: columns) {
+                return try TileCodes(
+                    codes: codes, keeping: mask, scales: scales, zeros: stored, rows: rows, columns: columns,
+                    bits: bits, groupSize: groupSize)
+            }
+            return try MaskedCodes(
+                codes: codes, keeping: mask, scales: scales, zeros: stored, rows: rows, columns: columns, bits: bits,
+                groupSize: groupSize)
         }
     }
 
@@ -112,54 +119,4 @@ struct QuantizationGrid: Sendable {
             return (low, high)
         }
     }
-
-    /// The zero points as they are stored.
-    var storedZeros: [UInt8]? { symmetric ? nil : zeros.map { UInt8(saturating: $0) } }
-
-    /// The levels of every group, [rows, groups].
-    var allLevels: [GroupLevels] { zip(scales, zeros).map { GroupLevels(scale: $0, zero: $1, bits: bits) } }
-
-    /// The stored form of codes on this grid, one byte each, [rows, columns]: of all, or of those that are kept.
-    func store(
-        _ codes: [UInt8], keeping mask: [Bool]?, rows: Int, columns: Int
-    ) throws(PithError) -> any StoredLinear {
-        guard let mask else {
-            return try GroupedCodes(
-                codes: codes, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
-                groupSize: groupSize)
-        }
-        if TileCodes.canKeep(mask, rows: rows, columns: columns) {
-            return try TileCodes(
-                codes: codes, keeping: mask, scales: scales, zeros: storedZeros, rows: rows, columns: columns,
-                bits: bits, groupSize: groupSize)
-        }
-        return try MaskedCodes(
-            codes: codes, keeping: mask, scales: scales, zeros: storedZeros, rows: rows, columns: columns, bits: bits,
-            groupSize: groupSize)
-    }
-}
-
-/// The levels of one group.
-struct GroupLevels {
-    let scale: Float
-    let zero: Float
-    private let inverse: Float
-    private let highest: Float
-
-    init(scale: Float, zero: Float, bits: Int) {
-        self.scale = scale
-        self.zero = zero
-        inverse = scale > 0 ? 1 / scale : 0
-        highest = Float((1 << bits) - 1)
-    }
-
-    /// The code of the level nearest to a weight, as a float.
-    @inline(__always)
-    func code(_ weight: Float) -> Float {
-        min(highest, max(0, (weight * inverse).rounded(.toNearestOrEven) + zero))
-    }
-
-    /// The weight that a code stands for.
-    @inline(__always)
-    func weight(_ code: Float) -> Float { (code - zero) * scale }
 }

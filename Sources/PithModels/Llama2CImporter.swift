@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 import PithTensor
 
 /// Turns a model of llama2.c (the legacy float32 `.bin` and its tokenizer `.bin`) into a Hugging Face folder.
@@ -7,18 +8,18 @@ import PithTensor
 public func importLlama2C(model: String, tokenizer: String, into folder: String) throws(PithError) {
     let checkpoint = try Llama2CCheckpoint(model)
     let vocabulary = try Llama2CVocabulary(tokenizer, count: checkpoint.configuration.vocabularySize)
-    let configuration = checkpoint.configuration.json
     try Files.makeFolder(folder)
     try SafetensorsWriter.write(
         checkpoint.tensors(), metadata: ["format": "pt"], to: joinPath(folder, TensorArchive.fileName))
     try vocabulary.tokenizer.write(to: joinPath(folder, Tokenizer.fileName))
     try Llama2CVocabulary.settings.write(to: joinPath(folder, TokenizerSettings.fileName))
-    try configuration.write(to: joinPath(folder, ModelConfiguration.fileName))
+    try Llama.document(checkpoint.configuration).write(to: joinPath(folder, ModelConfiguration.fileName))
 }
 
 /// A checkpoint: seven numbers, then all weights as floats, kind by kind.
 private struct Llama2CCheckpoint {
     let configuration: ModelConfiguration
+    private let description: ModelDescription
     private let region: ByteRegion
 
     private static let headerLength = 28
@@ -30,7 +31,8 @@ private struct Llama2CCheckpoint {
         try region.refusePointer(at: path)
         do throws(PithError) {
             configuration = try Self.configuration(region)
-            let expected = Self.weightCount(configuration)
+            description = Llama(configuration).describe()
+            let expected = description.weightCount + Self.rotationCount(configuration)
             let available = region.count - Self.headerLength
             guard available % 4 == 0, available / 4 == expected else {
                 throw .data(
@@ -66,54 +68,33 @@ private struct Llama2CCheckpoint {
         configuration.contextLength * configuration.headDimension
     }
 
-    /// Floats of the file; a tied head is stored once.
-    private static func weightCount(_ c: ModelConfiguration) -> Int {
-        let attention = c.hiddenSize * c.headDimension * (2 * c.headCount + 2 * c.keyValueHeadCount)
-        let layer = attention + 3 * c.hiddenSize * c.intermediateSize + 2 * c.hiddenSize
-        return (c.tiesEmbeddings ? 1 : 2) * c.vocabularySize * c.hiddenSize + c.layerCount * layer + c.hiddenSize
-            + rotationCount(c)
-    }
+    /// The kinds of a layer's weights in the order of the file, as GGUF files call them, which have the rows of queries
+    /// and keys in the same order.
+    private static let kinds = [
+        "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_down", "ffn_up",
+    ]
 
     /// The weights under their names in a Hugging Face folder.
     func tensors() -> [(name: String, tensor: StoredTensor)] {
-        let c = configuration
-        let queryWidth = c.headCount * c.headDimension
-        let keyWidth = c.keyValueHeadCount * c.headDimension
         var offset = Self.headerLength
-        var result: [(name: String, tensor: StoredTensor)] = []
-        func take(_ shape: [Int]) -> StoredTensor {
-            let size = shape.reduce(4, *)
+        func take(_ spec: ParameterSpec) -> (name: String, tensor: StoredTensor) {
+            let size = 4 * spec.count
             defer { offset += size }
-            return StoredTensor(type: .float32, shape: shape, region: region[offset..<offset + size])
+            let rows = spec.ggufOrder.ordered(region[offset..<offset + size], rows: spec.shape[0])
+            return (spec.name, StoredTensor(type: .float32, shape: spec.shape, region: rows))
         }
-        func takeLayers(_ name: String, _ shape: [Int], heads: Int? = nil) {
-            for layer in 0..<c.layerCount {
-                let tensor = take(shape)
-                let arranged = heads.map { Self.halvesOfHeads(tensor, headCount: $0) } ?? tensor
-                result.append(("model.layers.\(layer).\(name).weight", arranged))
+        let layers = description.layers.map { $0.parameters.map { description[$0] } }
+        var result = [take(description[description.input.table])]
+        for kind in Self.kinds {
+            for layer in layers {
+                result += layer.filter { $0.ggufName?.hasSuffix(".\(kind).weight") == true }.map(take)
             }
         }
-        result.append(("model.embed_tokens.weight", take([c.vocabularySize, c.hiddenSize])))
-        takeLayers("input_layernorm", [c.hiddenSize])
-        takeLayers("self_attn.q_proj", [queryWidth, c.hiddenSize], heads: c.headCount)
-        takeLayers("self_attn.k_proj", [keyWidth, c.hiddenSize], heads: c.keyValueHeadCount)
-        takeLayers("self_attn.v_proj", [keyWidth, c.hiddenSize])
-        takeLayers("self_attn.o_proj", [c.hiddenSize, queryWidth])
-        takeLayers("post_attention_layernorm", [c.hiddenSize])
-        takeLayers("mlp.gate_proj", [c.intermediateSize, c.hiddenSize])
-        takeLayers("mlp.down_proj", [c.hiddenSize, c.intermediateSize])
-        takeLayers("mlp.up_proj", [c.intermediateSize, c.hiddenSize])
-        result.append(("model.norm.weight", take([c.hiddenSize])))
-        offset += 4 * Self.rotationCount(c)
-        if !c.tiesEmbeddings { result.append(("lm_head.weight", take([c.vocabularySize, c.hiddenSize]))) }
+        if let output = description.output {
+            result.append(take(description[output.norm.weight]))
+            offset += 4 * Self.rotationCount(configuration)
+            if output.matrix != description.input.table { result.append(take(description[output.matrix])) }
+        }
         return result
-    }
-
-    /// llama2.c rotates neighbouring elements of a head, Hugging Face an element and the one half a head further.
-    private static func halvesOfHeads(_ tensor: StoredTensor, headCount: Int) -> StoredTensor {
-        let rows = tensor.shape[0]
-        let order = RowOrder.unpairingHeads(of: rows / headCount)
-        return StoredTensor(
-            type: .float32, shape: tensor.shape, region: order.ordered(tensor.region, rows: rows))
     }
 }

@@ -1,4 +1,4 @@
-// Units whose codes are names: of entries of a table, of short vectors, of five trits at once.
+// Tiles whose codes are names: of entries of a table, of short vectors, of five trits at once.
 
 // MARK: Tables of bytes
 
@@ -69,19 +69,20 @@ INLINE b64v look_up(const uint8_t *table, int bits, b64v codes) {
 #endif
 
 /// Codes of so many bits, each the name of an entry.
-INLINE void read_entries(unit_cursor *cursor, const pith_packed *w, int bits, b64v v[8]) {
+INLINE void read_entries(tile_cursor *cursor, const pith_packed *w, int bits, b64v v[8]) {
     read_codes(cursor, bits, v);
     _Pragma("unroll") for (int j = 0; j < 8; j++) v[j] = look_up(w->tables, bits, v[j]);
 }
 
 // MARK: Vectors
 
-// A code names `dimension` columns of a row, in each of some books whose entries are added (modulo 256). Codes lie by
-// fours of chunks, a vector of 64 bytes for each book: byte 16 * (row / 4) + 4 * (chunk % 4) + row % 4.
-// Tables: the entries of each book, [books][256][dimension], then the same as planes, [books][dimension][256].
+// A code names `dimension` columns of a row, in each of some codebooks whose entries are added (modulo 256). Codes lie
+// by fours of chunks, a vector of 64 bytes for each codebook: byte 16 * (row / 4) + 4 * (chunk % 4) + row % 4.
+// Tables: the entries of each codebook, [codebooks][256][dimension], then the same as planes,
+// [codebooks][dimension][256].
 
 #if defined(USE_VNNI512)
-/// Four planes, a byte of 64 codes each, become four vectors of a unit.
+/// Four planes, a byte of 64 codes each, become four vectors of a tile.
 INLINE void join_planes(const b64v planes[4], b64v *v, int64_t stride) {
     __m512i a = (__m512i)planes[0], b = (__m512i)planes[1], c = (__m512i)planes[2], d = (__m512i)planes[3];
     __m512i ab = _mm512_unpacklo_epi8(a, b), cd = _mm512_unpacklo_epi8(c, d);
@@ -92,32 +93,32 @@ INLINE void join_planes(const b64v planes[4], b64v *v, int64_t stride) {
     v[3 * stride] = (b64v)_mm512_unpackhi_epi16(ab, cd);
 }
 
-INLINE void read_vectors(unit_cursor *cursor, const pith_packed *w, int dimension, b64v v[8]) {
-    const uint8_t *table = w->tables + w->books * dimension * 256, *codes = cursor->codes;
+INLINE void read_vectors(tile_cursor *cursor, const pith_packed *w, int dimension, b64v v[8]) {
+    const uint8_t *table = w->tables + w->codebooks * dimension * 256, *codes = cursor->codes;
     int fours = 8 / dimension;
     b64v planes[8] = {{0}};
-    for (int book = 0; book < w->books; book++, codes += 64) {
+    for (int codebook = 0; codebook < w->codebooks; codebook++, codes += 64) {
         _Pragma("unroll") for (int f = 0; f < fours; f++)
-            __builtin_prefetch(codes + PREFETCH_BYTES + f * w->books * 64);
-        b64v names[2] = {load64(codes), fours == 2 ? load64(codes + w->books * 64) : (b64v){0}};
+            __builtin_prefetch(codes + PREFETCH_BYTES + f * w->codebooks * 64);
+        b64v names[2] = {load64(codes), fours == 2 ? load64(codes + w->codebooks * 64) : (b64v){0}};
         _Pragma("unroll") for (int i = 0; i < dimension; i++, table += 256)
             _Pragma("unroll") for (int f = 0; f < fours; f++) planes[4 * f + i] += look_up(table, 8, names[f]);
     }
     join_planes(planes, v, dimension / 4);
     join_planes(planes + 4, v + (dimension == 8 ? 1 : 4), dimension / 4);
-    cursor->codes += fours * w->books * 64;
+    cursor->codes += fours * w->codebooks * 64;
 }
 #else
-INLINE void read_vectors(unit_cursor *cursor, const pith_packed *w, int dimension, b64v v[8]) {
-    uint8_t bytes[UNIT_BYTES];
+INLINE void read_vectors(tile_cursor *cursor, const pith_packed *w, int dimension, b64v v[8]) {
+    uint8_t bytes[TILE_BYTES];
     const uint8_t *codes = cursor->codes;
-    for (int four = 0; four < 8 / dimension; four++, codes += w->books * 64) {
+    for (int four = 0; four < 8 / dimension; four++, codes += w->codebooks * 64) {
         for (int i = 0; i < 64; i++) {
             int chunk = 4 * four + i % 16 / 4, row = i / 16 * 4 + i % 4;
             b8v sum = {0};
-            for (int book = 0; book < w->books; book++) {
+            for (int codebook = 0; codebook < w->codebooks; codebook++) {
                 b8v entry = {0};
-                memcpy(&entry, w->tables + (book * 256 + codes[book * 64 + i]) * dimension, (size_t)dimension);
+                memcpy(&entry, w->tables + (codebook * 256 + codes[codebook * 64 + i]) * dimension, (size_t)dimension);
                 sum += entry;
             }
             for (int part = 0; part < dimension / 4; part++)
@@ -131,15 +132,15 @@ INLINE void read_vectors(unit_cursor *cursor, const pith_packed *w, int dimensio
 
 // MARK: Trits
 
-// Five units lie in eight vectors of 64 bytes: byte i of vector j holds byte i of vector j of all five units, as a
+// Five tiles lie in eight vectors of 64 bytes: byte i of vector j holds byte i of vector j of all five tiles, as a
 // fraction of 256 whose digits to the base of three are their codes: three times it is the first code, and what is
-// behind the point. The last m < 5 units of a row are fractions of 2^bits, packed as codes of so many bits.
+// behind the point. The last m < 5 tiles of a row are fractions of 2^bits, packed as codes of so many bits.
 
 INLINE int bits_of_trits(int64_t count) { return (int)(8 * count + 4) / 5; }
 
-/// Five units, or as many as there are.
-INLINE void load_trits(unit_cursor *cursor) {
-    switch (cursor->units) {
+/// Five tiles, or as many as there are.
+INLINE void load_trits(tile_cursor *cursor) {
+    switch (cursor->tiles) {
     case 0: return;
     case 1: read_codes(cursor, 2, cursor->rest); break;
     case 2: read_codes(cursor, 4, cursor->rest); break;
@@ -150,28 +151,28 @@ INLINE void load_trits(unit_cursor *cursor) {
         read_codes(cursor, 8, cursor->rest);
         return;
     }
-    int shift = 8 - bits_of_trits(cursor->units);
+    int shift = 8 - bits_of_trits(cursor->tiles);
     _Pragma("unroll") for (int j = 0; j < 8; j++) cursor->rest[j] <<= (uint8_t)shift;
 }
 
 INLINE b64v thrice(b64v bytes) { return bytes + bytes + bytes; }
 
-/// Goes on to the next unit.
-INLINE void next_trit(unit_cursor *cursor) {
+/// Goes on to the next tile.
+INLINE void next_trit(tile_cursor *cursor) {
     if (++cursor->trit < 5) return;
     cursor->trit = 0;
-    cursor->units -= 5;
-    if (cursor->units > 0) load_trits(cursor);
+    cursor->tiles -= 5;
+    if (cursor->tiles > 0) load_trits(cursor);
 }
 
-INLINE unit_cursor begin_trits(const pith_packed *w, int64_t block) {
-    int64_t row = w->units / 5 * UNIT_BYTES + bits_of_trits(w->units % 5) * 64;
-    unit_cursor cursor = {.codes = w->codes + block * row, .units = w->units};
+INLINE tile_cursor begin_trits(const pith_packed *w, int64_t block) {
+    int64_t row = w->tiles / 5 * TILE_BYTES + bits_of_trits(w->tiles % 5) * 64;
+    tile_cursor cursor = {.codes = w->codes + block * row, .tiles = w->tiles};
     load_trits(&cursor);
     return cursor;
 }
 
-INLINE void read_trits(unit_cursor *cursor, b64v v[8]) {
+INLINE void read_trits(tile_cursor *cursor, b64v v[8]) {
     typedef int8_t c64v __attribute__((vector_size(64)));
     _Pragma("unroll") for (int j = 0; j < 8; j++) {
         // Signed comparisons are what all instruction sets have.
@@ -189,7 +190,7 @@ typedef struct {
     i16v firsts[4], rests[4];
 } trit_sums;
 
-INLINE void add_trits(unit_cursor *cursor, trit_sums *sums, const int8_t *inputs, int64_t stride) {
+INLINE void add_trits(tile_cursor *cursor, trit_sums *sums, const int8_t *inputs, int64_t stride) {
     _Pragma("unroll") for (int j = 0; j < 8; j++) {
         i16v four = four_inputs(inputs + j * stride);
         sums->firsts[j & 3] = dot_bytes(sums->firsts[j & 3], cursor->rest[j], four, 0);

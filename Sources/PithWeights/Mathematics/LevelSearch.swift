@@ -1,0 +1,193 @@
+import PithTensor
+
+// How scales and minima are chosen for a few weights that share them: what is kept is the choice with the least squared
+// error, each weight's error counted by the importance of its column, and the best scale for given codes follows from
+// them by least squares. llama.cpp's importance matrices rest on the same idea.
+
+/// Weights that share a scale, and how much the error of each counts.
+struct WeightGroup {
+    let weights: UnsafePointer<Float>
+    let importance: UnsafePointer<Float>
+    let count: Int
+
+    /// The weight of the largest magnitude.
+    var peak: Float {
+        var peak: Float = 0
+        for i in 0..<count where abs(weights[i]) > abs(peak) { peak = weights[i] }
+        return peak
+    }
+}
+
+/// The nearest whole number, of magnitude below 2²²: ties to even. Plain arithmetic, which compilers turn into vectors.
+@inline(__always)
+func nearest(_ x: Float) -> Float { (x + 12_582_912) - 12_582_912 }
+
+extension WeightGroup {
+    /// By what scales are multiplied that spread the largest weight over the whole range, to be tried.
+    private static let shares: [Float] = (0..<26).map { 0.6 + 0.02 * Float($0) }
+
+    /// The scale for codes in a range of whole numbers, weight = scale · code; it may be negative where the range is not
+    /// the same both ways.
+    func scale(_ range: ClosedRange<Float>) -> Float {
+        let peak = peak
+        guard peak != 0 else { return 0 }
+        var best = (gain: -Float.infinity, scale: Float(0))
+        var bounds = [range.upperBound]
+        if -range.lowerBound != range.upperBound { bounds.append(range.lowerBound) }
+        for bound in bounds {
+            for share in Self.shares { consider(peak / bound * share, range, &best) }
+        }
+        // Once more with the codes that the best scale gives.
+        consider(best.scale, range, &best)
+        return best.scale
+    }
+
+    /// Least squares for the codes that a scale gives: the gain is by how much the error is below that of zeros.
+    @inline(__always)
+    private func consider(
+        _ scale: Float, _ range: ClosedRange<Float>, _ best: inout (gain: Float, scale: Float)
+    ) {
+        guard scale != 0, scale.isFinite else { return }
+        let (inverse, low, high) = (1 / scale, range.lowerBound, range.upperBound)
+        var (product, square): (Float, Float) = (0, 0)
+        for i in 0..<count {
+            let code = nearest(min(high, max(low, weights[i] * inverse)))
+            product += importance[i] * weights[i] * code
+            square += importance[i] * code * code
+        }
+        guard square > 0 else { return }
+        let gain = product * product / square
+        if gain > best.gain { best = (gain, product / square) }
+    }
+
+    /// Scale and minimum for codes from 0 to `highest`, weight = scale · code − minimum. `sign`: the minimum is to be none
+    /// below zero, as of blocks that store it without a sign.
+    func scaleAndMinimum(highest: Float, isMinimumPositive: Bool) -> (scale: Float, minimum: Float) {
+        var (low, high) = (Float.infinity, -Float.infinity)
+        for i in 0..<count { (low, high) = (min(low, weights[i]), max(high, weights[i])) }
+        if isMinimumPositive { low = min(low, 0) }
+        guard high > low else { return isMinimumPositive ? (low < 0 ? (0, -low) : (0, 0)) : (0, -low) }
+        var best = (error: Float.infinity, scale: (high - low) / highest, minimum: -low)
+        func consider(_ start: Float, _ scale: Float) {
+            guard scale > 0, scale.isFinite else { return }
+            let fit = fit(start, 1 / scale, highest, isMinimumPositive)
+            if fit.error < best.error { best = fit }
+        }
+        // Both ends of the range move inwards, each by itself.
+        for lowShare in stride(from: Float(0.6), through: 1.05, by: 0.075) {
+            for highShare in stride(from: Float(0.6), through: 1.05, by: 0.075) {
+                let middle = (low + high) / 2
+                let (start, end) = (middle - (middle - low) * lowShare, middle + (high - middle) * highShare)
+                consider(isMinimumPositive ? min(start, 0) : start, (end - start) / highest)
+            }
+        }
+        consider(-best.minimum, best.scale)
+        return (best.scale, best.minimum)
+    }
+
+    /// Least squares for the codes that a start and a scale give.
+    private func fit(
+        _ start: Float, _ inverse: Float, _ highest: Float, _ isMinimumPositive: Bool
+    ) -> (error: Float, scale: Float, minimum: Float) {
+        // Sums of importance times 1, code, code², weight, weight · code, weight².
+        var (n, c, cc, w, wc, ww): (Float, Float, Float, Float, Float, Float) = (0, 0, 0, 0, 0, 0)
+        for i in 0..<count {
+            let (weight, share) = (weights[i], importance[i])
+            let code = nearest(min(highest, max(0, (weight - start) * inverse)))
+            n += share
+            c += share * code
+            cc += share * code * code
+            w += share * weight
+            wc += share * weight * code
+            ww += share * weight * weight
+        }
+        let determinant = n * cc - c * c
+        var (scale, offset) = (1 / inverse, start)
+        if determinant > 1e-6 * n * cc, n > 0 {
+            scale = (n * wc - c * w) / determinant
+            offset = (cc * w - c * wc) / determinant
+        }
+        if isMinimumPositive && offset > 0 {
+            offset = 0
+            scale = cc > 0 ? wc / cc : scale
+        }
+        guard scale > 0 else { return (.infinity, 0, 0) }
+        let error =
+            ww + scale * scale * cc + offset * offset * n - 2 * scale * wc - 2 * offset * w + 2 * scale * offset * c
+        return (error, scale, -offset)
+    }
+
+    /// The scale for codes that name the entries of a table, weight = scale · entry.
+    func scale(_ table: LevelTable) -> Float {
+        let peak = peak
+        guard peak != 0 else { return 0 }
+        var best = (gain: -Float.infinity, scale: Float(0))
+        func consider(_ scale: Float) {
+            guard scale != 0, scale.isFinite else { return }
+            let inverse = 1 / scale
+            var (product, square): (Float, Float) = (0, 0)
+            for i in 0..<count {
+                let entry = table.nearest(weights[i] * inverse)
+                product += importance[i] * weights[i] * entry
+                square += importance[i] * entry * entry
+            }
+            guard square > 0 else { return }
+            let gain = product * product / square
+            if gain > best.gain { best = (gain, product / square) }
+        }
+        for bound in [table.lowest, table.highest] {
+            for share in Self.shares { consider(peak / bound * share) }
+        }
+        consider(best.scale)
+        return best.scale
+    }
+
+    /// The squared error, counted by importance, of weights at the nearest levels.
+    func error(_ levels: GroupLevels) -> Float {
+        (0..<count).reduce(0) { sum, i in
+            let difference = weights[i] - levels.weight(levels.code(weights[i]))
+            return sum + importance[i] * difference * difference
+        }
+    }
+}
+
+/// Sixteen levels that codes name.
+struct LevelTable: Sendable {
+    private let entries: SIMD16<Float>
+    private let codes: SIMD16<UInt8>
+    /// Between each entry and the next; infinity behind the last.
+    private let borders: SIMD16<Float>
+    /// By code.
+    private let entryOfCode: SIMD16<Float>
+
+    /// The table whose entries files name by their place.
+    init(_ book: [Int8]) {
+        precondition(book.count == 16, "codes of four bits")
+        let order = book.indices.sorted { (book[$0], $0) < (book[$1], $1) }
+        entryOfCode = SIMD16(book.map { Float($0) })
+        entries = SIMD16(order.map { Float(book[$0]) })
+        codes = SIMD16(order.map { UInt8($0) })
+        borders = SIMD16(
+            zip(order, order.dropFirst()).map { (Float(book[$0]) + Float(book[$1])) / 2 } + [.infinity])
+    }
+
+    /// The smallest and the largest entry.
+    var lowest: Float { entries[0] }
+    var highest: Float { entries[15] }
+
+    @inline(__always)
+    private func place(_ x: Float) -> Int {
+        let isAbove = SIMD16<Int32>(repeating: 0).replacing(with: 1, where: SIMD16(repeating: x) .> borders)
+        return Int(isAbove.wrappedSum())
+    }
+
+    /// The entry nearest to a number.
+    @inline(__always)
+    func nearest(_ x: Float) -> Float { entries[place(x)] }
+    /// The code of the entry nearest to a number.
+    @inline(__always)
+    func code(_ x: Float) -> Float { Float(codes[place(x)]) }
+    /// The entry of a code.
+    @inline(__always)
+    func entry(_ code: Float) -> Float { entryOfCode[Int(code)] }
+}
