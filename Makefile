@@ -4,7 +4,7 @@ BUILD = $(SWIFT) build -c release
 PITH = .build/release/pith
 # make never runs two of these at once: they share one build folder.
 .NOTPARALLEL:
-.PHONY: deps build demo test lint tables portability nano healed-model bench bench-peer clean
+.PHONY: deps build demo test lint tables portability nano healed-model bench bench-peer fuzz fuzz-random clean
 
 ## Installs what is missing: the compiler itself must be there.
 deps:
@@ -28,7 +28,7 @@ test: deps lint
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Models \
-	    Benchmarks/Package.swift Benchmarks/Sources
+	    Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources
 
 ## Makes the tables of methods in README and Docs anew.
 tables: build
@@ -67,5 +67,22 @@ bench: deps
 bench-peer:
 	peer=$$(sh Benchmarks/peer/build.sh) && $(MAKE) bench PEERS="--peer $$peer $(PEERS)"
 
+FUZZ_BUILD = $(BUILD) --package-path Fuzzing --product pith-fuzz -Xswiftc -package-name -Xswiftc pith
+FUZZ_ENGINE = $(shell Scripts/fuzzing-engine.sh)
+# For example SECONDS=600 READERS="gguf tokenizer".
+SECONDS ?= 3600
+READERS ?=
+
+## Searches for damaged files that readers do not bear; findings are in out/fuzz/findings. Goes on where it stopped.
+fuzz: deps
+	$(FUZZ_BUILD) --scratch-path Fuzzing/.build/searching $(FUZZ_ENGINE)
+	sh Scripts/fuzz.sh Fuzzing/.build/searching/release/pith-fuzz $(SECONDS) out/fuzz $(READERS)
+
+COUNT ?= 1000000
+## Reads COUNT files that are damaged at random, the same ones each time; needs no engine.
+fuzz-random: deps
+	$(FUZZ_BUILD)
+	sh Scripts/fuzz-random.sh Fuzzing/.build/release/pith-fuzz $(COUNT) $(READERS)
+
 clean:
-	rm -rf .build Benchmarks/.build out
+	rm -rf .build Benchmarks/.build Fuzzing/.build out

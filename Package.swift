@@ -92,7 +92,7 @@ var targets: [Target] = [
     tests(of: "PithCore"),
     tests(of: "PithTensor"),
     tests(of: "PithCoding"),
-    tests(of: "PithFormats"),
+    tests(of: "PithFormats", ["PithReaders"]),
     tests(of: "PithHub"),
     tests(of: "PithModels"),
     tests(of: "PithTokens", ["PithCoding", "PithTraining", "Pith"]),
@@ -102,6 +102,12 @@ var targets: [Target] = [
     tests(of: "PithPredictors", ["PithCoding", "PithWeights", "Pith"]),
     tests(of: "PithArchive", ["PithCoding", "PithPredictors", "PithWeights", "Pith"]),
     tests(of: "PithEvaluation", ["PithCoding", "PithArchive", "PithPredictors", "PithTraining", "Pith"]),
+    // All readers, for damaged files.
+    .target(
+        name: "PithReaders", dependencies: modules.map { .init(stringLiteral: $0) }, path: "Fuzzing/Sources/Readers",
+        swiftSettings: swiftSettings),
+    .testTarget(
+        name: "PithReaderTests", dependencies: ["PithReaders", "PithCore"], swiftSettings: swiftSettings),
     // The program itself, as a person runs it.
     .testTarget(
         name: "PithCommandTests", dependencies: ["pith-cli", "Pith", "PithCore", "PithTestSupport"],

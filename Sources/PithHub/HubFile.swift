@@ -17,7 +17,7 @@ public struct HubFile: Hashable, Sendable {
     private static let largestSize = 1 << 44
 
     /// Reads an entry of a listing; nil for a folder.
-    init?(_ entry: JSONReader) throws(PithError) {
+    package init?(_ entry: JSONReader) throws(PithError) {
         guard try entry.member("type").text() == "file" else { return nil }
         path = try entry.member("path").text()
         try HubPath.check(path)

@@ -1,6 +1,7 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithReaders
 import Testing
 
 /// What the `tokenizers` package makes of texts with tokenizers of random parts: `make_encoding_golden.py`.

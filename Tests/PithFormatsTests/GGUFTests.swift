@@ -1,5 +1,6 @@
 import PithCore
 import PithFormats
+import PithReaders
 import PithTensor
 import PithTestSupport
 import Testing

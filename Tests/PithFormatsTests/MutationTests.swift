@@ -1,6 +1,7 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithReaders
 import PithModels
 import PithTensor
 import Testing

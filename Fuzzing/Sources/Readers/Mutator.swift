@@ -1,13 +1,16 @@
 import PithTensor
 
 /// Damages files in ways that transfers, disks and malice do, the same ways for the same seed.
-struct Mutator {
+public struct Mutator {
     private var generator: SeededGenerator
 
-    init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
+    mutating func index(below count: Int) -> Int { generator.index(below: count) }
+
+    /// The damage of a seed.
+    public init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
     /// A damaged copy of a binary file.
-    mutating func damaged(_ bytes: [UInt8]) -> [UInt8] {
+    public mutating func damaged(_ bytes: [UInt8]) -> [UInt8] {
         var result = bytes
         for _ in 0...generator.index(below: 3) {
             if result.isEmpty { break }
@@ -35,7 +38,7 @@ struct Mutator {
     }
 
     /// A copy of a JSON text that is JSON still, but does not mean what it should.
-    mutating func lying(_ bytes: [UInt8]) -> [UInt8] {
+    public mutating func lying(_ bytes: [UInt8]) -> [UInt8] {
         let starts = bytes.indices.filter { i in
             Self.isScalar(bytes[i]) && (i == 0 || !Self.isScalar(bytes[i - 1]))
         }
