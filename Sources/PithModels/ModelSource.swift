@@ -76,6 +76,11 @@ public struct ModelSource: Sendable {
     /// Whether another program has quantised the weights.
     public var isCheckpoint: Bool { quantization != nil }
 
+    /// Whether it is a folder in which nobody has quantised anything.
+    public var isOfFloats: Bool {
+        if case .archive = weights { manifest == nil && !isCheckpoint } else { false }
+    }
+
     private init(gguf path: String) throws(PithError) {
         let file = try GGUFFile(path: path)
         self.path = path

@@ -60,7 +60,10 @@ struct CompressCommand: ParsableCommand {
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
         if let target, let format {
-            compressor.format = TargetFormat(name: format, of: target, for: ConvertedModel(source, pool: shared.pool))
+            let model = ConvertedModel(source, pool: shared.pool)
+            // What the format has no place for is to be known before the work.
+            if source.isOfFloats { _ = try target.prepare(model) }
+            compressor.format = TargetFormat(name: format, of: target, for: model)
         }
         (compressor.memoryLimit, compressor.memoryTaken) = (memoryLimit, ProgramMemory.beginLimit())
         if dryRun { return present(try compressor.makePlan(), weights: source.description.weightCount) }

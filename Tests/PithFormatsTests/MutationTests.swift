@@ -1,8 +1,8 @@
 import Foundation
 import PithCore
 import PithFormats
-import PithReaders
 import PithModels
+import PithReaders
 import PithTensor
 import Testing
 

@@ -23,14 +23,17 @@ extension Reader {
             for (index, content) in sampleContents.enumerated() {
                 _ = try scratch.file("f/\(index).bin", content)
             }
-            return try [ArchiveInput(paths: [BytePath(joinPath(scratch.path, "f"))]), ArchiveInput(ByteRegion(copying: sampleContents[0]))]
-                .map { input in
-                    let sink = MemorySink()
-                    var options = ZipOptions()
-                    options.level = .fast
-                    try Zip.write(input, to: sink, options, context)
-                    return sink.bytes
-                }
+            return try [
+                ArchiveInput(paths: [BytePath(joinPath(scratch.path, "f"))]),
+                ArchiveInput(ByteRegion(copying: sampleContents[0])),
+            ]
+            .map { input in
+                let sink = MemorySink()
+                var options = ZipOptions()
+                options.level = .fast
+                try Zip.write(input, to: sink, options, context)
+                return sink.bytes
+            }
         }
     ) { (bytes, scratch) throws(PithError) in
         for isSalvaging in [false, true] {
@@ -127,7 +130,8 @@ extension Reader {
         switch first % 2 {
         case 0:
             let model = try ByteContextModel(learning: [Array("abc abc abd".utf8)[...]], order: 2)
-            _ = try TokenStream(EqualInfoWindows(model: model, bits: 16), tokenBits: 8).decode(tokens.dropLast(tokens.count % 2).map { $0 % 256 })
+            _ = try TokenStream(EqualInfoWindows(model: model, bits: 16), tokenBits: 8).decode(
+                tokens.dropLast(tokens.count % 2).map { $0 % 256 })
         default: _ = try MetaTokens(vocabularySize: 300, metaTokenCount: 32).expand(tokens.map { $0 % 333 })
         }
     }

@@ -12,7 +12,8 @@ extension Reader {
         let model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool, allowingEncoders: true)
         _ = try? source.chatTemplate()
         guard source.description.output != nil else {
-            return _ = try TextEncoder(source, model).encode(["a b", "c"])
+            _ = try TextEncoder(source, model).encode(["a b", "c"])
+            return
         }
         var state = model.makeState()
         let tokens = [0, 1, 2].map { min($0, source.configuration.vocabularySize - 1) }
@@ -80,7 +81,9 @@ extension Reader {
         guard let decoding = matrix as? any RowDecodable else { return }
         var row = [Float](repeating: 0, count: matrix.inputCount)
         for index in 0..<min(20, matrix.outputCount) {
-            row.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { decoding.decodeRow(index, into: base) } }
+            row.withUnsafeMutableBufferPointer {
+                if let base = $0.baseAddress { decoding.decodeRow(index, into: base) }
+            }
         }
     }
 
@@ -103,7 +106,8 @@ extension Reader {
             let scratch = try Scratch()
             let path = joinPath(scratch.path, "a.safetensors")
             try SafetensorsWriter.write(matrix.tensors(named: "w"), to: path)
-            let manifest = CompressionManifest(spec: text, seed: 1, source: [:], calibration: nil, weights: ["w": .init(matrix)])
+            let manifest = CompressionManifest(
+                spec: text, seed: 1, source: [:], calibration: nil, weights: ["w": .init(matrix)])
             var keys = try JSONReader(manifest.json).object()
             // The sum of the manifest would hide all damage but its own.
             for key in keys.keys where key == "checksum" { keys[key] = nil }

@@ -69,7 +69,9 @@ extension Reader {
             ("llama", [("scores", .reals([Float](repeating: -1, count: 8)))]), ("bert", []),
         ]
         return models.map { name, more in
-            let pairs = [("model", .text(name)), ("tokens", tokens), ("bos_token_id", .unsigned(1)), ("token_type", kinds)]
+            let pairs = [
+                ("model", .text(name)), ("tokens", tokens), ("bos_token_id", .unsigned(1)), ("token_type", kinds),
+            ]
             return GGUFSeed.bytes(
                 [("general.architecture", .text("llama"))] + (pairs + more).map { ("tokenizer.ggml.\($0.0)", $0.1) },
                 tensors)

@@ -36,7 +36,9 @@ enum Seeds {
             })
     }
 
-    private static func chat() throws -> JSONReader { try JSONReader(JSONValue(contentsOf: goldenPath("chat.expected.json"))) }
+    private static func chat() throws -> JSONReader {
+        try JSONReader(JSONValue(contentsOf: goldenPath("chat.expected.json")))
+    }
 
     /// Chat templates.
     static func templates() throws -> [String] { try chat().member("templates").members().map { try $0.1.text() } }
@@ -68,7 +70,9 @@ enum Seeds {
     }
 
     /// The bytes of a number, the lowest first.
-    static func bytes(_ number: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: number.littleEndian, Array.init) }
+    static func bytes(_ number: some FixedWidthInteger) -> [UInt8] {
+        withUnsafeBytes(of: number.littleEndian, Array.init)
+    }
 
     private static let llama2CPieces = 264
 

@@ -86,7 +86,8 @@ extension Reader {
         let path = joinPath(scratch.path, "a.safetensors")
         var state = model.makeState()
         _ = try model.nextLogits([1, 2, 3], state: &state)
-        try SafetensorsWriter.write(state.stored.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) }, to: path)
+        try SafetensorsWriter.write(
+            state.stored.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) }, to: path)
         return try Files.bytes(path)
     }
 }

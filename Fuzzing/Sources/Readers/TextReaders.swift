@@ -26,7 +26,8 @@ extension Reader {
         seeds: {
             Seeds.texts(
                 "sparsegpt:pattern=2:4+gptq:bits=4+eora:rank=8", "weights=gptq:bits=4 cache=bf16 activations=float",
-                "mix:memory=16MiB", "lora:rank=8,alpha=16+norms+soft:count=2", "1.5GiB", "org/name@v1.0", "*.{json,txt}",
+                "mix:memory=16MiB", "lora:rank=8,alpha=16+norms+soft:count=2", "1.5GiB", "org/name@v1.0",
+                "*.{json,txt}",
                 "rtn:bits=3,group=64", "aqlm:codebooks=2", "svd:ratio=0.6", "table", "lean", "none")
         }
     ) { (bytes, _) throws(PithError) in
@@ -48,7 +49,8 @@ extension Reader {
     }
 
     static let programs = Reader(
-        "programs", isText: true, seeds: { Seeds.texts("repeat(bytes(1,2),3)", "join(bytes(1),range(1,9))", "xor(bytes(1),bytes(2))") }
+        "programs", isText: true,
+        seeds: { Seeds.texts("repeat(bytes(1,2),3)", "join(bytes(1),range(1,9))", "xor(bytes(1),bytes(2))") }
     ) { (bytes, _) throws(PithError) in
         _ = try SequenceProgram(parsing: String(decoding: bytes, as: UTF8.self))
     }
