@@ -182,7 +182,8 @@ struct AdapterTests {
         let words = (0..<rows * ((4 * columns + 31) / 32)).map { _ in UInt32(truncatingIfNeeded: generator.next()) }
         let parts = StoredParts(
             tensors: [
-                "words": StoredTensor(words, as: .uint32, shape: [rows, words.count / rows]),
+                "words": StoredTensor(
+                    type: .uint32, shape: [rows, words.count / rows], region: ByteRegion(copying: words)),
                 "scales": StoredTensor(generator.normalTensor([rows, 1], scale: 0.02), as: .float16),
                 "biases": StoredTensor(generator.normalTensor([rows, 1], scale: 0.2), as: .float16),
             ], parameters: ["bits": 4, "groupSize": 32])
