@@ -40,14 +40,13 @@ extension ModelCompressor {
 
     /// What compresses a parameter; nil if it stays as it is. A table that has to have a form is rounded to it.
     func pipeline(for id: ParameterID) throws(PithError) -> WeightPipeline? {
-        switch source.description[id].kind {
-        case .matrix: return pipeline
-        case .table where source.description.tables.contains(id):
+        // A head that is not tied is a matrix, too, but has no inputs that calibration sees.
+        if source.description.tables.contains(id) {
             if let embeddingPipeline { return embeddingPipeline }
             guard try form(of: id) != nil else { return nil }
             return try WeightPipeline(Spec(parsing: RoundToNearest.identifier))
-        case .table, .router, .vector: return nil
         }
+        return source.description[id].kind == .matrix ? pipeline : nil
     }
 
     private func compressedTable(
