@@ -192,7 +192,7 @@ public struct ModelCompressor: Sendable {
         }
         var progress = Progress("compressing \(plan)", total: layers.count, quiet: quiet)
         defer { progress.end() }
-        for layer in layers {
+        for layer in layers where !output.isWritten(layer + 1) || stream?.layer == layer {
             if !output.isWritten(layer + 1) {
                 guard stream == nil || stream?.layer == layer else {
                     throw .data("holds other hidden states than those that layer \(layer) reads", at: work.folder)
