@@ -48,8 +48,13 @@ public struct ModelConverter: Sendable {
             before.parameters.map(\.name) == after.parameters.map(\.name)
             && before.parameters.map(\.shape) == after.parameters.map(\.shape) && before.caches == after.caches
             && before.rotaries.count == after.rotaries.count
+            // Blocks are plain values: as text they say everything that decides what they compute.
+            && zip(before.layers, after.layers).allSatisfy { "\($0.block)" == "\($1.block)" }
+            && "\(before.input)" == "\(after.input)"
+            && "\(before.output, default: "")" == "\(after.output, default: "")"
             && zip(before.rotaries, after.rotaries).allSatisfy { before, after in
-                zip(frequencies(before), frequencies(after)).allSatisfy { abs($0 - $1) <= 1e-5 * abs($0) }
+                before.scaling.amplitude == after.scaling.amplitude
+                    && zip(frequencies(before), frequencies(after)).allSatisfy { abs($0 - $1) <= 1e-5 * abs($0) }
             }
         guard isSame else {
             throw .usage(

@@ -65,7 +65,7 @@ public struct ConvertedModel: Sendable {
 
     /// A matrix of floats rounded to a form, each weight to the nearest level.
     func rounded(_ matrix: any LinearOperator, to form: any GridForm) throws(PithError) -> any StoredLinear {
-        try roundedToNearest(matrix.denseWeight(pool: pool), form, pool: pool)
+        try form.nearest(matrix.denseWeight(pool: pool), importance: nil, pool: pool)
     }
 
     /// Whether a parameter is a matrix or a table.

@@ -44,20 +44,17 @@ public struct ByteRegion: @unchecked Sendable {
         if first < last { madvise(UnsafeMutableRawPointer(bitPattern: first), last - first, MADV_DONTNEED) }
     }
 
-    /// Calls `body` with one piece of the bytes after the other, and lets the memory of each go when it was read: what
+    /// Calls `body` with one piece of `size` bytes after the other, and lets the memory of each go when it was read: what
     /// is read once, however large, takes little.
     public func forEachPiece<Failure: Error>(
-        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+        of size: Int = 8 << 20, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
-        for start in stride(from: 0, to: count, by: Self.pieceSize) {
-            let piece = self[start..<min(count, start + Self.pieceSize)]
+        for start in stride(from: 0, to: count, by: max(1, size)) {
+            let piece = self[start..<min(count, start + size)]
             defer { piece.releaseMemory() }
             try piece.withBytes(body)
         }
     }
-
-    /// Bytes of a piece.
-    private static let pieceSize = 8 << 20
 
     /// The part in `range`, which must lie inside.
     public subscript(range: Range<Int>) -> ByteRegion {

@@ -21,14 +21,12 @@ public struct SHA256: Sendable {
             rest = rest.dropFirst(taken)
             guard pending.count == 64 else { return }
             let block = pending
-            block.withUnsafeBytes { compress($0) }
+            block.withUnsafeBytes { compress($0, blocks: 1) }
             pending.removeAll(keepingCapacity: true)
         }
-        while rest.count >= 64 {
-            compress(UnsafeRawBufferPointer(rebasing: rest.prefix(64)))
-            rest = rest.dropFirst(64)
-        }
-        pending.append(contentsOf: rest)
+        let blocks = rest.count / 64
+        if blocks > 0 { compress(UnsafeRawBufferPointer(rebasing: rest), blocks: blocks) }
+        pending.append(contentsOf: rest.dropFirst(64 * blocks))
     }
 
     /// The digest as 64 hexadecimal digits.
@@ -53,27 +51,36 @@ public struct SHA256: Sendable {
         return digest.hexDigest()
     }
 
-    private mutating func compress(_ block: UnsafeRawBufferPointer) {
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { w in
-            for i in 0..<16 {
-                w[i] = UInt32(bigEndian: block.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self))
+    private mutating func compress(_ bytes: UnsafeRawBufferPointer, blocks: Int) {
+        var sums = SIMD8<UInt32>(state)
+        Self.constants.withUnsafeBufferPointer { constants in
+            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { words in
+                for block in 0..<blocks { Self.compress(bytes.baseAddress! + 64 * block, words, constants, &sums) }
             }
-            for i in 16..<64 {
-                let s0 = w[i - 15].rotated(7) ^ w[i - 15].rotated(18) ^ (w[i - 15] >> 3)
-                let s1 = w[i - 2].rotated(17) ^ w[i - 2].rotated(19) ^ (w[i - 2] >> 10)
-                w[i] = w[i - 16] &+ s0 &+ w[i - 7] &+ s1
-            }
-            var (a, b, c, d) = (state[0], state[1], state[2], state[3])
-            var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-            for i in 0..<64 {
-                let s1 = e.rotated(6) ^ e.rotated(11) ^ e.rotated(25)
-                let t1 = h &+ s1 &+ ((e & f) ^ (~e & g)) &+ Self.constants[i] &+ w[i]
-                let s0 = a.rotated(2) ^ a.rotated(13) ^ a.rotated(22)
-                let t2 = s0 &+ ((a & b) ^ (a & c) ^ (b & c))
-                (h, g, f, e, d, c, b, a) = (g, f, e, d &+ t1, c, b, a, t1 &+ t2)
-            }
-            for (i, word) in [a, b, c, d, e, f, g, h].enumerated() { state[i] &+= word }
         }
+        self.state = (0..<8).map { sums[$0] }
+    }
+
+    private static func compress(
+        _ block: UnsafeRawPointer, _ w: UnsafeMutableBufferPointer<UInt32>, _ constants: UnsafeBufferPointer<UInt32>,
+        _ sums: inout SIMD8<UInt32>
+    ) {
+        for i in 0..<16 { w[i] = UInt32(bigEndian: block.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self)) }
+        for i in 16..<64 {
+            let s0 = w[i - 15].rotated(7) ^ w[i - 15].rotated(18) ^ (w[i - 15] >> 3)
+            let s1 = w[i - 2].rotated(17) ^ w[i - 2].rotated(19) ^ (w[i - 2] >> 10)
+            w[i] = w[i - 16] &+ s0 &+ w[i - 7] &+ s1
+        }
+        var (a, b, c, d) = (sums[0], sums[1], sums[2], sums[3])
+        var (e, f, g, h) = (sums[4], sums[5], sums[6], sums[7])
+        for i in 0..<64 {
+            let s1 = e.rotated(6) ^ e.rotated(11) ^ e.rotated(25)
+            let t1 = h &+ s1 &+ ((e & f) ^ (~e & g)) &+ constants[i] &+ w[i]
+            let s0 = a.rotated(2) ^ a.rotated(13) ^ a.rotated(22)
+            let t2 = s0 &+ ((a & b) ^ (a & c) ^ (b & c))
+            (h, g, f, e, d, c, b, a) = (g, f, e, d &+ t1, c, b, a, t1 &+ t2)
+        }
+        sums = sums &+ SIMD8(a, b, c, d, e, f, g, h)
     }
 
     /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes, exactly.
@@ -97,5 +104,6 @@ public struct SHA256: Sendable {
 }
 
 extension UInt32 {
-    fileprivate func rotated(_ n: UInt32) -> UInt32 { (self >> n) | (self << (32 - n)) }
+    @inline(__always)
+    fileprivate func rotated(_ n: UInt32) -> UInt32 { (self &>> n) | (self &<< (32 &- n)) }
 }

@@ -30,8 +30,22 @@ public struct TensorSummary: Sendable {
         shape = tensor.shape
         bytes = ByteCount(tensor.byteCount)
         bitsPerByte = Self.entropy(tensor.region, period: tensor.type.byteCount)
-        if tensor.type.dense != nil, tensor.count > 0 { describe(try tensor.decoded().values) }
+        guard tensor.type.dense != nil, tensor.count > 0 else { return }
+        var elements = ElementSums()
+        try tensor.region.forEachPiece(of: Self.elementsOfPiece * tensor.type.byteCount) { (bytes) throws(PithError) in
+            let piece = StoredTensor(
+                type: tensor.type, shape: [bytes.count / tensor.type.byteCount],
+                region: ByteRegion(bytes, keptAliveBy: nil))
+            elements.add(try piece.decoded().values)
+        }
+        describe(elements)
     }
+
+    /// Elements that are decoded at a time.
+    private static let elementsOfPiece = 1 << 20
+
+    /// Bytes of memory that reading a tensor takes, however large it is.
+    public static let memory = 32 << 20
 
     /// Reads a tensor of a GGUF file once.
     public init(_ tensor: GGUFTensor, of file: GGUFFile) throws(PithError) {
@@ -40,25 +54,46 @@ public struct TensorSummary: Sendable {
         shape = tensor.shape
         bytes = ByteCount(tensor.byteCount)
         bitsPerByte = Self.entropy(file.region(of: tensor), period: tensor.type?.blockBytes ?? 1)
-        if tensor.type?.isDecodable == true, tensor.count > 0 { describe(try file.values(tensor.name).values) }
+        guard let type = tensor.type, type.isDecodable, tensor.count > 0 else { return }
+        var elements = ElementSums()
+        let size = Self.elementsOfPiece / type.blockLength * type.blockBytes
+        try file.region(of: tensor).forEachPiece(of: size) { (bytes) throws(PithError) in
+            elements.add(try type.decoded(ByteRegion(bytes, keptAliveBy: nil)))
+        }
+        describe(elements)
     }
 
-    private mutating func describe(_ values: [Float]) {
-        nonFiniteCount = values.reduce(0) { $0 + ($1.isFinite ? 0 : 1) }
-        let (sum, peak, zeros) = values.reduce((0.0, Float(0), 0)) { state, value in
-            (state.0 + Double(value) * Double(value), max(state.1, abs(value)), state.2 + (value == 0 ? 1 : 0))
+    /// What is added up of elements, in their order.
+    private struct ElementSums {
+        var (count, nonFinite, zeros) = (0, 0, 0)
+        var (squares, peak) = (0.0, Float(0))
+
+        mutating func add(_ values: [Float]) {
+            count += values.count
+            for value in values {
+                if !value.isFinite { nonFinite += 1 }
+                if value == 0 { zeros += 1 }
+                squares += Double(value) * Double(value)
+                peak = max(peak, abs(value))
+            }
         }
-        let root = (sum / Double(values.count)).squareRoot()
+    }
+
+    private mutating func describe(_ elements: ElementSums) {
+        nonFiniteCount = elements.nonFinite
+        let root = (elements.squares / Double(elements.count)).squareRoot()
         rootMeanSquare = root
-        peakRatio = root > 0 ? Double(peak) / root : nil
-        zeroShare = Double(zeros) / Double(values.count)
+        peakRatio = root > 0 ? Double(elements.peak) / root : nil
+        zeroShare = Double(elements.zeros) / Double(elements.count)
     }
 
     /// Mean entropy over the byte positions of an element or a block, which differ: exponents are far from uniform.
     private static func entropy(_ region: ByteRegion, period size: Int) -> Double {
         guard region.count > 0 else { return 0 }
         var histogram = [Int](repeating: 0, count: 256 * size)
-        for (i, byte) in region.bytes.enumerated() { histogram[i % size * 256 + Int(byte)] += 1 }
+        region.forEachPiece(of: size << 16) { bytes in
+            for (i, byte) in bytes.enumerated() { histogram[i % size * 256 + Int(byte)] += 1 }
+        }
         let total = Double(region.count / size)
         let nats = histogram.reduce(0.0) { sum, count in
             count == 0 ? sum : sum - Double(count) / total * naturalLogarithm(Double(count) / total)

@@ -114,8 +114,25 @@ extension RotaryScaling {
         return numbers
     }
 
+    /// Llama 3's scaling, if that is where what frequencies are divided by comes from; GGUF files hold nothing else of it.
+    public static func llama3(dividing divisors: [Double], theta: Double) -> RotaryScaling? {
+        guard let factor = divisors.max(), factor > 1 else { return nil }
+        let size = 2 * divisors.count
+        let plain = RotaryScaling.none.inverseFrequencies(size: size, theta: theta)
+        // All of that family have these bounds, and lengths that are powers of two.
+        let candidates = (5...20).map { power in
+            RotaryScaling.llama3(
+                factor: factor, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 1 << power)
+        }
+        return candidates.first { candidate in
+            zip(zip(plain, candidate.inverseFrequencies(size: size, theta: theta)), divisors).allSatisfy {
+                abs(Double($0.0 / $0.1) - $1) <= 1e-3 * $1
+            }
+        }
+    }
+
     /// The value of `rope_scaling`.
-    var json: JSONValue {
+    package var json: JSONValue {
         switch self {
         case .none: .null
         case .linear(let factor): ["rope_type": "linear", "factor": .real(factor)]

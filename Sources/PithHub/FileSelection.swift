@@ -46,10 +46,10 @@ public struct FileSelection: Sendable {
         if !weights.isEmpty { return kept.filter { !Self.isWeights($0.path) || weights.contains($0) } }
         let sets = GGUFSet.all(in: files)
         guard sets.count <= 1 else {
-            let list = sets.map { "  \($0.name)  \(ByteCount($0.size))" }.joined(separator: "\n")
+            let list = sets.map { "\($0.name) (\(ByteCount($0.size)))" }.joined(separator: ", ")
             throw .usage(
                 "has \(sets.count) GGUF models, one of which must be chosen", at: address.repository,
-                remedy: "for example --include '\(sets[0].name)'; they are\n\(list)")
+                remedy: "for example --include '\(sets[0].name)'; they are \(list)")
         }
         if let set = sets.first { return set.files }
         guard let foreign = files.first(where: { Self.isForeignWeights($0.path) }) else {
@@ -85,7 +85,7 @@ public struct FileSelection: Sendable {
         "*.json", "*.jinja", "*.model", "*.txt", "*.safetensors", "README.md", "LICENSE*", "LICENCE*", "NOTICE*",
     ].map { FilePattern($0) }
 
-    /// Folders whose files belong to a model: those of chat templates and of sentence-transformers' modules, `1_Pooling`.
+    /// Folders whose files belong to a model: chat templates, and sentence-transformers' modules such as `1_Pooling`.
     private static let folderPatterns = ["chat_templates/*", "additional_chat_templates/*", "[0-9]_*/*"].map {
         FilePattern($0)
     }

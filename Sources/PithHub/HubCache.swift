@@ -45,7 +45,7 @@ public struct HubCache: Sendable {
         commit(address).map { snapshot(address, $0) }.flatMap { Files.isFolder($0) ? $0 : nil }
     }
 
-    /// The model of a repository: its folder, or the GGUF file that is meant or the only one. Throws if it is not there.
+    /// The model of a repository: its folder, or the GGUF file that is meant or the only one. Throws if there is none.
     public func model(_ address: RepositoryAddress) throws(PithError) -> String {
         let absent = PithError.data(
             "is not in the cache", at: "\(address)", remedy: "'pith pull \(address)' fetches it")

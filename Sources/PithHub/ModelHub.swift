@@ -1,6 +1,4 @@
-import Foundation
 import PithCore
-import Synchronization
 
 /// A hub of models in the manner of Hugging Face, and the cache that its files are kept in.
 public struct ModelHub: Sendable {

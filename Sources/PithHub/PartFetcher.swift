@@ -126,9 +126,9 @@ final class PartSink: BodySink {
             head.contentLength ?? (range.last - position + 1) == range.last - position + 1
         else {
             let said = head["Content-Range"]?.printable.shortened ?? "nothing"
+            let asked = "\(position)-\(end - 1)/\(partial.size)"
             throw wrong(
-                "the hub sends other bytes than were asked for: '\(said)' instead of '\(position)-\(end - 1)/\(partial.size)'"
-            )
+                "the hub sends other bytes than were asked for: '\(said)' instead of '\(asked)'")
         }
     }
 

@@ -42,7 +42,10 @@ final class PartialFile: Sendable {
         }
         let isThere = old?.isThere ?? [Bool](repeating: false, count: count)
         state = Mutex(State(isThere: isThere, missingCount: isThere.count { !$0 }, tag: old?.tag))
-        guard ftruncate(descriptor, off_t(size)) == 0 else { throw failure("cannot be written") }
+        // What is left of other sizes goes.
+        guard ftruncate(descriptor, off_t(size)) == 0, old != nil || ftruncate(mapDescriptor, 0) == 0 else {
+            throw failure("cannot be written")
+        }
         if old == nil { try writeMap() }
     }
 

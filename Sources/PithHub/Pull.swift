@@ -38,17 +38,10 @@ struct Pull {
     private typealias Resolved = (file: HubFile, source: URL, tag: String)
 
     private func resolve(_ files: [HubFile]) throws(PithError) -> [Resolved] {
-        let next = Mutex(0)
         let found = Mutex<[Int: Resolved]>([:])
-        try work { (client) throws(PithError) in
-            let index = next.withLock { next in
-                next += 1
-                return next - 1
-            }
-            guard index < files.count else { return false }
+        try work(files.count) { (client, index) throws(PithError) in
             let (source, tag) = try client.resolve(files[index], of: address, at: commit)
             found.withLock { $0[index] = (files[index], source, tag) }
-            return true
         }
         return found.withLock { found in files.indices.compactMap { found[$0] } }
     }
@@ -66,7 +59,8 @@ struct Pull {
                 continue
             }
             downloads.append(
-                FileDownload(file, source: source, tag: tag, blobs: blobs, partSize: settings.transfer.partSize))
+                FileDownload(file, source: source, tag: tag, blobs: blobs, partSize: max(1, settings.transfer.partSize))
+            )
         }
         return downloads
     }
@@ -82,25 +76,14 @@ struct Pull {
     /// Fetches contents, several parts at a time. Returns false if the hub has another version of one by now.
     private func fetch(_ downloads: [FileDownload]) throws(PithError) -> Bool {
         let jobs = downloads.flatMap { download in (0..<download.jobCount).map { (download, part: $0) } }
-        let next = Mutex(0)
         let stop = StopSign()
         do throws(PithError) {
-            try work(stoppedBy: stop) { (client) throws(PithError) in
-                let index = next.withLock { next in
-                    next += 1
-                    return next - 1
-                }
-                guard index < jobs.count else { return false }
+            try work(jobs.count, stoppedBy: stop) { (client, index) throws(PithError) in
                 let (download, part) = jobs[index]
                 let fetcher = PartFetcher(
                     client: client, download: download, part: part, isStopped: { stop.isSet },
                     question: HubQuestion(address: address, file: download.file.path))
-                guard try fetcher.run() else {
-                    stop.set(isChanged: true)
-                    return false
-                }
-                try download.finishJob()
-                return true
+                if try fetcher.run() { try download.finishJob() } else { stop.set(isChanged: true) }
             }
         } catch {
             if stop.isChanged { return false }
@@ -109,16 +92,22 @@ struct Pull {
         return !stop.isChanged
     }
 
-    /// Does pieces of work on several connections until each says that there is none left, or one fails.
+    /// Does so many pieces of work on several connections, until one fails or the sign is set.
     private func work(
-        stoppedBy stop: StopSign = StopSign(), _ piece: @Sendable (HubClient) throws(PithError) -> Bool
+        _ count: Int, stoppedBy stop: StopSign = StopSign(),
+        _ piece: @Sendable (HubClient, Int) throws(PithError) -> Void
     ) throws(PithError) {
-        let connections = max(1, settings.transfer.connections)
+        let connections = max(1, min(settings.transfer.connections, count))
+        let next = Atomic(0)
         let results = ThreadPool(threads: connections).map(connections) { _ in
             Result { () throws(PithError) in
                 do throws(PithError) {
                     let client = try HubClient(settings, report: report)
-                    while !stop.isSet, try piece(client) {}
+                    while !stop.isSet {
+                        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                        guard index < count else { return }
+                        try piece(client, index)
+                    }
                 } catch {
                     // What fails because of the sign is not the reason for it.
                     guard stop.set() else { return }

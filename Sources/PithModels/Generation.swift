@@ -32,7 +32,7 @@ public struct GeneratedTokens {
 
     private mutating func step() throws(PithError) -> Int? {
         let output = try batch.step().first
-        end = output?.end
+        if let output { end = output.end }
         cacheSize = max(cacheSize, ByteCount((batch.storedBits + 7) / 8))
         return output?.token
     }

@@ -20,7 +20,8 @@ extension ModelSource {
             try Self.configuration(configuration, weightsAs: type).write(to: configurationPath)
         case .gguf(let file):
             configuration["bos_token_id"] = tokenizer.beginning.first.map { .integer($0) }
-            configuration["eos_token_id"] = endTokens.first.map { .integer($0) }
+            let ends = endTokens.map { JSONValue.integer($0) }
+            configuration["eos_token_id"] = ends.count > 1 ? .array(ends) : ends.first
             let written = try folderPlace(of: description.input.table, as: type).type
             try Self.configuration(configuration, weightsAs: written).write(to: configurationPath)
             try tokenizer.document.write(to: joinPath(folder, Tokenizer.fileName))

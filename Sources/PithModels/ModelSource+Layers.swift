@@ -54,21 +54,69 @@ extension ModelSource {
         }
     }
 
+    /// Exactly how many bits the weights occupy in memory when the model is open. Each is opened and closed again, and
+    /// compared with its checksum if it has one.
+    public func memoryBits(layouts: LayoutCatalogue, pool: ThreadPool) throws(PithError) -> Int {
+        var (layouts, bits) = (layouts, 0)
+        layouts.pool = pool
+        do throws(PithError) {
+            if case .archive(let archive) = weights {
+                try manifest?.checksums?.verify(archive, pool: pool, isHeld: false)
+            }
+            for (index, spec) in description.parameters.enumerated() {
+                let id = ParameterID(index)
+                if spec.kind == .vector {
+                    bits += 32 * (try vector(id)).count
+                } else {
+                    bits += try matrix(id, layouts: layouts).memoryBits
+                    releaseMemory(of: id)
+                }
+            }
+        } catch { throw error.within(path) }
+        return bits
+    }
+
+    /// About the most bytes of memory that a matrix or table takes while it is open.
+    public func largestOpenBytes() throws(PithError) -> Int {
+        var most = 0
+        for (index, spec) in description.parameters.enumerated() where spec.kind != .vector {
+            let id = ParameterID(index)
+            // What is stored in parts, those that are decoded counted twice.
+            var bytes = 2 * spec.count
+            if isPlain(id) { bytes = try openBytes(of: id) }
+            most = max(most, bytes)
+        }
+        return most
+    }
+
+    /// Whether a parameter is one tensor of its file.
+    private func isPlain(_ id: ParameterID) -> Bool {
+        guard case .archive(let archive) = weights else { return true }
+        return archive.contains(storedName(of: id, in: archive))
+    }
+
+    /// Bytes of a parameter in its file.
+    package func fileBytes(of parameter: ParameterID) throws(PithError) -> Int {
+        switch weights {
+        case .archive(let archive):
+            return try archive.tensor(storedName(of: parameter, in: archive)).byteCount
+        case .gguf(let file):
+            guard let name = description[parameter].ggufName else { return 0 }
+            let tensor = try file.tensor(name).tensor
+            return description[parameter].ggufSlice == nil
+                ? tensor.byteCount : tensor.byteCount / max(1, tensor.shape.first ?? 1)
+        }
+    }
+
     /// Bytes of memory that a matrix or table takes while it is open: those of its file, or of a GGUF file's the blocks
     /// as the kernels read them, which take about as many.
     package func openBytes(of parameter: ParameterID) throws(PithError) -> Int {
-        let spec = description[parameter]
+        let (spec, bytes) = (description[parameter], try fileBytes(of: parameter))
         switch weights {
-        case .archive(let archive):
-            let bytes = try archive.tensor(storedName(of: parameter, in: archive)).byteCount
-            // What lies transposed is copied.
-            return spec.arrangement == .transposed ? 3 * bytes + 4 * spec.count : bytes
-        case .gguf(let file):
-            guard let name = spec.ggufName else { return 0 }
-            let tensor = try file.tensor(name).tensor
-            let share = spec.ggufSlice == nil ? 1 : max(1, tensor.shape[0])
-            // Eight factors and minima of a block of 256 take 16 bytes instead of 12, and like ratios.
-            return tensor.byteCount / share * 9 / 8
+        // What lies transposed is decoded, turned and rounded again.
+        case .archive: return spec.arrangement == .transposed ? 2 * bytes + 8 * spec.count : bytes
+        // Eight factors and minima of a block of 256 take 16 bytes instead of 12, and like ratios.
+        case .gguf: return bytes * 9 / 8
         }
     }
 }

@@ -76,6 +76,11 @@ public struct ModelSource: Sendable {
     /// Whether another program has quantised the weights.
     public var isCheckpoint: Bool { quantization != nil }
 
+    /// Whether it is a folder in which nobody has quantised anything.
+    public var isOfFloats: Bool {
+        if case .archive = weights { manifest == nil && !isCheckpoint } else { false }
+    }
+
     private init(gguf path: String) throws(PithError) {
         let file = try GGUFFile(path: path)
         self.path = path
@@ -141,19 +146,28 @@ public struct ModelSource: Sendable {
     /// The size on disk of what holds the weights: the safetensors files, their index and the manifest.
     public func weightByteCount() throws(PithError) -> ByteCount { try Self.size(of: weightFiles) }
 
+    /// The size on disk of what lies beside the weights.
+    package func companionByteCount() throws(PithError) -> ByteCount {
+        try Self.size(of: companions().files.map { joinPath(path, $0) })
+    }
+
     private static func size(of files: [String]) throws(PithError) -> ByteCount {
         var sum = ByteCount(0)
         for file in files { sum = sum + (try Files.size(file)) }
         return sum
     }
 
+    /// The files of tensors.
+    package var weightFilePaths: [String] {
+        switch weights {
+        case .archive(let archive): archive.files
+        case .gguf(let file): file.files
+        }
+    }
+
     /// SHA-256 of each file of tensors, by file name; each is read once, and none held.
     public func weightDigests(pool: ThreadPool) throws(PithError) -> [String: String] {
-        let files =
-            switch weights {
-            case .archive(let archive): archive.files
-            case .gguf(let file): file.files
-            }
+        let files = weightFilePaths
         let digests = try pool.map(files.count) { (index) throws(PithError) in
             var digest = SHA256()
             try MappedFile.open(files[index]).forEachPiece { digest.update($0) }

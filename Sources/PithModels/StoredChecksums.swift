@@ -12,14 +12,9 @@ public struct StoredChecksums: Equatable, Sendable {
     /// Takes checksums.
     public init(_ values: [String: UInt64]) { self.values = values }
 
-    /// The checksums of some tensors.
-    public init(of tensors: [(name: String, tensor: StoredTensor)], pool: ThreadPool) {
-        let checksums = Self.checksums(of: tensors.map(\.tensor), pool: pool)
-        values = Dictionary(zip(tensors.map(\.name), checksums)) { first, _ in first }
-    }
-
-    /// Reads every tensor of `archive`; throws if the bytes of one are not those that were written.
-    public func verify(_ archive: TensorArchive, pool: ThreadPool) throws(PithError) {
+    /// Reads every tensor of `archive`, which stays in memory as far as there is any if it `isHeld`; throws if the bytes of
+    /// one are not those that were written.
+    public func verify(_ archive: TensorArchive, pool: ThreadPool, isHeld: Bool = true) throws(PithError) {
         let place = archive.files.count == 1 ? archive.files[0] : archive.folder
         if let missing = values.keys.filter({ !archive.contains($0) }).min() {
             throw .data("the tensor '\(missing)' is missing", at: place)
@@ -31,7 +26,7 @@ public struct StoredChecksums: Equatable, Sendable {
         }
         var tensors: [StoredTensor] = []
         for name in archive.names { tensors.append(try archive.tensor(name)) }
-        let found = Self.checksums(of: tensors, pool: pool)
+        let found = Self.checksums(of: tensors, pool: pool, isHeld: isHeld)
         let damaged = zip(archive.names, found).filter { values[$0] != $1 }.map(\.0)
         guard let first = damaged.first else { return }
         let others = damaged.count > 1 ? " and \(damaged.count - 1) more" : ""
@@ -56,12 +51,16 @@ public struct StoredChecksums: Equatable, Sendable {
         }
     }
 
-    private static func checksums(of tensors: [StoredTensor], pool: ThreadPool) -> [UInt64] {
+    private static func checksums(of tensors: [StoredTensor], pool: ThreadPool, isHeld: Bool) -> [UInt64] {
         var checksums = [UInt64](repeating: 0, count: tensors.count)
         // The largest first, so that no thread ends with one that the others wait for.
         let order = tensors.indices.sorted { (tensors[$1].byteCount, $0) < (tensors[$0].byteCount, $1) }
         let found = pool.map(order.count) { place in
-            tensors[order[place]].region.withBytes { XXHash64.hash($0) }
+            let region = tensors[order[place]].region
+            guard !isHeld else { return region.withBytes { XXHash64.hash($0) } }
+            var hash = XXHash64()
+            region.forEachPiece { hash.update($0) }
+            return hash.value
         }
         for (index, checksum) in zip(order, found) { checksums[index] = checksum }
         return checksums

@@ -22,8 +22,14 @@ public struct InputStatistics: Sendable {
 
     private static let rowsInBlock = 256
 
-    /// Bytes of the rows that wait, in single and in double precision.
-    static func memoryOfRows(_ width: Int) -> Int { rowsInBlock * 12 * width }
+    /// Bytes of the sums of inputs of some width and of the rows that wait, in single and in double precision.
+    static func memory(width: Int, gathering needs: CalibrationNeeds) -> Int {
+        switch needs {
+        case .nothing: 0
+        case .columnNorms: 8 * width
+        case .hessian: 8 * width * width + rowsInBlock * 12 * width
+        }
+    }
 
     /// Begins with no rows.
     public init(width: Int, gathering needs: CalibrationNeeds) {
@@ -113,9 +119,10 @@ public struct InputStatistics: Sendable {
         }
         products.values.withUnsafeMutableBufferPointer { target in
             packed.withUnsafeBufferPointer { packed in
-                pool.forEachBlock(of: panels, grain: 1, sharing: packed, target) { block, packed, target in
+                pool.forEachBlock(of: panels, grain: 8, sharing: packed, target) { block, packed, target in
                     guard let source = packed.baseAddress, let target = target.baseAddress else { return }
-                    for panel in block { kernels.gram(source, Int64(rows), Int64(width), Int64(panel), target) }
+                    kernels.gram(
+                        source, Int64(rows), Int64(width), Int64(block.lowerBound), Int64(block.upperBound), target)
                 }
             }
         }

@@ -105,8 +105,8 @@ extension WeightCodec {
     /// Most methods have a form of their own.
     public var roundsToForms: Bool { false }
 
-    /// Weights on their way and what is stored of them; for the Hessian itself, its permutation, the scaled and the damped
-    /// matrix, the inverse and its factor, in double precision, and that factor in single.
+    /// Weights on their way and what is stored of them; the Hessian, and its eigenvectors with what LAPACK works in, in
+    /// double precision, and a factor in single.
     public func memory(rows: Int, columns: Int) -> Int {
         16 * rows * columns + (needs == .hessian ? 44 * columns * columns : 0)
     }

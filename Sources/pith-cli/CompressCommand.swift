@@ -33,7 +33,13 @@ struct CompressCommand: ParsableCommand {
     @Flag(help: "Go on with work that was ended before, with the same inputs.")
     var resume = false
 
-    @Flag(help: "Print the result as JSON.")
+    @Option(help: "Memory that the program may take: less is done at a time, and what cannot be done is refused.")
+    var memoryLimit: ByteCount?
+
+    @Flag(help: "Say what would be done and what it would take, and write nothing.")
+    var dryRun = false
+
+    @Flag(help: "Print the result, or with --dry-run the plan, as JSON.")
     var json = false
 
     @OptionGroup var shared: SharedOptions
@@ -54,8 +60,13 @@ struct CompressCommand: ParsableCommand {
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
         if let target, let format {
-            compressor.format = TargetFormat(name: format, of: target, for: ConvertedModel(source, pool: shared.pool))
+            let model = ConvertedModel(source, pool: shared.pool)
+            // What the format has no place for is to be known before the work.
+            if source.isOfFloats { _ = try target.prepare(model) }
+            compressor.format = TargetFormat(name: format, of: target, for: model)
         }
+        (compressor.memoryLimit, compressor.memoryTaken) = (memoryLimit, ProgramMemory.beginLimit())
+        if dryRun { return present(try compressor.makePlan(), weights: source.description.weightCount) }
         // Another program's format is made of Pith's folder, in which every code stands already.
         let folder = target == nil ? output : "\(output).codes"
         if target == nil || !Files.exists(folder) { try compress(by: compressor, into: folder) }
@@ -84,6 +95,29 @@ struct CompressCommand: ParsableCommand {
 }
 
 extension CompressCommand {
+    private func present(_ plan: CompressionPlan, weights: Int) {
+        if json { return printJSON(plan.json) }
+        let rows = plan.kinds.map { kind in
+            [
+                kind.name, kind.shape.map(String.init).joined(separator: "×"), "\(kind.count)", kind.spec,
+                kind.bytes.description, kind.storedBytes.description,
+            ]
+        }
+        let header = ["matrix", "shape", "count", "becomes", "size", "then"]
+        print(TextTable(header: header, rows: rows, leftAligned: [0, 1, 3]).text)
+        print("all else stays: \(plan.keptBytes)")
+        print(
+            "result: \(plan.resultBytes), \(BitsPerWeight(bytes: plan.resultBytes, weights: weights)) bits per weight")
+        let cut =
+            plan.passes > 2
+            ? "; calibration runs \(plan.passes) times through each layer, since matrices take turns" : ""
+        print("memory: at most \(plan.peakMemory)\(cut)")
+        print("disk: \(plan.diskBytes) while it is written")
+        if let seconds = plan.seconds {
+            print("time: about \(PithCore.Progress.time(seconds)), estimated from a short measurement")
+        }
+    }
+
     private func compress(by compressor: ModelCompressor, into folder: String) throws {
         let stop = StopRequest()
         let isWhole = try Interruption.handling(by: { stop.raise() }) {

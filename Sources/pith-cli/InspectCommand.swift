@@ -16,18 +16,23 @@ struct InspectCommand: ParsableCommand {
     @Flag(help: "Print everything as JSON.")
     var json = false
 
+    @Option(help: "Memory that the program may take; what cannot be done with so much is refused.")
+    var memoryLimit: ByteCount?
+
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
         if Files.exists(path), !Files.isFolder(path), !path.lowercased().hasSuffix(GGUFFile.fileExtension) {
             let file = try SafetensorsFile(path)
+            try require(0)
             let summaries = try summarize(file.names, total: file.size.value) { (name) throws(PithError) in
                 try file[name].map { (tensor) throws(PithError) in try TensorSummary(name, tensor) }
             }
             return present(summaries, about: JSONObject(), lines: [])
         }
         let source = try ModelSource.open(path)
-        let model = try source.loadModel(pool: shared.pool, allowingEncoders: true)
+        try require(try source.largestOpenBytes())
+        let memoryBits = try source.memoryBits(layouts: WeightLayouts.catalogue, pool: shared.pool)
         let summaries =
             switch source.weights {
             case .archive(let archive):
@@ -40,8 +45,18 @@ struct InspectCommand: ParsableCommand {
                     try TensorSummary(tensor, of: file)
                 }
             }
-        let (object, lines) = try describe(source, model)
+        let (object, lines) = try describe(source, memoryBits: memoryBits)
         present(summaries, about: object, lines: lines)
+    }
+
+    /// Refuses a limit of memory that is too small for pieces of tensors and for so many bytes of one that is opened.
+    private func require(_ openBytes: Int) throws(PithError) {
+        guard let memoryLimit else { return }
+        let least = ProgramMemory.beginLimit() + ByteCount(openBytes + TensorSummary.memory)
+        guard least <= memoryLimit else {
+            throw .usage(
+                "'\(path)' needs at least \(least)", at: "--memory-limit", remedy: "\(memoryLimit) are allowed")
+        }
     }
 
     /// Names of tensors in the order in which a model uses them; what belongs to no parameter comes last.
@@ -76,23 +91,24 @@ struct InspectCommand: ParsableCommand {
         return summaries
     }
 
-    private func describe(_ folder: ModelSource, _ model: LanguageModel) throws(PithError) -> (JSONObject, [String]) {
+    private func describe(_ folder: ModelSource, memoryBits: Int) throws(PithError) -> (JSONObject, [String]) {
         let c = folder.configuration
         let (bytes, weightBytes) = (try folder.byteCount(), try folder.weightByteCount())
-        let rate = BitsPerWeight(bytes: weightBytes, weights: model.weightCount)
+        let weightCount = folder.description.weightCount
+        let rate = BitsPerWeight(bytes: weightBytes, weights: weightCount)
         let stateBytes = folder.description.states.reduce(0) { $0 + $1.reduce(4, *) }
         let context = c.contextLength == ModelConfiguration.sizeLimit ? nil : c.contextLength
         var object: JSONObject = [
-            "weights": .integer(model.weightCount), "bytes": .integer(bytes.value),
+            "weights": .integer(weightCount), "bytes": .integer(bytes.value),
             "weightBytes": .integer(weightBytes.value), "bitsPerWeight": .real(rate.value),
-            "memoryBits": .integer(model.memoryBits), "layers": .integer(c.layerCount), "width": .integer(c.hiddenSize),
+            "memoryBits": .integer(memoryBits), "layers": .integer(c.layerCount), "width": .integer(c.hiddenSize),
             "heads": .integer(c.headCount), "keyValueHeads": .integer(c.keyValueHeadCount),
             "stateBytes": .integer(stateBytes), "intermediateSize": .integer(c.intermediateSize),
             "vocabulary": .integer(c.vocabularySize), "context": context.map { .integer($0) } ?? .null,
             "configuration": try folder.configurationDocument(),
         ]
         var lines = [
-            "\(model.weightCount) weights, \(bytes) on disk, \(rate) bits per weight",
+            "\(weightCount) weights, \(bytes) on disk, \(rate) bits per weight",
             "\(c.layerCount) layers, width \(c.hiddenSize), "
                 + (c.headCount > 0
                     ? "\(c.headCount) heads (\(c.keyValueHeadCount) for keys and values), "

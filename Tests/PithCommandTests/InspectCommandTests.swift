@@ -29,6 +29,7 @@ import Testing
 
     @Test func settingsMayStandBehindListsOfFiles() throws {
         try TestData.withTemporaryFolder { folder in
+            try Files.makeFolder(joinPath(folder, "model"))
             try GoldenModels.writeRandomModel(tokenizer: "tiny-gpt2", to: joinPath(folder, "model"))
             try AtomicFile.write(String(repeating: "hello there ", count: 500), to: joinPath(folder, "steps=9"))
             func train(_ words: String...) throws -> Program.Ending {

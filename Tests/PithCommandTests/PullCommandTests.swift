@@ -60,7 +60,7 @@ import Testing
     @Test func wrongCalls() throws {
         try withHub { _, folder, environment in
             for (arguments, status, word) in [
-                (["pull", "model"], 64, "org/name"), (["pull", "some/other"], 65, "is not on the hub"),
+                (["pull", "model"], 64, "org/name"), (["pull", "some/other"], 65, "does not take the token"),
                 (["pull", "some/model@v9"], 65, "did you mean v1"), (["run", "no such model"], 65, "does not exist"),
                 (["pull", "some/model", "--include", "*.gguf"], 64, "has no file like"),
             ] as [([String], Int32, String)] {

@@ -18,8 +18,10 @@ struct TableTests {
     }
 
     @Test func everyPlaneHasMethodsOfItsOwn() {
-        let names = Catalogue.planes.flatMap { $0.entries.map(\.identifier) }
-        #expect(Set(names).count == names.count && Catalogue.planes.allSatisfy { !$0.methods.isEmpty })
+        for plane in Catalogue.planes {
+            let names = plane.entries.map(\.identifier)
+            #expect(Set(names).count == names.count && !names.isEmpty)
+        }
     }
 
     @Test func marksThatAreWrongAreRefused() {

@@ -51,7 +51,7 @@ private enum Checkpoints {
         var random = SeededGenerator(seed: 3)
         for rows in [1, 2, 5] {
             let input = random.normalTensor([rows, matrix.inputCount])
-            let product = matrix.multiplied(input)
+            let product = input.multiplied(by: matrix)
             for row in 0..<rows {
                 for output in 0..<matrix.outputCount {
                     let sum = (0..<matrix.inputCount).reduce(0.0) {

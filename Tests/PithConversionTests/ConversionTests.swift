@@ -15,16 +15,47 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
 }
 
 @Suite struct ConversionTests {
-    /// Families that GGUF files have names for, and whose every switch they have keys for.
+    /// Families that GGUF files have names for, and what must be changed in the configuration of the tiny model for that
+    /// such files have keys for every switch.
     static let ggufNames = [
-        "grouped-untied", "multi-query-tied", "head-dim", "llama3-rope", "llama-biases", "qwen2", "qwen3", "gemma2",
-        "gemma3", "mixtral", "qwen3-moe", "phi3", "gpt2", "gpt-neox",
+        "grouped-untied": [:], "multi-query-tied": [:], "head-dim": [:], "llama3-rope": [:], "llama-biases": [:],
+        "qwen2": [:], "qwen3": [:], "yarn-rope": [:], "phi3": [:], "gpt2": [:], "gpt-neox": [:],
+        "gemma2": ["query_pre_attn_scalar": 10], "mixtral": ["sliding_window": JSONValue.null],
+        "gemma3": [
+            "query_pre_attn_scalar": 10,
+            "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention"],
+        ],
     ]
 
-    @Test(arguments: ggufNames)
+    /// The tiny model of that name with a changed configuration.
+    private static func changed(_ name: String, in folder: String) throws -> ModelSource {
+        let copy = joinPath(folder, "source")
+        try GoldenModels.copyWithoutWeights(name, to: copy)
+        try Files.copy(joinPath(GoldenModels.path(name), "model.safetensors"), to: joinPath(copy, "model.safetensors"))
+        let path = joinPath(copy, "config.json")
+        var object = try JSONReader(JSONValue(contentsOf: path)).object()
+        for (key, value) in try #require(ggufNames[name]) { object[key] = value }
+        try Files.remove(path)
+        try JSONValue.object(object).write(to: path)
+        return try ModelSource(copy)
+    }
+
+    @Test(arguments: ["gemma2", "gemma3", "mixtral", "qwen3-moe"])
+    func switchesWithoutAKeyAreRefused(name: String) throws {
+        try TestData.withTemporaryFolder { folder in
+            let error = #expect(throws: PithError.self) {
+                _ = try convert(ModelSource(GoldenModels.path(name)), to: "gguf", joinPath(folder, "model.gguf"))
+            }
+            #expect(error?.description.contains("no words for") == true)
+            let left = try Files.names(in: folder)
+            #expect(left.isEmpty)
+        }
+    }
+
+    @Test(arguments: ggufNames.keys.sorted())
     func foldersBecomeGGUFFilesAndFoldersAgain(name: String) throws {
         try TestData.withTemporaryFolder { folder in
-            let source = try ModelSource(GoldenModels.path(name))
+            let source = try Self.changed(name, in: folder)
             let (file, back) = (joinPath(folder, "model.gguf"), joinPath(folder, "back"))
             #expect(try convert(source, to: "gguf", file).isExact)
             #expect(try convert(ModelSource(file), to: "hf", back).isExact)
@@ -39,7 +70,9 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
 
     private static func logits(of source: ModelSource, _ text: String) throws -> [Float] {
         let model = try source.loadModel(layouts: WeightLayouts.catalogue, pool: pool)
-        return model.logits(Array(source.tokenizer.encode(text, .full).prefix(12))).values
+        var states = [model.makeState()]
+        let hidden = try model.hiddenStates([Array(source.tokenizer.encode(text, .full).prefix(12))], states: &states)
+        return try model.logits(of: hidden, rows: 0..<hidden.rows).values
     }
 
     @Test(arguments: ["mamba", "rwkv7", "bert"])
@@ -90,8 +123,7 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
         for type in [GGUFType.q40, .q41, .iq4NL] {
             let form = try #require(BlockGrid(type))
             func error(_ importance: [Float]?) throws -> Double {
-                let grid = try form.fit(weight, importance: importance, pool: pool)
-                let matrix = try grid.store(grid.nearestCodes(weight, pool: pool), nil).denseWeight(pool: pool)
+                let matrix = try form.nearest(weight, importance: importance, pool: pool).denseWeight(pool: pool)
                 return (0..<weight.count).reduce(0) { sum, i in
                     let difference = Double(matrix.values[i] - weight.values[i])
                     return sum + difference * difference * (i % 64 % 4 == 0 ? 100 : 1)
@@ -111,7 +143,8 @@ private func convert(_ source: ModelSource, to spec: String, _ target: String) t
             }
             let compressed = joinPath(folder, "vectors")
             try ModelCompressor(
-                ModelSource(source), plan: RunPlan(parsing: "vector"), calibration: nil, pool: pool
+                ModelSource(source), plan: RunPlan(parsing: "vq"),
+                calibration: CalibrationText(name: "letters", text: GoldenModels.text(letters: 600)), pool: pool
             ).run(into: compressed)
             for spec in ["gguf", "gptq", "awq", "mlx", "compressed-tensors"] {
                 let error = #expect(throws: PithError.self) {

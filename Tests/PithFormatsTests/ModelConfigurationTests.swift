@@ -82,7 +82,7 @@ import Testing
 
     @Test(
         arguments: [
-            ("rope_scaling", ["rope_type": "proportional", "factor": 2.0]), ("quantization_config", ["bits": 4]),
+            ("rope_scaling", ["rope_type": "proportional", "factor": 2.0]),
             ("hidden_size", 0),
             ("hidden_size", 65), ("hidden_size", "64"), ("hidden_size", .integer(.max)), ("num_hidden_layers", 100_000),
             ("num_attention_heads", -8), ("num_attention_heads", 0), ("num_key_value_heads", 3),

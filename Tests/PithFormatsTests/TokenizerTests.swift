@@ -162,7 +162,7 @@ private func sameBytes(_ left: String, _ right: String) -> Bool { left.utf8.elem
         ("merges", model(["merges": [["a"]]])), ("merges", model(["merges": [1]])),
         ("unk_token", model(["unk_token": "<unk>"])), ("dropout", model(["dropout": 0.1])),
         ("normalizer", with("normalizer", ["type": "Precompiled"])),
-        ("pre_tokenizer", with("pre_tokenizer", ["type": "UnicodeScripts"])),
+        ("pre_tokenizer", with("pre_tokenizer", ["type": "UnicodeWords"])),
         ("normalizers[12]", with("normalizer", doubling("normalizers"))),
         ("decoders[12]", with("decoder", doubling("decoders"))),
         (

@@ -109,23 +109,27 @@ import Testing
         }
     }
 
-    /// The file that is there in part goes on where it was, also in another process.
-    @Test func goesOn() throws {
-        let isBroken = Mutex(true)
-        let hub = try Self.hub { request in
-            // All but the first parts fail for good.
-            guard request.path.hasSuffix("model.safetensors"), let range = request.range, range.lowerBound >= 5000,
-                isBroken.withLock({ $0 })
+    /// A hub that has only the first bytes of the weights, until it is told that it is whole.
+    private static func brokenHub(from offset: Int, until isWhole: StopRequest) throws -> TestHub {
+        try hub { request in
+            guard request.path.hasSuffix("model.safetensors"), let range = request.range, range.upperBound >= offset,
+                !isWhole.isRaised
             else { return nil }
             return .text("{\"error\":\"no\"}", status: 400)
         }
+    }
+
+    /// The file that is there in part goes on where it was, also in another process.
+    @Test func goesOn() throws {
+        let isWhole = StopRequest()
+        let hub = try Self.brokenHub(from: 5000, until: isWhole)
         try TestData.withTemporaryFolder { folder in
             let failure = #expect(throws: PithError.self) {
                 try Self.pull(hub, into: folder) { $0.transfer.connections = 1 }
             }
             #expect(failure?.message == "the hub answers with status 400: no")
             #expect(!Files.exists(joinPath(folder, "models--some--model/refs/main")))
-            isBroken.withLock { $0 = false }
+            isWhole.raise()
             hub.server.clearLog()
             try Self.expectWhole(Self.pull(hub, into: folder).folder)
             let ranges = hub.contentRequests.compactMap(\.range)
@@ -135,6 +139,25 @@ import Testing
                 hub.contentRequests.filter { $0.range != nil }.allSatisfy {
                     $0.fields["if-range"] == "\"\(TestHub.sha256(Self.weights))\""
                 })
+        }
+    }
+
+    /// Parts of another size are begun anew, and go on from then on.
+    @Test(arguments: [700, 1300]) func otherParts(size: Int) throws {
+        let isWhole = StopRequest()
+        let hub = try Self.brokenHub(from: 5200, until: isWhole)
+        try TestData.withTemporaryFolder { folder in
+            for partSize in [1000, size] {
+                #expect(throws: PithError.self) {
+                    try Self.pull(hub, into: folder) { settings in
+                        (settings.transfer.connections, settings.transfer.partSize) = (1, partSize)
+                    }
+                }
+            }
+            isWhole.raise()
+            hub.server.clearLog()
+            try Self.expectWhole(Self.pull(hub, into: folder) { $0.transfer.partSize = size }.folder)
+            #expect(hub.contentRequests.compactMap(\.range?.lowerBound).min() == 5200 / size * size)
         }
     }
 

@@ -78,7 +78,7 @@ import Testing
     @Test func oneOfMany() throws {
         let failure = #expect(throws: PithError.self) { try choose(Self.gguf) }
         #expect(failure?.message == "has 3 GGUF models, one of which must be chosen")
-        let list = "m-Q4_K_M.gguf  13.0 kB\n  m-Q8_0.gguf  11.0 kB\n  big/m-F16-00001-of-00002.gguf  58.0 kB"
+        let list = "they are m-Q4_K_M.gguf (13.0 kB), m-Q8_0.gguf (11.0 kB), big/m-F16-00001-of-00002.gguf (58.0 kB)"
         #expect(failure?.remedy?.hasSuffix(list) == true, "\(failure?.remedy ?? "")")
         #expect(try choose(Self.gguf, FileSelection(include: ["*Q4_K_M*"])) == ["m-Q4_K_M.gguf"])
         #expect(try choose(Self.gguf, FileSelection(exclude: ["*Q8*", "big/"])) == ["m-Q4_K_M.gguf"])

@@ -7,13 +7,16 @@ import Testing
 @Suite struct ReaderTests {
     private static let names = Reader.all.map(\.name)
 
+    /// Readers that turn their seeds down themselves, and those to which any bytes mean something.
+    private static let (picky, generous): (Set<String>, Set<String>) = (["programs"], ["token-streams"])
+
     private func reader(_ name: String) throws -> Reader { try #require(Reader.named(name)) }
 
     @Test(arguments: names) func someSeedsAreRead(_ name: String) throws {
         let (reader, place) = (try reader(name), try ReadingPlace())
         let outcomes = try reader.seeds().map { reader.read($0, in: place) }
         let read = outcomes.filter { if case .read = $0 { true } else { false } }
-        #expect(read.count * 2 > outcomes.count, "\(name): \(outcomes)")
+        #expect(read.count * 2 > outcomes.count || Self.picky.contains(name), "\(name): \(outcomes)")
     }
 
     @Test(arguments: names) func damagedFilesAreRefusedOrRead(_ name: String) throws {
@@ -24,7 +27,7 @@ import Testing
             let input = mutator.damaged(input: seeds[index % seeds.count], isText: reader.isText)
             if case .refused = reader.read(input, in: place) { refused += 1 }
         }
-        #expect(refused > 0)
+        #expect(refused > 0 || Self.generous.contains(name))
     }
 
     /// Files that once ended the program, never ended themselves, or took more memory than they should: refused, but for
@@ -32,7 +35,12 @@ import Testing
     @Test func whatWasFoundStaysFixed() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("../../Fuzzing/Corpus").standardizedFileURL.path
+<<<<<<< HEAD
         for name in try Files.names(in: folder) {
+=======
+        guard Files.exists(folder) else { return }
+        for name in try Files.names(in: folder) where Files.isFolder(joinPath(folder, name)) {
+>>>>>>> main
             let (reader, place) = (try reader(name), try ReadingPlace())
             for file in try Files.names(in: joinPath(folder, name)) {
                 let outcome = reader.read(try Files.bytes(joinPath(joinPath(folder, name), file)), in: place)

@@ -5,7 +5,9 @@ import Synchronization
 public final class LoopbackServer: Sendable {
     /// What came.
     public struct Request: Sendable {
+        /// `GET` or `HEAD`.
         public var method: String
+        /// The path with its query.
         public var target: String
         /// By names in small letters.
         public var fields: [String: String]
@@ -23,8 +25,11 @@ public final class LoopbackServer: Sendable {
 
     /// What goes back.
     public struct Reply: Sendable {
+        /// The status.
         public var status = 200
+        /// Names and values.
         public var fields: [String: String] = [:]
+        /// What follows the head.
         public var body: [UInt8] = []
         /// What `Content-Length` says if not the truth; below zero for none.
         public var length: Int?

@@ -83,7 +83,7 @@ extension Reader {
         "gguf-model",
         seeds: {
             let scratch = try Scratch()
-            return try [("qwen2", "gguf"), ("gemma2", "gguf:type=Q8_0"), ("grouped-untied", "gguf:type=Q4_0")].map {
+            return try [("qwen2", "gguf"), ("qwen3", "gguf:type=Q8_0"), ("grouped-untied", "gguf:type=Q4_0")].map {
                 let path = joinPath(scratch.path, "\($0.0).gguf")
                 _ = try ModelConverter(
                     ModelSource(Seeds.goldenPath("logits/\($0.0)")), to: FormatCatalogue.format($0.1), pool: pool

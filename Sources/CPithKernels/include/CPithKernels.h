@@ -301,9 +301,9 @@ typedef struct PITH_SENDABLE {
     /// Keeps values, rows of `value_size` floats `stride` apart, from `position` of the segment on.
     void (*cache_values)(const float *values, int64_t stride, int64_t rows, int64_t position,
                          const pith_cached_head *head);
-    /// XᵀX in double precision: adds the rows of X to the part of its upper triangle that lies in the rows 8 * panel
-    /// to 8 * panel + 7 of `products`, [width, width]. X is [panels, rows, 8]: columns by eights, zeros behind the last.
-    void (*gram)(const double *x, int64_t rows, int64_t width, int64_t panel, double *products);
+    /// XᵀX in double precision: adds the rows of X to the part of its upper triangle that lies in the rows 8 * first
+    /// to 8 * end - 1 of `products`, [width, width]. X is [panels, rows, 8]: columns by eights, zeros behind the last.
+    void (*gram)(const double *x, int64_t rows, int64_t width, int64_t first, int64_t end, double *products);
     /// codes[m * stride] = the entry of least biases[e] - sum over i of x[m * ldx + i] * entries[i * 256 + e], of 256
     /// entries; of equal ones the first.
     void (*nearest)(const float *x, int64_t rows, int64_t ldx, int64_t dimension, const float *entries,

@@ -167,25 +167,28 @@ static void rotate(float *vectors, int64_t heads, int64_t size, int64_t half, co
 
 // MARK: Calibration
 
-
-static void gram(const double *x, int64_t rows, int64_t width, int64_t panel, double *products) {
-    const double *a = x + panel * rows * 8;
-    for (int64_t column = panel * 8; column < width; column += 8) {
-        const double *b = x + column * rows;
-        size_t bytes = (size_t)(width - column < 8 ? width - column : 8) * sizeof(double);
-        for (int64_t half = 0; half < 8; half += 4) {
-            int64_t row = panel * 8 + half, count = width - row < 4 ? width - row : 4;
-            d8v sum[4] = {{0}, {0}, {0}, {0}};
-            for (int64_t i = 0; i < count; i++) memcpy(&sum[i], products + (row + i) * width + column, bytes);
-            for (int64_t r = 0; r < rows; r++) {
-                d8v y;
-                memcpy(&y, b + r * 8, sizeof y);
-                _Pragma("unroll") for (int i = 0; i < 4; i++)
-                    sum[i] = FMA((d8v){0} + a[r * 8 + half + i], y, sum[i]);
-            }
-            for (int64_t i = 0; i < count; i++) memcpy(products + (row + i) * width + column, &sum[i], bytes);
-        }
+/// The part of XᵀX in rows `row` to `row` + 3 and columns `column` to `column` + 7; `a` and `b` are those columns of X.
+INLINE void gram_tile(const double *a, const double *b, int64_t rows, int64_t width, int64_t row, int64_t column,
+                      double *products) {
+    size_t bytes = (size_t)(width - column < 8 ? width - column : 8) * sizeof(double);
+    int64_t count = width - row < 4 ? width - row : 4;
+    d8v sum[4] = {{0}, {0}, {0}, {0}};
+    for (int64_t i = 0; i < count; i++) memcpy(&sum[i], products + (row + i) * width + column, bytes);
+    for (int64_t r = 0; r < rows; r++) {
+        d8v y;
+        memcpy(&y, b + r * 8, sizeof y);
+        _Pragma("unroll") for (int i = 0; i < 4; i++) sum[i] = FMA((d8v){0} + a[r * 8 + i], y, sum[i]);
     }
+    for (int64_t i = 0; i < count; i++) memcpy(products + (row + i) * width + column, &sum[i], bytes);
+}
+
+static void gram(const double *x, int64_t rows, int64_t width, int64_t first, int64_t end, double *products) {
+    for (int64_t column = first * 8; column < width; column += 8)
+        // Columns stay in the first cache while all panels meet them.
+        for (int64_t panel = first; panel < end && panel * 8 <= column; panel++)
+            for (int64_t half = 0; half < 8; half += 4)
+                gram_tile(x + panel * rows * 8 + half, x + column * rows, rows, width, panel * 8 + half, column,
+                          products);
 }
 
 // MARK: Nearest entries

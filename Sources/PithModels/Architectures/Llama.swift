@@ -62,4 +62,10 @@ public struct Llama: GatedArchitecture {
 
     /// The parameters and the blocks.
     public func describe() -> ModelDescription { decoder.describe() }
+
+    /// GGUF files say by their tensors alone whether there are biases.
+    public static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
+        keys["attention_bias"] = .bool(file[tensor: "blk.0.attn_output.bias"] != nil)
+        keys["mlp_bias"] = .bool(file[tensor: "blk.0.ffn_down.bias"] != nil)
+    }
 }

@@ -129,20 +129,16 @@ package struct Convolution: Sendable {
     let width: Int
     /// Rows that an output sees, its own included.
     let length: Int
+    /// The weights as models have them, [width, length].
+    let parameter: [Float]
     // Weights by place, [length, width], which channels lie side by side in.
     let weights: [Float]
 
     /// From weights [width, length].
     package init(width: Int, weights: [Float]) {
         (self.width, length) = (width, weights.count / width)
-        self.weights = Self.transposed(weights, rows: width)
-    }
-
-    /// The weights as models have them, [width, length].
-    var parameter: [Float] { Self.transposed(weights, rows: length) }
-
-    private static func transposed(_ values: [Float], rows: Int) -> [Float] {
-        Tensor(shape: [rows, values.count / rows], values: values).transposed.values
+        parameter = weights
+        self.weights = Tensor(shape: [width, length], values: weights).transposed.values
     }
 
     /// The output of a row of [rows, width], in front of which lie `before`, [length - 1, width]; `bias`, [width], is

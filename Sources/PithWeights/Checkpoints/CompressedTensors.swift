@@ -46,9 +46,9 @@ package struct CompressedTensors: CheckpointWriter {
 
     /// Reads `quantization_config`, or `compression_config` as older writers call it.
     package init?(_ configuration: JSONReader) throws(PithError) {
-        guard let keys = try configuration.optional("quantization_config", "compression_config"),
-            try keys.optional("quant_method")?.text() ?? Self.name == Self.name
-        else { return nil }
+        let own = try configuration.optional("quantization_config")
+        let isOwn = try own?.optional("quant_method")?.text() == Self.name
+        guard let keys = isOwn ? own : try configuration.optional("compression_config") else { return nil }
         let name = try keys.optional("format")?.text() ?? "dense"
         if let format = Format(rawValue: name) {
             self.format = format

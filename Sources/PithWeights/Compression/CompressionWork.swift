@@ -11,7 +11,8 @@ struct CompressionWork {
     private let lock: FolderHandle
 
     /// The folder of the model.
-    var modelFolder: String { joinPath(folder, "model") }
+    var modelFolder: String { joinPath(folder, Self.modelName) }
+    private static let modelName = "model"
     /// The hidden states at the entrance of the next layer.
     var hiddenStatesPath: String { joinPath(folder, "hidden-states.safetensors") }
 
@@ -36,6 +37,16 @@ struct CompressionWork {
                 "holds work that was begun", at: folder,
                 remedy: "go on with --resume, or remove this folder to begin anew")
         }
+    }
+
+    /// Removes what is left of work on `target` that was put in its place; false if there is none.
+    static func removeFinished(for target: String) throws(PithError) -> Bool {
+        let folder = folder(for: target)
+        guard Files.exists(target), Files.exists(inputsPath(folder)), !Files.exists(joinPath(folder, modelName)) else {
+            return false
+        }
+        try Files.remove(folder)
+        return true
     }
 
     /// Begins work on `target` with some inputs, or goes on with it if they are the same.

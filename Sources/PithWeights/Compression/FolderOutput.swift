@@ -5,9 +5,6 @@ import PithTensor
 
 /// A compressed model as a folder: a file of weights for each part and their index, or one file if all is small.
 struct FolderOutput: CompressionOutput {
-    /// What all weight files together may take to be one.
-    static let singleFileLimit = 64 << 20
-
     private let source: ModelSource
     /// The manifest, which lacks what parts and calibration add.
     private let manifest: CompressionManifest
@@ -23,7 +20,7 @@ struct FolderOutput: CompressionOutput {
     /// Takes up what earlier work has written; throws if that is damaged.
     init(
         _ source: ModelSource, _ manifest: CompressionManifest, in work: CompressionWork,
-        singleFileLimit: Int = Self.singleFileLimit, pool: ThreadPool
+        singleFileLimit: Int, pool: ThreadPool
     ) throws(PithError) {
         (self.source, self.manifest, self.work, self.pool) = (source, manifest, work, pool)
         self.singleFileLimit = singleFileLimit

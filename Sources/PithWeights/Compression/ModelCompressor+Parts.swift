@@ -12,15 +12,17 @@ extension ModelCompressor {
         let parameters = description.parameters.indices.map { ParameterID($0) }.filter { !inLayers.contains($0) }
         var tensors: [FinishedTensor] = []
         for id in parameters {
-            let hasForm = try form(of: id) != nil
-            let isCompressed = description.tables.contains(id) && (embeddingPipeline != nil || hasForm)
-            tensors.append(isCompressed ? try compressedTable(id) : try kept(id))
+            if let pipeline = try pipeline(for: id) {
+                tensors.append(try compressedTable(id, by: pipeline))
+            } else {
+                tensors.append(try kept(id))
+            }
         }
         return try tensors + otherTensors()
     }
 
     /// Tensors of a folder that are no parameters and may mean something to others.
-    private func otherTensors() throws(PithError) -> [FinishedTensor] {
+    func otherTensors() throws(PithError) -> [FinishedTensor] {
         guard case .archive(let archive) = source.weights else { return [] }
         let known = Set(source.description.parameters.indices.map { source.storedName(of: ParameterID($0)) })
             .union(source.unusedNames)
@@ -36,21 +38,31 @@ extension ModelCompressor {
             value: .content(try source.content(of: id, layouts: layouts)))
     }
 
-    private func compressedTable(_ id: ParameterID) throws(PithError) -> FinishedTensor {
-        let form = try form(of: id)
-        let nearest = form == nil ? nil : try WeightPipeline(Spec(parsing: RoundToNearest.identifier))
-        guard let embeddingPipeline = embeddingPipeline ?? nearest else { return try kept(id) }
+    /// What compresses a parameter; nil if it stays as it is. A table that has to have a form is rounded to it.
+    func pipeline(for id: ParameterID) throws(PithError) -> WeightPipeline? {
+        // A head that is not tied is a matrix, too, but has no inputs that calibration sees.
+        if source.description.tables.contains(id) {
+            if let embeddingPipeline { return embeddingPipeline }
+            guard try form(of: id) != nil else { return nil }
+            return try WeightPipeline(Spec(parsing: RoundToNearest.identifier))
+        }
+        return source.description[id].kind == .matrix ? pipeline : nil
+    }
+
+    private func compressedTable(
+        _ id: ParameterID, by pipeline: WeightPipeline
+    ) throws(PithError) -> FinishedTensor {
         let (name, shape) = (source.storedName(of: id), source.description[id].shape)
         try Memory.require(
-            embeddingPipeline.memory(rows: shape[0], columns: shape[1]),
-            for: "compressing \(name) by \(embeddingPipeline.spec)")
+            pipeline.memory(rows: shape[0], columns: shape[1]),
+            for: "compressing \(name) by \(pipeline.spec)")
         defer { source.releaseMemory(of: id) }
         let matrix = try compress(
-            source.matrix(id, layouts: layouts), called: name, by: embeddingPipeline, statistics: nil,
-            roundedTo: form)
+            source.matrix(id, layouts: layouts), called: name, by: pipeline, statistics: nil,
+            roundedTo: form(of: id))
         guard matrix is any RowDecodable else {
             throw .usage(
-                "'\(embeddingPipeline.spec)' stores no single rows, which embeddings are read by", at: "embeddings",
+                "'\(pipeline.spec)' stores no single rows, which embeddings are read by", at: "embeddings",
                 remedy: "for example rtn:bits=8")
         }
         return FinishedTensor(name: name, parameter: id, value: .matrix(matrix))
@@ -58,59 +70,65 @@ extension ModelCompressor {
 
     /// A layer: its matrices compressed, all else as it came.
     func compressed(
-        _ layer: Int, _ model: inout LanguageModel, _ stream: CalibrationStream?
+        _ layer: Int, _ model: inout LanguageModel, _ stream: CalibrationStream?, _ schedule: LayerSchedule?
     ) throws(PithError) -> [FinishedTensor] {
         let parameters = source.description.layers[layer].parameters
         guard let pipeline else { return try parameters.map { (id) throws(PithError) in try kept(id) } }
         try source.open(parameters, in: &model, layouts: layouts)
         defer { source.close(parameters, in: &model) }
-        let matrices = source.description.matrices(ofLayer: layer)
-        if let stream { try requireHessians(layer, model, pipeline.needs, stream) }
-        let statistics = try stream?.gather(Set(matrices), model, pipeline.needs) ?? [:]
-        let compressed = Dictionary(
-            uniqueKeysWithValues: zip(matrices, try compress(matrices, of: model, by: pipeline, statistics)))
+        var compressed: [ParameterID: any StoredLinear] = [:]
+        for matrices in schedule?.gathers[layer] ?? [source.description.matrices(ofLayer: layer)] {
+            if let stream, schedule == nil { try requireHessians(layer, model, pipeline.needs, stream) }
+            var statistics = try stream?.gather(Set(matrices), model, pipeline.needs) ?? [:]
+            let made = try compress(matrices, of: model, by: pipeline, &statistics, schedule?.matricesTogether)
+            for (id, matrix) in zip(matrices, made) { compressed[id] = matrix }
+        }
         return try parameters.map { (id) throws(PithError) in
             guard let matrix = compressed[id] else { return try kept(id) }
             return FinishedTensor(name: source.storedName(of: id), parameter: id, value: .matrix(matrix))
         }
     }
 
-    /// Compresses matrices, as many at the same time as there is memory for.
+    /// Compresses matrices, so many at the same time, or as many as there is memory for.
     private func compress(
         _ matrices: [ParameterID], of model: LanguageModel, by pipeline: WeightPipeline,
-        _ statistics: [ParameterID: InputStatistics]
+        _ statistics: inout [ParameterID: InputStatistics], _ together: Int?
     ) throws(PithError) -> [any StoredLinear] {
         // The largest first, so that no thread ends with one that the others wait for.
         let order = matrices.indices.sorted { left, right in
-            let (first, second) = (memory(matrices[left], pipeline), memory(matrices[right], pipeline))
-            return (second, left) < (first, right)
+            (memory(matrices[right]), left) < (memory(matrices[left]), right)
         }
-        let together = try countTogether(order.map { matrices[$0] }, pipeline)
+        var count = together == pool.threadCount ? matrices.count : together ?? 0
+        if together == nil { count = try countTogether(order.map { matrices[$0] }, pipeline) }
         var compressed = [(any StoredLinear)?](repeating: nil, count: matrices.count)
-        for start in stride(from: 0, to: matrices.count, by: together) {
-            let places = Array(order[start..<min(start + together, matrices.count)])
-            @Sendable func compress(_ place: Int) throws(PithError) -> any StoredLinear {
-                let id = matrices[place]
-                let unseen = InputStatistics.uniform(
-                    width: source.description[id].shape[1], gathering: pipeline.needs)
+        for start in stride(from: 0, to: matrices.count, by: count) {
+            let places = Array(order[start..<min(start + count, matrices.count)])
+            let seen = places.map { statistics[matrices[$0]] }
+            @Sendable func compress(_ index: Int) throws(PithError) -> any StoredLinear {
+                let id = matrices[places[index]]
                 return try self.compress(
-                    model[matrix: id], called: source.description[id].name, by: pipeline,
-                    statistics: pipeline.needs == .nothing ? nil : statistics[id] ?? unseen, roundedTo: form(of: id))
+                    model[matrix: id], called: source.description[id].name, by: pipeline, statistics: seen[index],
+                    roundedTo: form(of: id))
             }
             // One alone has all threads.
-            let made =
-                places.count == 1
-                ? [try compress(places[0])]
-                : try pool.map(places.count) { (index) throws(PithError) in try compress(places[index]) }
-            for (place, matrix) in zip(places, made) { compressed[place] = matrix }
+            var made: [any StoredLinear] = []
+            if places.count == 1 {
+                made = [try compress(0)]
+            } else {
+                made = try pool.map(places.count) { (index) throws(PithError) in try compress(index) }
+            }
+            for (place, matrix) in zip(places, made) {
+                compressed[place] = matrix
+                statistics[matrices[place]] = nil
+            }
         }
         return compressed.compactMap { $0 }
     }
 
-    /// Bytes that compressing a matrix takes.
-    private func memory(_ id: ParameterID, _ pipeline: WeightPipeline) -> Int {
+    /// Bytes that compressing a matrix of a layer takes.
+    func memory(_ id: ParameterID) -> Int {
         let shape = source.description[id].shape
-        return pipeline.memory(rows: shape[0], columns: shape[1])
+        return pipeline?.memory(rows: shape[0], columns: shape[1]) ?? 0
     }
 
     /// How many of some matrices, the largest first, are given to the threads at a time: all if there is memory for as
@@ -120,12 +138,12 @@ extension ModelCompressor {
     ) throws(PithError) -> Int {
         let threads = min(pool.threadCount, matrices.count)
         for count in stride(from: threads, to: 1, by: -1) {
-            let bytes = matrices.prefix(count).reduce(Self.slack) { $0 + memory($1, pipeline) }
+            let bytes = matrices.prefix(count).reduce(Self.slack) { $0 + memory($1) }
             if (try? Memory.require(bytes, for: "")) != nil { return count == threads ? matrices.count : count }
         }
         guard let largest = matrices.first else { return 1 }
         try Memory.require(
-            memory(largest, pipeline) + Self.slack,
+            memory(largest) + Self.slack,
             for: "compressing \(source.description[largest].name) by \(pipeline.spec)")
         return threads == 1 ? matrices.count : 1
     }
@@ -140,14 +158,17 @@ extension ModelCompressor {
         if let form { try pipeline.check(form) }
         try Memory.require(
             4 * original.outputCount * original.inputCount, for: "the weights of \(name) in single precision")
+        let seen =
+            pipeline.needs == .nothing
+            ? nil : statistics ?? InputStatistics.uniform(width: original.inputCount, gathering: pipeline.needs)
         return try pipeline.compress(
             name: name, weight: original.denseWeight(pool: pool),
-            originalType: (original as? DenseOperator)?.weight.type, statistics: statistics, form: form, seed: seed,
+            originalType: (original as? DenseOperator)?.weight.type, statistics: seen, form: form, seed: seed,
             pool: pool)
     }
 
     /// What the format asks a parameter to be rounded to.
-    private func form(of id: ParameterID) throws(PithError) -> (any GridForm)? {
+    func form(of id: ParameterID) throws(PithError) -> (any GridForm)? {
         guard let format else { return nil }
         return try format.form(id)
     }
@@ -162,7 +183,7 @@ extension ModelCompressor {
         let widths = description.inputs(ofLayer: layer).map { description[$0[0]].shape[1] }
         try Memory.require(
             widths.reduce(Self.slack + stream.memoryOfPass(model)) {
-                $0 + 8 * $1 * $1 + InputStatistics.memoryOfRows($1)
+                $0 + InputStatistics.memory(width: $1, gathering: needs)
             }, for: "the Hessians of a layer's inputs")
     }
 }

@@ -35,17 +35,18 @@ public struct ModelCompressor: Sendable {
     public let calibration: CalibrationText?
     /// At most so many tokens of it are read.
     public let calibrationTokenCount: Int
+    /// The most memory that the program may take, if there is a limit.
+    public var memoryLimit: ByteCount?
+    /// What the program takes of it before anything is done.
+    public var memoryTaken = ByteCount(0)
     /// The format of another program that the result is meant for; nil where the methods' own options say what weights are
     /// rounded to.
     public var format: TargetFormat?
     /// What all weight files together may take to be one.
-    var singleFileLimit = FolderOutput.singleFileLimit
+    package var singleFileLimit = 64 << 20
     let pool: ThreadPool
     let pipeline: WeightPipeline?
     let embeddingPipeline: WeightPipeline?
-
-    /// Sequences that run together.
-    static let batchSize = 4
 
     /// Checks that the plan can be carried out.
     public init(
@@ -59,6 +60,11 @@ public struct ModelCompressor: Sendable {
             throw .usage(
                 "is compressed already (\(source.manifest?.spec ?? ""))", at: source.path,
                 remedy: "compress the model that it was made from")
+        }
+        guard !source.isCheckpoint else {
+            throw .usage(
+                "was quantised by another program already", at: source.path,
+                remedy: "take the model that it was made from, or what pith convert makes of it")
         }
         pipeline = plan.weights.stages.isEmpty ? nil : try WeightPipeline(plan.weights)
         let calibrates = pipeline.map { $0.needs != .nothing } ?? false
@@ -100,14 +106,17 @@ public struct ModelCompressor: Sendable {
     public func run(
         into target: String, isResumed: Bool = false, stop: StopRequest = StopRequest(), quiet: Bool = true
     ) throws(PithError) -> Bool {
+        if isResumed, try CompressionWork.removeFinished(for: target) { return true }
         try CompressionWork.check(target, isResumed: isResumed)
+        let tokens = try calibrationTokens()
+        let model = try source.loadClosedModel(pool: pool)
+        let schedule = try prepare(target, tokens, model, isResumed: isResumed)
         let digests = try source.weightDigests(pool: pool)
         let work = try CompressionWork(on: target, inputs: inputs(digests), isResumed: isResumed)
         var output = try FolderOutput(
             source, manifest(digests), in: work, singleFileLimit: singleFileLimit, pool: pool)
         do {
-            let tokens = try calibrationTokens()
-            guard try compress(into: &output, tokens, work, stop, quiet: quiet) else { return false }
+            guard try compress(model, into: &output, tokens, schedule, work, stop, quiet: quiet) else { return false }
             try output.finish(at: target, calibration: tokens?.record)
             return true
         } catch {
@@ -117,7 +126,26 @@ public struct ModelCompressor: Sendable {
         }
     }
 
-    private func calibrationTokens() throws(PithError) -> CalibrationTokens? {
+    /// Sees to it that memory and disk suffice, before anything is written. A schedule is needed where there is a limit.
+    private func prepare(
+        _ target: String, _ tokens: CalibrationTokens?, _ model: LanguageModel, isResumed: Bool
+    ) throws(PithError) -> LayerSchedule? {
+        let parent = BytePath(target).trimmed.folder.systemText
+        let free = try Files.freeSpace(in: parent)
+        let hidden = (tokens?.rows ?? 0) * 8 * source.description.streamWidth
+        // No method stores more than single precision. Where that fits there is no need to look closer.
+        let isAmple = 5 * source.description.weightCount + hidden < free.value
+        guard memoryLimit != nil || !isAmple && !isResumed else { return nil }
+        let plan = try makePlan(tokens, model, isTimed: false)
+        guard plan.diskBytes <= free || isResumed else {
+            throw .fault(
+                "has \(free) free, and \(plan.diskBytes) are needed", at: parent,
+                remedy: "free some, or write elsewhere")
+        }
+        return memoryLimit == nil ? nil : plan.schedule
+    }
+
+    func calibrationTokens() throws(PithError) -> CalibrationTokens? {
         try calibration.map { (text) throws(PithError) in
             try CalibrationTokens(text, count: calibrationTokenCount, for: source)
         }
@@ -152,25 +180,24 @@ public struct ModelCompressor: Sendable {
 
     /// Writes all parts that are not there yet. False if it was stopped.
     private func compress(
-        into output: inout some CompressionOutput, _ tokens: CalibrationTokens?, _ work: CompressionWork,
-        _ stop: StopRequest, quiet: Bool
+        _ model: LanguageModel, into output: inout some CompressionOutput, _ tokens: CalibrationTokens?,
+        _ schedule: LayerSchedule?, _ work: CompressionWork, _ stop: StopRequest, quiet: Bool
     ) throws(PithError) -> Bool {
         if !output.isWritten(0) { try output.write(0, tables()) }
-        var model = try source.loadClosedModel(pool: pool)
+        var model = model
         let layers = model.description.layers.indices
         var stream: CalibrationStream?
         if let tokens, layers.contains(where: { !output.isWritten($0 + 1) }) {
-            stream = try self.stream(tokens, model, work)
+            stream = try self.stream(tokens, schedule?.batchSize ?? 4, model, work)
         }
         var progress = Progress("compressing \(plan)", total: layers.count, quiet: quiet)
         defer { progress.end() }
-        for layer in layers {
-            if stop.isRaised { return false }
+        for layer in layers where !output.isWritten(layer + 1) || stream?.layer == layer {
             if !output.isWritten(layer + 1) {
                 guard stream == nil || stream?.layer == layer else {
                     throw .data("holds other hidden states than those that layer \(layer) reads", at: work.folder)
                 }
-                try output.write(layer + 1, compressed(layer, &model, stream))
+                try output.write(layer + 1, compressed(layer, &model, stream, schedule))
             }
             if stream?.layer == layer, layer + 1 < layers.count {
                 try open(layer, of: output, in: &model)
@@ -178,19 +205,20 @@ public struct ModelCompressor: Sendable {
                 source.close(model.description.layers[layer].parameters, in: &model)
             }
             progress.update(layer + 1)
+            if stop.isRaised, layer + 1 < layers.count { return false }
         }
         return true
     }
 
     private func stream(
-        _ tokens: CalibrationTokens, _ model: LanguageModel, _ work: CompressionWork
+        _ tokens: CalibrationTokens, _ batchSize: Int, _ model: LanguageModel, _ work: CompressionWork
     ) throws(PithError) -> CalibrationStream {
         let tables = source.description.parameters.indices.map { ParameterID($0) }.filter {
             source.description[$0].kind == .table
         }
         defer { for id in tables { source.releaseMemory(of: id) } }
         return try CalibrationStream(
-            tokens, batchSize: Self.batchSize, path: work.hiddenStatesPath, source.description
+            tokens, batchSize: batchSize, path: work.hiddenStatesPath, source.description
         ) { () throws(PithError) in
             var model = model
             try source.open(tables, in: &model, layouts: layouts)

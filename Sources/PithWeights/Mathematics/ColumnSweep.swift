@@ -40,8 +40,9 @@ struct ColumnSweep {
         throw .data("the Hessian of the inputs has no Cholesky factor at any damping")
     }
 
-    /// Bytes that the sweep takes beside the Hessian that it is given and the weights.
-    static func memory(columns: Int) -> Int { 4 * columns * columns }
+    /// About how many bytes a method takes that sweeps over a matrix: weights on their way, codes, and what is stored;
+    /// the Hessian and its permutation in double precision, in whose place the factor comes, in single.
+    static func memory(rows: Int, columns: Int) -> Int { 10 * rows * columns + 16 * columns * columns }
 
     /// Divides the Hessian by the mean of its diagonal, which is returned. Inputs that were never seen stand alone: nothing
     /// is known of them.

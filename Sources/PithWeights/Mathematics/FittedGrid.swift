@@ -13,6 +13,15 @@ public protocol GridForm: Sendable {
     func fit(_ weight: Tensor, importance: [Float]?, pool: ThreadPool) throws(PithError) -> FittedGrid
 }
 
+extension GridForm {
+    /// A matrix with each weight at the nearest level.
+    package func nearest(_ weight: Tensor, importance: [Float]?, pool: ThreadPool) throws(PithError) -> any StoredLinear
+    {
+        let grid = try fit(weight, importance: importance, pool: pool)
+        return try grid.store(grid.nearestCodes(weight, pool: pool), nil)
+    }
+}
+
 /// Levels that were chosen for the groups of a matrix, and how codes on them are stored.
 public struct FittedGrid: Sendable {
     /// Columns of a group; the last of a row may be shorter.

@@ -32,6 +32,8 @@ struct GPTQ: WeightCodec {
         try validateQuantizer(Self.identifier, after: previous)
     }
 
+    func memory(rows: Int, columns: Int) -> Int { ColumnSweep.memory(rows: rows, columns: columns) }
+
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         let (weight, mask) = problem.prunedWeight()
         // 1. Fix the grid before any weight moves, with the columns in their original order, so that what is stored

@@ -26,7 +26,7 @@ struct RoundToNearest: WeightCodec {
 }
 
 /// A matrix with each weight, or each that is kept, at the nearest level of its group.
-package func roundedToNearest(
+func roundedToNearest(
     _ weight: Tensor, keeping mask: [Bool]? = nil, _ form: any GridForm, pool: ThreadPool
 ) throws(PithError) -> any StoredLinear {
     let grid = try form.fit(weight, importance: nil, pool: pool)

@@ -23,6 +23,8 @@ struct SparseGPT: PruningCodec {
 
     var needs: CalibrationNeeds { .hessian }
 
+    func memory(rows: Int, columns: Int) -> Int { ColumnSweep.memory(rows: rows, columns: columns) }
+
     func compress(_ problem: WeightProblem) throws(PithError) -> any StoredLinear {
         var weight = problem.weight
         let sweep = try ColumnSweep(hessian: problem.hessian(), damping: damping, pool: problem.pool)
