@@ -35,12 +35,7 @@ import Testing
     @Test func whatWasFoundStaysFixed() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("../../Fuzzing/Corpus").standardizedFileURL.path
-<<<<<<< HEAD
         for name in try Files.names(in: folder) {
-=======
-        guard Files.exists(folder) else { return }
-        for name in try Files.names(in: folder) where Files.isFolder(joinPath(folder, name)) {
->>>>>>> main
             let (reader, place) = (try reader(name), try ReadingPlace())
             for file in try Files.names(in: joinPath(folder, name)) {
                 let outcome = reader.read(try Files.bytes(joinPath(joinPath(folder, name), file)), in: place)
