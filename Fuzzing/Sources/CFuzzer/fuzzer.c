@@ -47,7 +47,8 @@ static size_t single_limit, total_limit;
 static void stop(const char *what, size_t count, size_t limit) {
     atomic_store(&is_watching, false);
     char line[160];
-    int length = snprintf(line, sizeof line, "\nfinding: %s of %zu bytes, beyond the limit of %zu\n", what, count, limit);
+    int length = snprintf(
+        line, sizeof line, "\nfinding: %s of %zu bytes, beyond the limit of %zu\n", what, count, limit);
     if (write(2, line, (size_t)length) < 0) _exit(1);
     abort();
 }

@@ -61,8 +61,8 @@ extension Reader {
         seeds: {
             Seeds.texts(
                 #"[{"type":"file","path":"a/b.json","size":12,"oid":"0123456789012345678901234567890123456789"}]"#,
-                #"[{"type":"directory","path":"a"},{"type":"file","path":"m.safetensors","size":5,"lfs":{"size":5,"oid":""#
-                    + String(repeating: "0f", count: 32) + #""}}]"#)
+                #"[{"type":"directory","path":"a"},{"type":"file","path":"m.safetensors","size":5,"#
+                    + #""lfs":{"size":5,"oid":""# + String(repeating: "0f", count: 32) + #""}}]"#)
         }
     ) { (bytes, _) throws(PithError) in
         for entry in try JSONReader(JSONValue(parsing: bytes)).array() { _ = try HubFile(entry) }
@@ -84,8 +84,9 @@ extension Reader {
         "training-configurations", isText: true,
         seeds: {
             Seeds.texts(
-                #"{"vocabularySize":64,"hiddenSize":16,"layerCount":1,"headCount":2,"intermediateSize":24,"contextLength":32,"#
-                    + #""steps":4,"batchSize":2,"sequenceLength":8,"learningRate":0.01,"outputType":"float32"}"#)
+                #"{"vocabularySize":64,"hiddenSize":16,"layerCount":1,"headCount":2,"intermediateSize":24,"#
+                    + #""contextLength":32,"steps":4,"batchSize":2,"sequenceLength":8,"learningRate":0.01,"#
+                    + #""outputType":"float32"}"#)
         }
     ) { (bytes, _) throws(PithError) in
         let configuration = try TrainingConfiguration(json: JSONValue(parsing: bytes))

@@ -104,8 +104,8 @@ func main(_ words: [String]) throws {
         FileHandle.standardOutput.write(Data(try Program.mutation(seed, of: reader.seeds(), isText: reader.isText)))
     default:
         throw PithError.usage(
-            "pith-fuzz list | seeds READER FOLDER | replay READER FILE… | mutate READER COUNT [SEED] | mutation READER SEED"
-        )
+            "pith-fuzz list | seeds READER FOLDER | replay READER FILE… | mutate READER COUNT [SEED]"
+                + " | mutation READER SEED")
     }
 }
 

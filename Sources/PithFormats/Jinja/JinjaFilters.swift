@@ -14,6 +14,7 @@ extension JinjaRenderer {
                 "the filter '\(name.shortened)' is not supported",
                 remedy: "known are \(Self.filters.keys.sorted().joined(separator: ", "))")
         }
+        try charge(value, arguments)
         return try deeper { (renderer) throws(PithError) in try filter(value, arguments, &renderer) }
     }
 
@@ -327,7 +328,7 @@ extension JinjaRenderer {
         let isCased = arguments.flag(0, "case_sensitive", default: false)
         var (kept, seen): ([JinjaValue], [JinjaValue]) = ([], [])
         for element in try list(value) {
-            try renderer.step()
+            try renderer.count(work: seen.count + 1)
             var key = element
             if let path = arguments.value(1, "attribute") { key = try renderer.attribute(path: path, of: element) }
             if case .string(let text) = key, !isCased { key = .string(text.lowercased()) }
@@ -346,6 +347,8 @@ extension JinjaRenderer {
                 try renderer.attribute(path: path, of: element)
             }
             sum = try renderer.combine(.add, sum, term ?? element)
+            try renderer.charge(sum)
+            try renderer.countCreated(sum)
         }
         return sum
     }

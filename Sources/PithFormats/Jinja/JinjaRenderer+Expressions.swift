@@ -32,9 +32,9 @@ extension JinjaRenderer {
             let function = try evaluate(callee)
             return try call(function, try evaluate(arguments))
         case .filter(let value, let name, let arguments):
-            return try apply(name, to: try charged(value), try evaluate(arguments))
+            return try apply(name, to: try evaluate(value), try evaluate(arguments))
         case .test(let value, let name, let arguments, let isNegated):
-            return .bool(try test(name, try charged(value), try evaluate(arguments)) != isNegated)
+            return .bool(try test(name, try evaluate(value), try evaluate(arguments)) != isNegated)
         case .not(let value): return .bool(!(try evaluate(value).isTrue))
         case .negative(let value): return try negated(try evaluate(value))
         case .positive(let value): return try evaluate(value)

@@ -5,7 +5,7 @@ import PithCore
 extension JinjaRenderer {
     /// How deep values may lie in each other.
     private static let nestingLimit = 100
-    /// Elements of lists that may be looked at, and bytes of texts in 64ths, in all that a template does.
+    /// Elements of lists that may be looked at, and bytes of texts in 32nds, in all that a template does.
     static let workLimit = 1 << 26
     /// Bytes of all texts that a template makes.
     private static let creationLimit = 8 * sizeLimit
@@ -18,6 +18,19 @@ extension JinjaRenderer {
         guard spend(value, depth: 0, &size) else {
             throw .data("\(value.typeName) holds too much, or too deep", remedy: "the template should do less")
         }
+    }
+
+    /// Counts what a filter or a test goes through.
+    mutating func charge(_ value: JinjaValue, _ arguments: JinjaArguments) throws(PithError) {
+        try charge(value)
+        for argument in arguments.positional { try charge(argument) }
+        for argument in arguments.named { try charge(argument.value) }
+    }
+
+    /// Counts work that values do not show.
+    mutating func count(work count: Int) throws(PithError) {
+        work += count
+        guard work <= Self.workLimit else { throw .data("the template does not end") }
     }
 
     /// Counts the bytes of a text that an expression made.
@@ -37,7 +50,7 @@ extension JinjaRenderer {
         switch value {
         case .undefined, .none, .bool, .int, .float, .function: return true
         case .string(let text):
-            work += text.utf8.count / 64
+            work += text.utf8.count / 32
             size += text.utf8.count
             return work <= Self.workLimit && size <= Self.sizeLimit
         case .list(let elements), .tuple(let elements): return spend(elements, depth: depth + 1, &size)
