@@ -28,11 +28,12 @@ test: deps lint
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Models \
-	    Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources
+	    Benchmarks/Package.swift Benchmarks/Sources Fuzzing
 
 ## Makes the tables of methods in README and Docs anew.
 tables: build
-	$(PITH) methods --update README.md --update Docs/Methods.md --update Docs/Compression.md --update Docs/Training.md
+	$(PITH) methods --update README.md --update Docs/Methods.md --update Docs/Compression.md --update Docs/Training.md \
+	    --update Docs/Conversion.md
 
 ## Compares what the kernels of this machine and those of arm64, under an emulator, compute.
 portability:
@@ -67,7 +68,7 @@ bench: deps
 bench-peer:
 	peer=$$(sh Benchmarks/peer/build.sh) && $(MAKE) bench PEERS="--peer $$peer $(PEERS)"
 
-FUZZ_BUILD = $(BUILD) --package-path Fuzzing --product pith-fuzz -Xswiftc -package-name -Xswiftc pith
+FUZZ_BUILD = $(BUILD) --product pith-fuzz
 FUZZ_ENGINE = $(shell Scripts/fuzzing-engine.sh)
 # For example SECONDS=600 READERS="gguf tokenizer".
 SECONDS ?= 3600
@@ -75,14 +76,14 @@ READERS ?=
 
 ## Searches for damaged files that readers do not bear; findings are in out/fuzz/findings. Goes on where it stopped.
 fuzz: deps
-	$(FUZZ_BUILD) --scratch-path Fuzzing/.build/searching $(FUZZ_ENGINE)
-	sh Scripts/fuzz.sh Fuzzing/.build/searching/release/pith-fuzz $(SECONDS) out/fuzz $(READERS)
+	$(FUZZ_BUILD) --scratch-path .build/searching $(FUZZ_ENGINE)
+	sh Scripts/fuzz.sh .build/searching/release/pith-fuzz $(SECONDS) out/fuzz $(READERS)
 
 COUNT ?= 1000000
 ## Reads COUNT files that are damaged at random, the same ones each time; needs no engine.
 fuzz-random: deps
 	$(FUZZ_BUILD)
-	sh Scripts/fuzz-random.sh Fuzzing/.build/release/pith-fuzz $(COUNT) $(READERS)
+	sh Scripts/fuzz-random.sh .build/release/pith-fuzz $(COUNT) $(READERS)
 
 clean:
-	rm -rf .build Benchmarks/.build Fuzzing/.build out
+	rm -rf .build Benchmarks/.build out

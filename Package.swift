@@ -102,9 +102,13 @@ var targets: [Target] = [
     tests(of: "PithPredictors", ["PithCoding", "PithWeights", "Pith"]),
     tests(of: "PithArchive", ["PithCoding", "PithPredictors", "PithWeights", "Pith"]),
     tests(of: "PithEvaluation", ["PithCoding", "PithArchive", "PithPredictors", "PithTraining", "Pith"]),
-    // All readers, for damaged files.
+    // All readers, for damaged files, and the program that searches for them.
     .target(
-        name: "PithReaders", dependencies: modules.map { .init(stringLiteral: $0) }, path: "Fuzzing/Sources/Readers",
+        name: "PithReaders", dependencies: modules.map { .init(stringLiteral: $0) }, path: "Fuzzing/Readers",
+        swiftSettings: swiftSettings),
+    .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
+    .executableTarget(
+        name: "pith-fuzz", dependencies: ["CFuzzer", "PithReaders", "PithCore"], path: "Fuzzing/pith-fuzz",
         swiftSettings: swiftSettings),
     .testTarget(
         name: "PithReaderTests", dependencies: ["PithReaders", "PithCore"], swiftSettings: swiftSettings),

@@ -3,8 +3,9 @@
 # own main beside it. With PITH_SANITIZE=address reads and writes outside of memory are found too, at half the speed.
 set -eu
 clang=$(command -v clang)
-engine=$("$clang" -print-file-name="libclang_rt.fuzzer_no_main-$(uname -m).a")
-[ -f "$engine" ] || engine=$(ls "$(dirname "$(readlink -f "$clang")")"/../lib/clang/*/lib/linux/libclang_rt.fuzzer_no_main-"$(uname -m)".a | tail -1)
+name=libclang_rt.fuzzer_no_main-$(uname -m).a
+engine=$("$clang" -print-file-name="$name")
+[ -f "$engine" ] || engine=$(ls "$(dirname "$(readlink -f "$clang")")"/../lib/clang/*/lib/linux/"$name" | tail -1)
 kinds=fuzzer
 if [ "${PITH_SANITIZE:-}" = address ]; then
     kinds=address,fuzzer

@@ -33,9 +33,15 @@ public struct Spec: Hashable, Sendable, CustomStringConvertible {
     /// Creates a spec from stages.
     public init(stages: [Stage]) { self.stages = stages }
 
+    /// Bytes of a text that are read at most.
+    private static let sizeLimit = 1 << 14
+
     /// Parses `text`; `none` is the spec without stages.
     public init(parsing text: String) throws(PithError) {
         stages = []
+        guard text.utf8.count <= Self.sizeLimit else {
+            throw .usage("the spec is longer than \(ByteCount(Self.sizeLimit))")
+        }
         if text == "none" { return }
         for part in text.split(separator: "+", omittingEmptySubsequences: false) {
             stages.append(try Self.parseStage(String(part), in: text))

@@ -14,6 +14,7 @@ extension JinjaRenderer {
                 "the filter '\(name.shortened)' is not supported",
                 remedy: "known are \(Self.filters.keys.sorted().joined(separator: ", "))")
         }
+        try charge(value, arguments)
         return try deeper { (renderer) throws(PithError) in try filter(value, arguments, &renderer) }
     }
 
@@ -49,10 +50,9 @@ extension JinjaRenderer {
         "replace": { (value, arguments, _) throws(PithError) in
             let limit = try arguments.whole(2, "count", default: -1)
             return .string(
-                try limited(
-                    value.text.jinjaReplacing(
-                        (arguments.value(0, "old") ?? .none).text, by: (arguments.value(1, "new") ?? .none).text,
-                        limit: limit < 0 ? .max : limit)))
+                try value.text.jinjaReplacing(
+                    (arguments.value(0, "old") ?? .none).text, by: (arguments.value(1, "new") ?? .none).text,
+                    limit: limit < 0 ? .max : limit))
         },
         "format": { (value, arguments, _) throws(PithError) in
             .string(try jinjaFormat(value.text, arguments.positional))
@@ -214,11 +214,13 @@ extension JinjaRenderer {
                 String(repeating: " ", count: min(max(0, try arguments.whole(0, "width", default: 4)), 1000))
             }
         let blank = arguments.flag(2, "blank", default: false)
-        let lines = (text + "\n").jinjaLines().enumerated().map { index, line in
-            index > 0 && (blank || !line.isEmpty) ? indentation + line : line
+        var result = arguments.flag(1, "first", default: false) ? indentation : ""
+        for (index, line) in (text + "\n").jinjaLines().enumerated() {
+            if index > 0 { try append("\n", to: &result) }
+            if index > 0 && (blank || !line.isEmpty) { try append(indentation, to: &result) }
+            try append(line, to: &result)
         }
-        return try limited(
-            (arguments.flag(1, "first", default: false) ? indentation : "") + lines.joined(separator: "\n"))
+        return result
     }
 
     private static func truncated(_ text: String, _ arguments: JinjaArguments) throws(PithError) -> String {
@@ -234,9 +236,9 @@ extension JinjaRenderer {
     }
 
     private static let escaped: Filter = { (value, _, _) throws(PithError) in
-        var text = value.text.jinjaReplacing("&", by: "&amp;")
+        var text = try value.text.jinjaReplacing("&", by: "&amp;")
         for (character, name) in [("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ("\"", "&#34;")] {
-            text = text.jinjaReplacing(character, by: name)
+            text = try text.jinjaReplacing(character, by: name)
         }
         return .string(try limited(text))
     }
@@ -265,7 +267,8 @@ extension JinjaRenderer {
             let part = try arguments.value(1, "attribute").map { (path) throws(PithError) in
                 try renderer.attribute(path: path, of: element)
             }
-            text = try limited(text + (isFirst ? "" : separator) + (part ?? element).text)
+            if !isFirst { try append(separator, to: &text) }
+            try append((part ?? element).text, to: &text)
             isFirst = false
         }
         return .string(text)
@@ -325,7 +328,7 @@ extension JinjaRenderer {
         let isCased = arguments.flag(0, "case_sensitive", default: false)
         var (kept, seen): ([JinjaValue], [JinjaValue]) = ([], [])
         for element in try list(value) {
-            try renderer.step()
+            try renderer.count(work: seen.count + 1)
             var key = element
             if let path = arguments.value(1, "attribute") { key = try renderer.attribute(path: path, of: element) }
             if case .string(let text) = key, !isCased { key = .string(text.lowercased()) }
@@ -344,6 +347,8 @@ extension JinjaRenderer {
                 try renderer.attribute(path: path, of: element)
             }
             sum = try renderer.combine(.add, sum, term ?? element)
+            try renderer.charge(sum)
+            try renderer.countCreated(sum)
         }
         return sum
     }

@@ -32,7 +32,8 @@ extension JinjaRenderer {
         let step = try arguments.whole(2, default: 1)
         guard step != 0 else { throw .data("the step of a range is 0") }
         let (distance, overflow) = end.subtractingReportingOverflow(start)
-        guard !overflow, step != Int.min, (distance / step) < longestRange else {
+        let isEmpty = distance.signum() != step.signum()
+        guard !overflow, step != Int.min, isEmpty || (distance - step.signum()) / step < longestRange else {
             throw .data("a range has more than \(longestRange) numbers")
         }
         return .list(stride(from: start, to: end, by: step).map { .int($0) })

@@ -3,7 +3,14 @@ import PithCore
 extension JinjaRenderer {
     /// The value of an expression.
     mutating func evaluate(_ expression: JinjaExpression) throws(PithError) -> JinjaValue {
-        try deeper { (renderer) throws(PithError) in try renderer.value(of: expression) }
+        let value = try deeper { (renderer) throws(PithError) in try renderer.value(of: expression) }
+        switch expression {
+        case .list, .tuple, .dictionary, .slice, .call, .filter, .binary:
+            try charge(value)
+            try countCreated(value)
+        default: break
+        }
+        return value
     }
 
     private mutating func value(of expression: JinjaExpression) throws(PithError) -> JinjaValue {
@@ -16,11 +23,11 @@ extension JinjaRenderer {
             var dictionary = JinjaDictionary()
             for (key, value) in members { try dictionary.set(try evaluate(key), to: try evaluate(value)) }
             return .dictionary(dictionary)
-        case .attribute(let owner, let name): return try attribute(name, of: try evaluate(owner))
-        case .element(let owner, let key): return try element(try evaluate(key), of: try evaluate(owner))
+        case .attribute(let owner, let name): return try attribute(name, of: try searched(owner))
+        case .element(let owner, let key): return try element(try evaluate(key), of: try searched(owner))
         case .slice(let owner, let from, let to, let step):
             return try slice(
-                try evaluate(owner), from: try bound(from), to: try bound(to), step: try bound(step) ?? 1)
+                try searched(owner), from: try bound(from), to: try bound(to), step: try bound(step) ?? 1)
         case .call(let callee, let arguments):
             let function = try evaluate(callee)
             return try call(function, try evaluate(arguments))
@@ -32,7 +39,7 @@ extension JinjaRenderer {
         case .negative(let value): return try negated(try evaluate(value))
         case .positive(let value): return try evaluate(value)
         case .binary(let operation, let left, let right):
-            return try combine(operation, try evaluate(left), try evaluate(right))
+            return try combine(operation, try charged(left), try charged(right))
         case .and(let left, let right):
             let value = try evaluate(left)
             return value.isTrue ? try evaluate(right) : value
@@ -47,9 +54,23 @@ extension JinjaRenderer {
         }
     }
 
+    /// The value of an expression, all of which will be looked at.
+    private mutating func charged(_ expression: JinjaExpression) throws(PithError) -> JinjaValue {
+        let value = try evaluate(expression)
+        try charge(value)
+        return value
+    }
+
+    /// The value of an expression in which something is looked up: all of a text is gone through for that.
+    private mutating func searched(_ expression: JinjaExpression) throws(PithError) -> JinjaValue {
+        let value = try evaluate(expression)
+        if case .string = value { try charge(value) }
+        return value
+    }
+
     private mutating func values(_ expressions: [JinjaExpression]) throws(PithError) -> [JinjaValue] {
         var values: [JinjaValue] = []
-        for expression in expressions { values.append(try evaluate(expression)) }
+        for expression in expressions { values.append(try charged(expression)) }
         return values
     }
 
@@ -60,7 +81,7 @@ extension JinjaRenderer {
             guard let elements = try evaluate(more).elements else { throw .data("'*' stands before no list") }
             result.positional += elements
         }
-        for (name, value) in arguments.named { result.named.append((name, try evaluate(value))) }
+        for (name, value) in arguments.named { result.named.append((name, try charged(value))) }
         if let more = arguments.moreNamed {
             guard case .dictionary(let dictionary) = try evaluate(more) else {
                 throw .data("'**' stands before no dictionary")
@@ -95,9 +116,9 @@ extension JinjaRenderer {
     private mutating func compare(
         _ first: JinjaExpression, _ others: [(JinjaComparison, JinjaExpression)]
     ) throws(PithError) -> JinjaValue {
-        var left = try evaluate(first)
+        var left = try charged(first)
         for (comparison, expression) in others {
-            let right = try evaluate(expression)
+            let right = try charged(expression)
             let holds =
                 switch comparison {
                 case .equal: left.equals(right)
@@ -118,15 +139,15 @@ extension JinjaRenderer {
     func combine(
         _ operation: JinjaOperator, _ left: JinjaValue, _ right: JinjaValue
     ) throws(PithError) -> JinjaValue {
-        if operation == .concatenate { return .string(try Self.limited(left.text + right.text)) }
+        if operation == .concatenate { return .string(try Self.joined(left.text, right.text)) }
         if let a = left.wholeNumber, let b = right.wholeNumber {
             if let result = try Self.whole(operation, a, b) { return .int(result) }
         }
         if let a = left.number, let b = right.number { return .float(try Self.real(operation, a, b)) }
         switch (operation, left, right) {
-        case (.add, .string(let a), .string(let b)): return .string(try Self.limited(a + b))
-        case (.add, .list(let a), .list(let b)): return .list(a + b)
-        case (.add, .tuple(let a), .tuple(let b)): return .tuple(a + b)
+        case (.add, .string(let a), .string(let b)): return .string(try Self.joined(a, b))
+        case (.add, .list(let a), .list(let b)): return .list(try Self.joined(a, b))
+        case (.add, .tuple(let a), .tuple(let b)): return .tuple(try Self.joined(a, b))
         case (.multiply, .string(let text), _) where right.wholeNumber != nil,
             (.multiply, _, .string(let text)) where left.wholeNumber != nil:
             let count = left.wholeNumber ?? right.wholeNumber ?? 0
@@ -137,7 +158,7 @@ extension JinjaRenderer {
         case (.multiply, .list(let list), _) where right.wholeNumber != nil,
             (.multiply, _, .list(let list)) where left.wholeNumber != nil:
             let count = left.wholeNumber ?? right.wholeNumber ?? 0
-            guard count <= 100_000, list.count * max(0, count) <= 1_000_000 else {
+            guard count <= 100_000, list.count * max(0, count) <= Self.countLimit else {
                 throw .data("a list is repeated \(count) times")
             }
             return .list((0..<max(0, count)).flatMap { _ in list })
@@ -147,9 +168,26 @@ extension JinjaRenderer {
         }
     }
 
+    private static func joined(_ a: [JinjaValue], _ b: [JinjaValue]) throws(PithError) -> [JinjaValue] {
+        guard a.count + b.count <= countLimit else { throw .data("a list has more than \(countLimit) elements") }
+        return a + b
+    }
+
     /// A text that is not too long.
     static func limited(_ text: String) throws(PithError) -> String {
         guard text.utf8.count <= sizeLimit else { throw .data("a text is longer than 64 MiB") }
+        return text
+    }
+
+    /// Puts a text behind another, unless both together are too long.
+    static func append(_ other: some StringProtocol, to text: inout String) throws(PithError) {
+        guard text.utf8.count + other.utf8.count <= sizeLimit else { throw .data("a text is longer than 64 MiB") }
+        text += other
+    }
+
+    private static func joined(_ a: String, _ b: String) throws(PithError) -> String {
+        var text = a
+        try append(b, to: &text)
         return text
     }
 

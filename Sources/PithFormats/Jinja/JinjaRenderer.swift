@@ -31,6 +31,10 @@ struct JinjaRenderer {
     /// How deep macros, loops and expressions lie inside each other.
     var depth = 0
     private var stepCount = 0
+    /// What was looked at so far, in the units of `workLimit`.
+    var work = 0
+    /// Bytes of texts that were made so far.
+    var created = 0
     /// What the clock shows.
     let now: JinjaClock
 
@@ -92,8 +96,11 @@ struct JinjaRenderer {
     }
 
     private mutating func write(_ text: String) throws(PithError) {
+        guard output.utf8.count + text.utf8.count <= Self.sizeLimit else {
+            throw .data("the template writes more than 64 MiB")
+        }
+        try countCreated(text.utf8.count)
         output += text
-        guard output.utf8.count <= Self.sizeLimit else { throw .data("the template writes more than 64 MiB") }
     }
 
     private mutating func run(_ statements: [JinjaStatement]) throws(PithError) -> Flow {
@@ -108,7 +115,10 @@ struct JinjaRenderer {
     private mutating func run(_ statement: JinjaStatement.Kind) throws(PithError) -> Flow {
         switch statement {
         case .data(let text): try write(text)
-        case .output(let expression): try write(try evaluate(expression).text)
+        case .output(let expression):
+            let value = try evaluate(expression)
+            try charge(value)
+            try write(value.text)
         case .condition(let branches, let otherwise):
             for (test, body) in branches where try evaluate(test).isTrue { return try run(body) }
             return try run(otherwise)
@@ -153,7 +163,7 @@ struct JinjaRenderer {
         return value
     }
 
-    private func assign(_ value: JinjaValue, to target: JinjaTarget) throws(PithError) {
+    private mutating func assign(_ value: JinjaValue, to target: JinjaTarget) throws(PithError) {
         switch target {
         case .name(let name): scope.variables[name] = value
         case .names(let names):
@@ -167,6 +177,8 @@ struct JinjaRenderer {
                     "'\(name.shortened).\(member.shortened)' cannot be set", remedy: "members of a namespace can")
             }
             try JinjaRenderer.checkMember(member)
+            try charge(value)
+            try requireNoNamespace(in: value)
             namespace.members[member] = value
         }
     }

@@ -15,12 +15,12 @@ extension String {
     }
 
     /// All of a text replaced, or its first `limit` places.
-    func jinjaReplacing(_ old: String, by new: String, limit: Int = .max) -> String {
+    func jinjaReplacing(_ old: String, by new: String, limit: Int = .max) throws(PithError) -> String {
         guard !old.isEmpty else {
             // Python puts it before each character, and at the end.
             var (result, count) = ("", 0)
             for scalar in unicodeScalars {
-                if count < limit { result += new }
+                if count < limit { try JinjaRenderer.append(new, to: &result) }
                 count += 1
                 result.unicodeScalars.append(scalar)
             }
@@ -28,7 +28,8 @@ extension String {
         }
         var (result, place, count) = ("", startIndex, 0)
         while count < limit, let range = jinjaRange(of: old, from: place) {
-            result += self[place..<range.lowerBound] + new
+            result += self[place..<range.lowerBound]
+            try JinjaRenderer.append(new, to: &result)
             place = range.upperBound
             count += 1
         }
@@ -172,15 +173,17 @@ extension String {
         "replace": { (text, arguments) throws(PithError) in
             let limit = try arguments.whole(2, "count", default: -1)
             return .string(
-                try JinjaRenderer.limited(
-                    text.jinjaReplacing(
-                        try arguments.text(0), by: try arguments.text(1), limit: limit < 0 ? .max : limit)))
+                try text.jinjaReplacing(
+                    try arguments.text(0), by: try arguments.text(1), limit: limit < 0 ? .max : limit))
         },
         "join": { (text, arguments) throws(PithError) in
             var parts: [String] = []
             for element in (arguments.value(0) ?? .none).elements ?? [] {
                 guard case .string(let part) = element else { throw .data("\(element.typeName) is joined as a text") }
                 parts.append(part)
+            }
+            guard parts.count * text.utf8.count <= JinjaRenderer.sizeLimit else {
+                throw .data("a text is longer than 64 MiB")
             }
             return .string(try JinjaRenderer.limited(parts.joined(separator: text)))
         },
@@ -248,7 +251,7 @@ extension String {
                     value = arguments.named.first { $0.name == field }?.value
                 }
                 guard let value else { throw .data("'{\(field.shortened)}' in a format stands for nothing") }
-                result += value.text
+                try JinjaRenderer.append(value.text, to: &result)
             } else {
                 result.unicodeScalars.append(scalar)
             }

@@ -6,14 +6,22 @@ extension JinjaRenderer {
     private typealias Test = @Sendable (JinjaValue, JinjaArguments) throws(PithError) -> Bool
 
     /// `value is name(arguments)`.
-    func test(_ name: String, _ value: JinjaValue, _ arguments: JinjaArguments) throws(PithError) -> Bool {
-        if let holds = Self.comparisons[name] { return try holds(value, try Self.operand(arguments)) }
+    mutating func test(
+        _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
+    ) throws(PithError) -> Bool {
+        if let holds = Self.comparisons[name] {
+            try charge(value, arguments)
+            return try holds(value, try Self.operand(arguments))
+        }
         guard let test = Self.tests[name] else {
             throw .data(
                 "the test '\(name.shortened)' is not supported",
                 remedy: "known are \((Array(Self.tests.keys) + Self.comparisons.keys).sorted().joined(separator: ", "))"
             )
         }
+        // The others look at the kind of a value, or through a text.
+        if case .string = value { try charge(value) }
+        if name == "in" { try charge(value, arguments) }
         return try test(value, arguments)
     }
 

@@ -216,12 +216,13 @@ extension JinjaValue {
         if let a, let b { (a, b) } else { nil }
     }
 
-    /// What a `for` goes through; nil for what has no elements.
+    /// What a `for` goes through; nil for what has no elements, and for texts longer than any list.
     var elements: [JinjaValue]? {
         switch self {
         case .undefined: []
         case .list(let elements), .tuple(let elements): elements
-        case .string(let text): text.unicodeScalars.map { .string(String($0)) }
+        case .string(let text):
+            text.utf8.count <= JinjaRenderer.countLimit ? text.unicodeScalars.map { .string(String($0)) } : nil
         case .dictionary(let dictionary): dictionary.keys
         default: nil
         }

@@ -3,8 +3,8 @@ import PithCore
 /// A regular expression as tokenizer files have them: character classes, alternatives, repetition (greedy, lazy and
 /// possessive), look-around, atomic groups, anchors. The rules are Oniguruma's, which the `tokenizers` package uses.
 ///
-/// Expressions backtrack. What could take a time that grows beyond bounds (loops in loops, what repeats nothing) is refused
-/// when the expression is read.
+/// Expressions backtrack. Loops in loops and what repeats nothing are refused when the expression is read; a match that
+/// goes back often notes what it tried.
 struct Expression: Sendable {
     /// What is read, before it becomes a program.
     indirect enum Node {

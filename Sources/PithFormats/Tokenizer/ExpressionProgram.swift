@@ -142,15 +142,27 @@ struct ExpressionMatcher {
     private let bytes: UnsafeBufferPointer<UInt8>
     /// Where to go on when something fails; runs give back one character at a time down to `floor`.
     private var stack: [(instruction: Int, position: Int, floor: Int)] = []
+    /// Times that a match went back to another way, in this text.
+    private var returns = 0
+
+    /// A match that goes back so often begins to note what it tried; the expressions of real tokenizers never do.
+    private static let returnsBeforeNotes = 1 << 12
+    /// A text in which matches go back more often than this, and than so many times for each byte, matches no more.
+    private static let returnLimit = (whole: 1 << 22, perByte: 256)
+
+    private let returnLimit: Int
 
     init(_ program: ExpressionProgram, _ bytes: UnsafeBufferPointer<UInt8>) {
         (self.program, self.bytes) = (program, bytes)
+        returnLimit = max(Self.returnLimit.whole, Self.returnLimit.perByte * bytes.count)
     }
 
     /// Where the match ends that begins at a place; nil if none does.
     mutating func match(at start: Int, from first: Int = 0) -> Int? {
         let base = stack.count
         defer { stack.removeLast(stack.count - base) }
+        // Places where instructions failed already: without them, loops beside loops take exponential time.
+        var (tried, ownReturns) = (Set<Int>(), 0)
         var (instruction, position) = (first, start)
         while true {
             var succeeds = true
@@ -206,13 +218,17 @@ struct ExpressionMatcher {
             case .accept: return position
             }
             if succeeds { continue }
-            guard stack.count > base, let last = stack.popLast() else { return nil }
-            (instruction, position) = (last.instruction, last.position)
-            if position > last.floor {
-                position -= 1
-                while bytes[position] & 0xC0 == 0x80 { position -= 1 }
-                if position > last.floor { stack.append((instruction, position, last.floor)) }
-            }
+            repeat {
+                guard stack.count > base, returns < returnLimit, let last = stack.popLast() else { return nil }
+                (returns, ownReturns) = (returns + 1, ownReturns + 1)
+                (instruction, position) = (last.instruction, last.position)
+                if position > last.floor {
+                    position -= 1
+                    while bytes[position] & 0xC0 == 0x80 { position -= 1 }
+                    if position > last.floor { stack.append((instruction, position, last.floor)) }
+                }
+            } while ownReturns > Self.returnsBeforeNotes
+                && !tried.insert(instruction * (bytes.count + 1) + position).inserted
         }
     }
 

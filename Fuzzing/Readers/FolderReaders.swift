@@ -138,7 +138,8 @@ extension Reader {
         try SafetensorsWriter.write(
             factors.map { (name: "\(module).lora_\($0.0).weight", tensor: StoredTensor($0.1)) }, to: path)
         let configuration =
-            #"{"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["q_proj"],"use_rslora":false,"rank_pattern":{}}"#
+            #"{"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["q_proj"],"use_rslora":false,"#
+            + #""rank_pattern":{}}"#
         return [
             Bundle.bytes([
                 ("adapter_config.json", Array(configuration.utf8)),

@@ -1,7 +1,7 @@
 import CFuzzer
 import Foundation
-import FuzzReaders
 import PithCore
+import PithReaders
 
 /// Reads damaged files: `pith-fuzz list`, `seeds READER FOLDER`, `replay READER FILE…`, `mutate READER COUNT [SEED]`,
 /// `mutation READER SEED`; with `PITH_FUZZ_READER` in the environment it searches, and takes libFuzzer's options.
@@ -104,8 +104,8 @@ func main(_ words: [String]) throws {
         FileHandle.standardOutput.write(Data(try Program.mutation(seed, of: reader.seeds(), isText: reader.isText)))
     default:
         throw PithError.usage(
-            "pith-fuzz list | seeds READER FOLDER | replay READER FILE… | mutate READER COUNT [SEED] | mutation READER SEED"
-        )
+            "pith-fuzz list | seeds READER FOLDER | replay READER FILE… | mutate READER COUNT [SEED]"
+                + " | mutation READER SEED")
     }
 }
 

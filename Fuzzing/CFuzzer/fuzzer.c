@@ -1,6 +1,5 @@
 #include "fuzzer.h"
 
-#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -8,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -45,7 +47,8 @@ static size_t single_limit, total_limit;
 static void stop(const char *what, size_t count, size_t limit) {
     atomic_store(&is_watching, false);
     char line[160];
-    int length = snprintf(line, sizeof line, "\nfinding: %s of %zu bytes, beyond the limit of %zu\n", what, count, limit);
+    int length = snprintf(
+        line, sizeof line, "\nfinding: %s of %zu bytes, beyond the limit of %zu\n", what, count, limit);
     if (write(2, line, (size_t)length) < 0) _exit(1);
     abort();
 }

@@ -44,7 +44,7 @@ extension Reader {
         #"{"model":{"type":"BPE","vocab":{"a":0,"b":1,"c":2,"<u>":3},"merges":[],"unk_token":"<u>"}}"#
 
     static let chatTemplates = Reader(
-        "chat-templates", isText: true, slack: 128 << 20,
+        "chat-templates", isText: true, slack: 320 << 20,
         seeds: {
             try Seeds.templates().map { template in
                 Bundle.bytes([
@@ -64,7 +64,7 @@ extension Reader {
     }
 
     static let jinja = Reader(
-        "jinja", isText: true, slack: 128 << 20,
+        "jinja", isText: true, slack: 320 << 20,
         seeds: {
             let snippets = try Seeds.snippets()
             return try Seeds.templates().map { Array($0.utf8) } + snippets.map { Array($0.utf8) }

@@ -22,7 +22,7 @@ extension Reader {
 
     /// What stands on command lines: specs of all planes, sizes, patterns, addresses.
     static let specs = Reader(
-        "specs", isText: true,
+        "specs", isText: true, slack: 4 << 20,
         seeds: {
             Seeds.texts(
                 "sparsegpt:pattern=2:4+gptq:bits=4+eora:rank=8", "weights=gptq:bits=4 cache=bf16 activations=float",
@@ -50,7 +50,11 @@ extension Reader {
 
     static let programs = Reader(
         "programs", isText: true,
-        seeds: { Seeds.texts("repeat(bytes(1,2),3)", "join(bytes(1),range(1,9))", "xor(bytes(1),bytes(2))") }
+        seeds: {
+            Seeds.texts(
+                "repeat(3, bytes(1, 2))", "join(bytes(1), range(1, 2, 9))",
+                "xor(7, interleave(range(0, 3, 5), bytes(2)))")
+        }
     ) { (bytes, _) throws(PithError) in
         _ = try SequenceProgram(parsing: String(decoding: bytes, as: UTF8.self))
     }
@@ -61,8 +65,8 @@ extension Reader {
         seeds: {
             Seeds.texts(
                 #"[{"type":"file","path":"a/b.json","size":12,"oid":"0123456789012345678901234567890123456789"}]"#,
-                #"[{"type":"directory","path":"a"},{"type":"file","path":"m.safetensors","size":5,"lfs":{"size":5,"oid":""#
-                    + String(repeating: "0f", count: 32) + #""}}]"#)
+                #"[{"type":"directory","path":"a"},{"type":"file","path":"m.safetensors","size":5,"#
+                    + #""lfs":{"size":5,"oid":""# + String(repeating: "0f", count: 32) + #""}}]"#)
         }
     ) { (bytes, _) throws(PithError) in
         for entry in try JSONReader(JSONValue(parsing: bytes)).array() { _ = try HubFile(entry) }
@@ -84,8 +88,9 @@ extension Reader {
         "training-configurations", isText: true,
         seeds: {
             Seeds.texts(
-                #"{"vocabularySize":64,"hiddenSize":16,"layerCount":1,"headCount":2,"intermediateSize":24,"contextLength":32,"#
-                    + #""steps":4,"batchSize":2,"sequenceLength":8,"learningRate":0.01,"outputType":"float32"}"#)
+                #"{"vocabularySize":64,"hiddenSize":16,"layerCount":1,"headCount":2,"intermediateSize":24,"#
+                    + #""contextLength":32,"steps":4,"batchSize":2,"sequenceLength":8,"learningRate":0.01,"#
+                    + #""outputType":"float32"}"#)
         }
     ) { (bytes, _) throws(PithError) in
         let configuration = try TrainingConfiguration(json: JSONValue(parsing: bytes))

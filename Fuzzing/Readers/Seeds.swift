@@ -9,7 +9,7 @@ enum Seeds {
     // MARK: Golden files
 
     private static let goldenFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("../../../Tests/Golden").standardizedFileURL.path
+        .appendingPathComponent("../../Tests/Golden").standardizedFileURL.path
 
     static func goldenPath(_ name: String) -> String { joinPath(goldenFolder, name) }
 
