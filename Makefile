@@ -4,7 +4,7 @@ BUILD = $(SWIFT) build -c release
 PITH = .build/release/pith
 # make never runs two of these at once: they share one build folder.
 .NOTPARALLEL:
-.PHONY: deps build demo test lint tables portability nano healed-model bench bench-peer fuzz fuzz-random clean
+.PHONY: deps build demo test lint tables portability nano healed-model bench bench-peer clients fuzz fuzz-random clean
 
 ## Installs what is missing: the compiler itself must be there.
 deps:
@@ -67,6 +67,13 @@ bench: deps
 ## The same beside llama.cpp, which it builds first; ends with the ratios.
 bench-peer:
 	peer=$$(sh Benchmarks/peer/build.sh) && $(MAKE) bench PEERS="--peer $$peer $(PEERS)"
+
+# For example CLIENT_OPTIONS="--only llama.cpp --tokens 64".
+MODEL ?= nano
+CLIENT_OPTIONS ?=
+## Has llama.cpp, transformers, compressed-tensors, MLX and others open what Pith writes of MODEL; installs them first.
+clients: build
+	sh Benchmarks/peer/clients.sh $(PITH) $(MODEL) $(CLIENT_OPTIONS)
 
 FUZZ_BUILD = $(BUILD) --product pith-fuzz
 FUZZ_ENGINE = $(shell Scripts/fuzzing-engine.sh)

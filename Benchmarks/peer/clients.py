@@ -2,7 +2,7 @@
 
     python3 clients.py PITH MODEL [--only gguf,llama.cpp,transformers,compressed-tensors,mlx,gptq,awq] [--tokens N]
 
-MODEL is a folder or a GGUF file. What stands for the weights is written once more as a folder of F32 by Pith; the
+MODEL is what Pith takes for one. What stands for the weights is written once more as a folder of F32 by Pith; the
 packages' own decoding of each format has to give the same numbers. llama.cpp and transformers also write on.
 
 What it needs: gguf, safetensors, tokenizers, numpy; for the others torch and transformers, compressed-tensors, mlx,
@@ -205,7 +205,7 @@ def awq(work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pith", type=pathlib.Path)
-    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("model")
     parser.add_argument("--only", default="gguf,llama.cpp,transformers,compressed-tensors,mlx,gptq,awq")
     parser.add_argument("--types", default="F16,BF16,Q4_0,Q4_1,Q5_0,Q5_1,Q8_0,IQ4_NL")
     parser.add_argument("--tokens", type=int, default=32)

@@ -221,7 +221,7 @@ public struct GGUFFormat: ModelFormat {
         var bytes = [UInt8](repeating: 0, count: codes.rows * perRow * type.blockBytes)
         bytes.withUnsafeMutableBytes { bytes in
             guard let base = bytes.baseAddress else { return }
-            GGUFBlockPieces.withRoom { pieces in
+            GGUFBlockPieces.withPieces { pieces in
                 for block in 0..<codes.rows * perRow {
                     let (row, start) = (block / perRow, block * length)
                     let group = row * codes.groups + block % perRow * length / codes.groupSize

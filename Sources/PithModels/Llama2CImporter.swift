@@ -31,9 +31,14 @@ private struct Llama2CCheckpoint {
         try region.refusePointer(at: path)
         do throws(PithError) {
             configuration = try Self.configuration(region)
+            let available = region.count - Self.headerLength
+            // A description is made of no more layers than the file can hold: each has two norms.
+            guard configuration.layerCount <= available / (2 * 4 * configuration.hiddenSize) else {
+                throw .data(
+                    "holds \(available) bytes of weights, but its header asks for \(configuration.layerCount) layers")
+            }
             description = Llama(configuration).describe()
             let expected = description.weightCount + Self.rotationCount(configuration)
-            let available = region.count - Self.headerLength
             guard available % 4 == 0, available / 4 == expected else {
                 throw .data(
                     "holds \(available) bytes of weights, but its header asks for \(expected) floats",

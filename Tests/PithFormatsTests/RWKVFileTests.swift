@@ -1,6 +1,7 @@
 import Foundation
 import PithCore
 import PithFormats
+import PithModels
 import PithReaders
 import PithTensor
 import Testing

@@ -10,7 +10,7 @@ struct StateSMixTests {
     static let bytes: [UInt8] = [5, 9, 5, 200, 9, 5, 9, 7]
 
     /// Parameters with steps so large that the recurrence matters within eight bytes.
-    static func parameters() -> FloatStore {
+    static func parameters() -> FloatBuffer {
         let store = shape.initialParameters(seed: 3)
         for layer in 0..<shape.layers {
             for i in 0..<shape.inner { store.floats[shape.layer(layer).stepBias + i] += 4 }
@@ -20,7 +20,7 @@ struct StateSMixTests {
     }
 
     /// A model that has read all bytes, and the loss in nats.
-    static func run(_ store: FloatStore) -> (model: StateSpacePredictor, loss: Double) {
+    static func run(_ store: FloatBuffer) -> (model: StateSpacePredictor, loss: Double) {
         var model = StateSpacePredictor(
             .init(shape: shape, learningRate: 0, seed: 3, blockLength: bytes.count), parameters: store)
         var (loss, last) = (0.0, UInt8(0))
@@ -116,7 +116,7 @@ struct StateSMixTests {
 
     @Test func foreseenBytesAreNotShownToTheNetwork() {
         var grams = GramTables()
-        let slopes = FloatStore(256)
+        let slopes = FloatBuffer(256)
         for _ in 0..<40 {
             grams.lookUp()
             grams.update(9, slopes: slopes.floats, scale: 1)

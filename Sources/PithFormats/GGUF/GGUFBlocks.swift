@@ -77,7 +77,7 @@ package struct GGUFBlockPieces {
     package static let length = 256
 
     /// Calls `body` with room for blocks of so many rows: their codes lie `length` apart.
-    package static func withRoom<Result>(rows: Int = 1, _ body: (GGUFBlockPieces) -> Result) -> Result {
+    package static func withPieces<Result>(rows: Int = 1, _ body: (GGUFBlockPieces) -> Result) -> Result {
         let count = rows * length + 32
         return withUnsafeTemporaryAllocation(byteCount: count + 4, alignment: 64) { memory in
             memory.initializeMemory(as: UInt8.self, repeating: 0)

@@ -88,7 +88,7 @@ public enum GGUFType: UInt32, CaseIterable, Sendable {
             throw .data("\(name) is not decoded", remedy: "\(Self.decodableNames) are")
         }
         return region.withBytes { bytes in
-            GGUFBlockPieces.withRoom { pieces in
+            GGUFBlockPieces.withPieces { pieces in
                 (0..<bytes.count / blockBytes).flatMap { block -> [Float] in
                     form.split(bytes.baseAddress! + block * blockBytes, pieces)
                     return form.weights(pieces, count: blockLength)

@@ -74,7 +74,7 @@ struct BlockTiles: Sendable {
             for first in stride(from: 0, to: layout.blocks, by: together) {
                 let end = min(layout.blocks, first + together)
                 pool.forEachBlock(of: end - first, grain: 8, sharing: writer) { blocks, writer in
-                    GGUFBlockPieces.withRoom(rows: Self.rowsOfBlock) { pieces in
+                    GGUFBlockPieces.withPieces(rows: Self.rowsOfBlock) { pieces in
                         for block in blocks {
                             isFinite.bytes[first + block] = writer.write(first + block, pieces) ? 1 : 0
                         }

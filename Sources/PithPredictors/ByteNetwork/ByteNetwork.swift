@@ -17,7 +17,7 @@ package final class ByteNetwork {
     /// How many streams run side by side, each with a state of its own.
     package let streams: Int
     /// The parameters.
-    package let parameters: FloatStore
+    package let parameters: FloatBuffer
     /// Probabilities of [steps · streams, 256], valid for the steps that were run.
     package var probabilities: UnsafeMutablePointer<Float> { outputs.floats }
     /// The size of a step of Adam.
@@ -27,31 +27,31 @@ package final class ByteNetwork {
     private let kernels: pith_stream_kernels
     // Shares the products among threads; without one the calling thread does all.
     private let pool: ThreadPool
-    package let gradient: FloatStore
-    private let mean: FloatStore
-    private let square: FloatStore
+    package let gradient: FloatBuffer
+    private let mean: FloatBuffer
+    private let square: FloatBuffer
     private var (meanPower, squarePower): (Float, Float) = (1, 1)
     // The bytes before each step, [taps - 1 + steps, streams].
     private var symbols: [UInt8]
     // [rows, taps · embedding], and its slopes.
-    private let embedded: FloatStore
-    private let embeddedSlopes: FloatStore
+    private let embedded: FloatBuffer
+    private let embeddedSlopes: FloatBuffer
     // For each layer [rows, 3 · width] and [streams + rows, width].
-    private let gates: [FloatStore]
-    private let states: [FloatStore]
+    private let gates: [FloatBuffer]
+    private let states: [FloatBuffer]
     // The stream behind each layer and what enters the next or the head, [rows, width] each, and the norms' factors.
-    private let hidden: [FloatStore]
-    private let normed: [FloatStore]
-    private let scales: [FloatStore]
-    private let outputs: FloatStore
+    private let hidden: [FloatBuffer]
+    private let normed: [FloatBuffer]
+    private let scales: [FloatBuffer]
+    private let outputs: FloatBuffer
     // Slopes by the stream and by what entered a layer, [rows, width].
-    private let slopes: FloatStore
-    private let entering: FloatStore
-    private let carry: FloatStore
+    private let slopes: FloatBuffer
+    private let entering: FloatBuffer
+    private let carry: FloatBuffer
 
     /// A network with parameters of its own, which it changes.
     package init(
-        _ shape: ByteNetworkShape, parameters: FloatStore, steps: Int, streams: Int = 1, rate: Float,
+        _ shape: ByteNetworkShape, parameters: FloatBuffer, steps: Int, streams: Int = 1, rate: Float,
         pool: ThreadPool? = nil
     ) {
         precondition(shape.width % 16 == 0 && shape.embedding % 16 == 0 && parameters.count == shape.parameterCount)
@@ -59,22 +59,22 @@ package final class ByteNetwork {
         (self.shape, self.parameters, self.steps, self.streams, self.rate) = (shape, parameters, steps, streams, rate)
         self.pool = pool ?? ThreadPool(threads: 1)
         kernels = pith_stream_kernels_of(pith_path(UInt32(KernelPath.current.rawValue)))!.pointee
-        gradient = FloatStore(shape.parameterCount)
-        mean = FloatStore(shape.parameterCount)
-        square = FloatStore(shape.parameterCount)
+        gradient = FloatBuffer(shape.parameterCount)
+        mean = FloatBuffer(shape.parameterCount)
+        square = FloatBuffer(shape.parameterCount)
         symbols = Array(repeating: 0, count: (shape.taps - 1 + steps) * streams)
-        embedded = FloatStore(rows * inner)
-        embeddedSlopes = FloatStore(rows * inner)
-        func each(_ count: Int) -> [FloatStore] { (0..<shape.layers).map { _ in FloatStore(count) } }
+        embedded = FloatBuffer(rows * inner)
+        embeddedSlopes = FloatBuffer(rows * inner)
+        func each(_ count: Int) -> [FloatBuffer] { (0..<shape.layers).map { _ in FloatBuffer(count) } }
         gates = each(rows * 3 * width)
         states = each((streams + rows) * width)
         hidden = each(rows * width)
         normed = each(rows * width)
         scales = each(rows)
-        outputs = FloatStore(rows * ByteNetworkShape.symbols)
-        slopes = FloatStore(rows * width)
-        entering = FloatStore(rows * width)
-        carry = FloatStore(streams * width)
+        outputs = FloatBuffer(rows * ByteNetworkShape.symbols)
+        slopes = FloatBuffer(rows * width)
+        entering = FloatBuffer(rows * width)
+        carry = FloatBuffer(streams * width)
     }
 
     private func layerArrays(_ index: Int) -> pith_stream_layer {

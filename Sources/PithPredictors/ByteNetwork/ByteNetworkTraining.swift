@@ -26,7 +26,7 @@ package struct ByteNetworkTraining {
     /// Reads `text`, from its beginning again where it is too short, and trains new parameters or `given` ones; `report`
     /// gets the bytes read so far and what each byte of the last block cost, in bits.
     package func run(
-        _ shape: ByteNetworkShape, from given: FloatStore? = nil, on text: [UInt8],
+        _ shape: ByteNetworkShape, from given: FloatBuffer? = nil, on text: [UInt8],
         report: (Int, Float) -> Void = { _, _ in }
     ) -> ByteNetwork {
         let network = ByteNetwork(

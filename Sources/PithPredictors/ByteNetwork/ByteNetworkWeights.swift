@@ -31,7 +31,7 @@ package struct ByteNetworkWeights: Sendable {
     }
 
     /// A file of a network's parameters, rounded.
-    package static func file(_ shape: ByteNetworkShape, _ parameters: FloatStore) -> [UInt8] {
+    package static func file(_ shape: ByteNetworkShape, _ parameters: FloatBuffer) -> [UInt8] {
         var bytes: [UInt8] = []
         for size in [shape.taps, shape.embedding, shape.width, shape.layers] {
             for shift in 0..<4 { bytes.append(UInt8(size >> (8 * shift) & 255)) }
@@ -46,8 +46,8 @@ package struct ByteNetworkWeights: Sendable {
     }
 
     /// The parameters, to be changed by whoever asked.
-    package func parameters() -> FloatStore {
-        let store = FloatStore(shape.parameterCount)
+    package func parameters() -> FloatBuffer {
+        let store = FloatBuffer(shape.parameterCount)
         for index in 0..<shape.parameterCount {
             let place = Self.headerSize + 2 * index
             let value = Float(bitPattern: UInt32(bytes[place]) << 16 | UInt32(bytes[place + 1]) << 24)

@@ -1,7 +1,7 @@
 /// Adam: each parameter moves against its mean gradient, by a step that its gradient's spread does not change.
 package struct AdaptiveMoments {
-    private let mean: FloatStore
-    private let square: FloatStore
+    private let mean: FloatBuffer
+    private let square: FloatBuffer
     private let rate: Float
     private static let (keepMean, keepSquare): (Float, Float) = (0.9, 0.999)
     // keepMean and keepSquare to the power of the number of steps.
@@ -9,7 +9,7 @@ package struct AdaptiveMoments {
 
     /// Moments of `count` parameters, which move by about `rate` a step.
     package init(count: Int, rate: Float) {
-        (mean, square, self.rate) = (FloatStore((count + 15) / 16 * 16), FloatStore((count + 15) / 16 * 16), rate)
+        (mean, square, self.rate) = (FloatBuffer((count + 15) / 16 * 16), FloatBuffer((count + 15) / 16 * 16), rate)
     }
 
     /// Moves `parameters` by `gradient`, cut to a length of `limit`, and sets it to 0.

@@ -134,7 +134,7 @@ package func logarithm(_ x: Float) -> Float {
 }
 
 /// Numbers of [count], zero at first, that end with their owner.
-package final class FloatStore {
+package final class FloatBuffer {
     package let floats: UnsafeMutablePointer<Float>
     package let count: Int
 

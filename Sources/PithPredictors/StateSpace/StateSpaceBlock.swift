@@ -7,10 +7,10 @@ struct StateSpaceBlock {
     private let places: StateSpaceShape.Layer
     private let steps: Int
     // The values of all steps; each name below is the place of step 0.
-    private let store: FloatStore
+    private let store: FloatBuffer
     private let values: UnsafeMutablePointer<Float>
     // Work for one step on the way back.
-    private let work: FloatStore
+    private let work: FloatBuffer
 
     // Sizes, and the sum of the places before.
     private let (normed, scale, mixed, convolved, active, gate, selected, stepped, step):
@@ -19,7 +19,7 @@ struct StateSpaceBlock {
         )
     private let (decayed, state, output, gated): (Int, Int, Int, Int)
     /// A = −e^decay of [states, inner]; set by `refresh`.
-    private let rates: FloatStore
+    private let rates: FloatBuffer
 
     init(_ shape: StateSpaceShape, layer: Int, steps: Int) {
         (self.shape, self.steps) = (shape, steps)
@@ -43,10 +43,10 @@ struct StateSpaceBlock {
         state = take(all, before: 1)
         output = take(inner)
         gated = take(inner)
-        store = FloatStore(end)
+        store = FloatBuffer(end)
         values = store.floats
-        work = FloatStore(all + (7 + shape.taps) * inner + 2 * shape.states + 2 * shape.width)
-        rates = FloatStore(all)
+        work = FloatBuffer(all + (7 + shape.taps) * inner + 2 * shape.states + 2 * shape.width)
+        rates = FloatBuffer(all)
     }
 
     /// Takes over parameters that changed.

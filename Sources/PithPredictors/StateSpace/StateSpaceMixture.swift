@@ -11,8 +11,8 @@ struct StateSpaceMixture {
     private var trust: Float = 1
     private var trustSpread: Float = 4096
     // Mixed logits, and their probabilities, of [256].
-    private let mixed = FloatStore(256)
-    private let probabilities = FloatStore(256)
+    private let mixed = FloatBuffer(256)
+    private let probabilities = FloatBuffer(256)
 
     /// A mixture of a network or n-grams or both.
     init(network configuration: StateSpacePredictor.Configuration?, grams: Bool) {

@@ -33,38 +33,38 @@ package struct StateSpacePredictor {
 
     private let shape: StateSpaceShape
     private let configuration: Configuration
-    package let parameters: FloatStore
-    package let gradient: FloatStore
+    package let parameters: FloatBuffer
+    package let gradient: FloatBuffer
     private var moments: AdaptiveMoments
     private let blocks: [StateSpaceBlock]
     // The stream before each layer and behind the last: [layers + 1, blockLength, width].
-    private let streams: FloatStore
+    private let streams: FloatBuffer
     // [blockLength, width] and the norm's factors.
-    private let normed: FloatStore
-    private let scales: FloatStore
-    private let slopes: FloatStore
-    private let logitStore: FloatStore
+    private let normed: FloatBuffer
+    private let scales: FloatBuffer
+    private let slopes: FloatBuffer
+    private let logitStore: FloatBuffer
     // [blockLength, symbols]
-    private let probabilityStore: FloatStore
+    private let probabilityStore: FloatBuffer
     private var inputs: [UInt8]
     private var step = 0
     private var updates: Float = 0
 
     /// A model that has seen nothing; `parameters` are seeded ones if none are given.
-    package init(_ configuration: Configuration, parameters given: FloatStore? = nil) {
+    package init(_ configuration: Configuration, parameters given: FloatBuffer? = nil) {
         let (shape, length) = (configuration.shape, configuration.blockLength)
         precondition(length % 4 == 0 && shape.width % 16 == 0, "blocks of \(length), width \(shape.width)")
         (self.configuration, self.shape) = (configuration, shape)
         parameters = given ?? shape.initialParameters(seed: configuration.seed)
-        gradient = FloatStore((shape.parameterCount + 15) / 16 * 16)
+        gradient = FloatBuffer((shape.parameterCount + 15) / 16 * 16)
         moments = AdaptiveMoments(count: shape.parameterCount, rate: configuration.learningRate)
         blocks = (0..<shape.layers).map { StateSpaceBlock(shape, layer: $0, steps: length) }
-        streams = FloatStore((shape.layers + 1) * length * shape.width)
-        normed = FloatStore(length * shape.width)
-        scales = FloatStore(length)
-        slopes = FloatStore(length * shape.width)
-        logitStore = FloatStore(shape.symbols)
-        probabilityStore = FloatStore(length * shape.symbols)
+        streams = FloatBuffer((shape.layers + 1) * length * shape.width)
+        normed = FloatBuffer(length * shape.width)
+        scales = FloatBuffer(length)
+        slopes = FloatBuffer(length * shape.width)
+        logitStore = FloatBuffer(shape.symbols)
+        probabilityStore = FloatBuffer(length * shape.symbols)
         inputs = Array(repeating: 0, count: length)
         for block in blocks { block.refresh(parameters.floats) }
     }

@@ -72,8 +72,8 @@ package struct StateSpaceShape {
     package var parameterCount: Int { finalNorm + width + layers * layerSize }
 
     /// Seeded first parameters.
-    package func initialParameters(seed: UInt64) -> FloatStore {
-        let store = FloatStore(parameterCount)
+    package func initialParameters(seed: UInt64) -> FloatBuffer {
+        let store = FloatBuffer(parameterCount)
         var random = SeededGenerator(seed: seed)
         func fill(_ place: Int, _ count: Int, within range: Float, around middle: Float = 0) {
             store.fill(place, count, within: range, around: middle, &random)

@@ -123,7 +123,7 @@ extension AffineCodes {
             minima: hasMinima ? [Float](repeating: 0, count: rows * columns / length) : nil)
         matrix.blocks.region.withBytes { bytes in
             guard let base = bytes.baseAddress else { return }
-            GGUFBlockPieces.withRoom { pieces in
+            GGUFBlockPieces.withPieces { pieces in
                 for block in 0..<scales.count {
                     form.split(base + block * matrix.type.blockBytes, pieces)
                     for i in 0..<length { codes[block * length + i] = pieces.codes[i] }

@@ -68,7 +68,7 @@ public struct BlockGrid: GridForm {
         let rowBytes = columns / type.blockLength * type.blockBytes
         return [UInt8](unsafeUninitializedCapacity: rows * rowBytes) { buffer, count in
             guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
-            GGUFBlockPieces.withRoom { pieces in
+            GGUFBlockPieces.withPieces { pieces in
                 for row in 0..<rows {
                     for (index, fit) in fits[row].enumerated() {
                         pieces.clear()

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs the programs that open what Pith writes into an environment of their own, and runs clients.py with them.
+# What has no build for this machine is left out, by name.
+# usage: clients.sh PITH MODEL [OPTION…]
+set -eu
+[ $# -ge 2 ] || { sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+environment=${CLIENTS:-$HOME/.cache/pith/clients}
+python=$environment/bin/python
+install() {
+    "$python" -m pip install -q --disable-pip-version-check "$@" || echo "not installed: $*" >&2
+}
+if [ ! -e "$environment/installed" ]; then
+    python3 -m venv "$environment"
+    install numpy safetensors gguf tokenizers
+    # Without their dependencies: torch would bring the libraries of GPUs.
+    install --no-deps torch transformers compressed-tensors
+    install filelock typing-extensions sympy networkx jinja2 fsspec packaging pyyaml regex requests tqdm \
+        huggingface-hub pydantic loguru
+    install xllamacpp
+    if [ "$(uname)" = Linux ]; then install 'mlx[cpu]'; else install mlx; fi
+    touch "$environment/installed"
+fi
+exec "$python" "$(dirname "$0")/clients.py" "$@"
