@@ -10,7 +10,7 @@ xllamacpp. A client that is not there is left out, by name.
 """
 
 import argparse
-import importlib
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -48,7 +48,7 @@ class Work:
         print(f"{'ok  ' if is_right else 'FAIL'} {client}: {what} {detail}", flush=True)
 
     def greedy(self, source, prompt):
-        return pith(self.program, "run", source, prompt, "-n", self.tokens, "--temperature", "0", "--quiet",
+        return pith(self.program, "run", source, prompt, "--max-tokens", self.tokens, "--temperature", "0", "--quiet",
                     "--activations", "float", "--cache", "f32")
 
 
@@ -101,9 +101,18 @@ def llama_cpp(work, types):
 
 
 def transformers(work):
+    writes_on(work, "hf:F32")
+    # The package compressed-tensors decodes these for transformers.
+    if importlib.util.find_spec("compressed_tensors"):
+        for spec in ["compressed-tensors:bits=4,group=32", "compressed-tensors:format=int-quantized"]:
+            writes_on(work, spec)
+
+
+def writes_on(work, spec):
+    """Whether transformers goes on from prompts as Pith does with what it wrote, token for token."""
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
-    folder, _ = work.convert(work.model, "transformers", "hf:F32")
+    folder, _ = work.convert(work.model, "transformers-" + spec.replace(":", "-").replace("=", ""), spec)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
     equal = 0
@@ -115,7 +124,7 @@ def transformers(work):
         ours = work.greedy(folder, prompt)
         ours = ours[ours.index(prompt) + len(prompt):] if prompt in ours else ours
         equal += ours.strip() == theirs.strip() and ids[-len(plain):] == plain
-    work.say("transformers", "hf:F32", equal == len(PROMPTS), f"{equal} of {len(PROMPTS)} texts are the same")
+    work.say("transformers", spec, equal == len(PROMPTS), f"{equal} of {len(PROMPTS)} texts are the same")
 
 
 def modules(tensors, ending):
@@ -218,11 +227,9 @@ def main():
         "gptq": ("safetensors", gptq), "awq": ("safetensors", awq),
     }
     with tempfile.TemporaryDirectory() as folder:
-        model = options.model.resolve()
-        work = Work(options.pith.resolve(), model, pathlib.Path(folder), options.tokens)
-        # A file of blocks is compared as the floats that it stands for.
-        if model.suffix == ".gguf":
-            work.model, _ = work.convert(model, "source", "hf:BF16")
+        work = Work(options.pith.resolve(), options.model, pathlib.Path(folder), options.tokens)
+        # What is stored is compared as the floats that it stands for.
+        work.model, _ = work.convert(options.model, "source", "hf:BF16")
         for name in options.only.split(","):
             module, run = clients[name]
             try:

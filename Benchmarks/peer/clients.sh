@@ -12,12 +12,12 @@ install() {
 if [ ! -e "$environment/installed" ]; then
     python3 -m venv "$environment"
     install numpy safetensors gguf tokenizers
-    # Without their dependencies: torch would bring the libraries of GPUs.
-    install --no-deps torch transformers compressed-tensors
-    install filelock typing-extensions sympy networkx jinja2 fsspec packaging pyyaml regex requests tqdm \
-        huggingface-hub pydantic loguru
     install xllamacpp
     if [ "$(uname)" = Linux ]; then install 'mlx[cpu]'; else install mlx; fi
+    install setuptools filelock typing-extensions sympy networkx jinja2 fsspec packaging pyyaml regex requests tqdm \
+        huggingface-hub pydantic loguru psutil typer
+    # Without their dependencies: torch would bring the libraries of GPUs.
+    install --no-deps torch transformers compressed-tensors
     touch "$environment/installed"
 fi
 exec "$python" "$(dirname "$0")/clients.py" "$@"

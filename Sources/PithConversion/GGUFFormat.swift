@@ -54,6 +54,8 @@ public struct GGUFFormat: ModelFormat {
         guard spec.kind == .table || spec.name == "lm_head.weight" else {
             return type.map { Self.substitute($0, columns: columns) }
         }
+        // Positions and types of tokens, which others read as floats alone.
+        if spec.kind == .table, spec.ggufName != "token_embd.weight" { return .float32 }
         if let tables { return Self.substitute(tables, columns: columns) }
         return type.map { type in
             Self.substitute(type.form == nil || type == .q80 ? type : .q6K, columns: columns)
@@ -186,7 +188,7 @@ public struct GGUFFormat: ModelFormat {
         let (source, spec) = (model.source, model.source.description[id])
         defer { source.releaseMemory(of: id) }
         guard spec.kind != .vector else {
-            let values = try source.vector(id)
+            let values = spec.ggufArrangement.given(try source.vector(id))
             return spec.ggufOrder.reordered(
                 StoredTensor(Tensor(shape: [values.count], values: values), as: .float32).region, rows: values.count)
         }

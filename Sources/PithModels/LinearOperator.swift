@@ -94,8 +94,15 @@ extension RowDecodable {
         }
     }
 
-    /// Up to two input rows take `dotRows`; more are multiplied with decoded blocks of W.
+    /// Rows are decoded.
     public func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        multiplyRows(outputs, input, into: output, stride: stride)
+    }
+
+    /// Up to two input rows take `dotRows`; more are multiplied with decoded blocks of W.
+    package func multiplyRows(
         _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
         guard input.rows > 2 else {

@@ -100,6 +100,14 @@ public struct ModelSource: Sendable {
         }
     }
 
+    /// How texts become vectors.
+    func sentenceModules() throws(PithError) -> SentenceModules {
+        switch weights {
+        case .archive: try SentenceModules(folder: path, hiddenSize: configuration.hiddenSize)
+        case .gguf(let file): try SentenceModules(file, hiddenSize: configuration.hiddenSize)
+        }
+    }
+
     /// The safetensors files of a folder, for what does not work on a GGUF file.
     public func archive() throws(PithError) -> TensorArchive {
         guard case .archive(let archive) = weights else {

@@ -38,6 +38,25 @@ import Testing
         #expect(settings.endTokens(tokenizer) == [97])
     }
 
+    @Test func wordPiecesAreWrittenAndReadAgain() throws {
+        let tokenizer = try TokenizerTests.tinyTokenizer("tiny-wordpiece")
+        var roles = GGUFTokenizerRoles(vocabularySize: tokenizer.vocabularySize)
+        roles.unknown = tokenizer.identifier(of: "[UNK]")
+        // Without the document, which files have besides.
+        let keys = try tokenizer.ggufKeys(roles).filter { $0.key != "tokenizer.huggingface.json" }
+        let copy = try Tokenizer(gguf: Dictionary(uniqueKeysWithValues: keys.map { ($0.key, $0.value) }))
+        for expectation in try Expectation.all("tiny-wordpiece") {
+            // The keys have no word for tokens that must stand alone, nor for the longest word that is known.
+            guard let text = expectation.text, !text.contains("<mask>"),
+                text.split(separator: " ").allSatisfy({ $0.count <= 100 })
+            else { continue }
+            #expect(copy.encode(text, .full) == tokenizer.encode(text, .full), "\(text)")
+        }
+        #expect(throws: PithError.self) {
+            try TokenizerTests.tinyTokenizer("tiny-wordpiece-cased").ggufKeys(GGUFTokenizerRoles(vocabularySize: 10))
+        }
+    }
+
     @Test func unknownKindsAreRefusedByName() throws {
         for (pairs, name) in [(Self.bytePairs(pre: "strange"), "strange"), ([("ggml.model", .text("t5"))], "t5")] {
             let metadata = try metadata(pairs + [("ggml.x", .flag(true))])

@@ -4,7 +4,7 @@ import PithFormats
 import Testing
 
 /// What the `tokenizers` package makes of some texts and tokens.
-private struct Expectation: Sendable {
+struct Expectation: Sendable {
     var text: String?
     var tokens: [Int]
     var decoded: String

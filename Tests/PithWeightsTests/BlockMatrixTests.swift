@@ -93,8 +93,8 @@ struct BlockMatrixTests {
             #expect(try file.linear("half", pool: pool).decodedWeight().values == [1, 2, 3, 4])
             let swapped = try file.linear("half", order: .unpairingHeads(of: 2), pool: pool)
             #expect(swapped.decodedWeight().values == [1, 2, 3, 4])
-            #expect(try file.vector("norm", count: 4) == [1, 2, 3, 4])
-            #expect(throws: PithError.self) { try file.vector("norm", count: 5) }
+            #expect(try file.vector("norm", shape: [4]) == [1, 2, 3, 4])
+            #expect(throws: PithError.self) { try file.vector("norm", shape: [5]) }
             #expect(throws: PithError.self) { try file.linear("norm", pool: pool) }
             for name in ["strange", "missing"] {
                 #expect(throws: PithError.self) { try file.linear(name, pool: pool) }

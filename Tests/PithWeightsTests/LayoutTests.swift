@@ -57,6 +57,41 @@ struct LayoutTests {
     }
 
     @Test(
+        "MLX's codes mean code · scale + bias, in tiles or by rows, with all kernels", arguments: 2...8,
+        [(5, 64, 32), (17, 128, 64), (35, 2304, 128), (3, 48, 32), (4, 64, 16)])
+    func wordCodes(bits: Int, extents: (rows: Int, columns: Int, group: Int)) throws {
+        let (rows, columns, group) = extents
+        let (groups, width) = ((columns + group - 1) / group, (columns * bits + 31) / 32)
+        var random = SeededGenerator(seed: UInt64(bits * columns))
+        let words = (0..<rows * width).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+        // Numbers of BF16 are none of F16 when they are small.
+        for (type, size) in [(ElementType.float16, 1), (.bfloat16, 1), (.bfloat16, 1e-7)] as [(ElementType, Float)] {
+            let scales = StoredTensor(random.normalTensor([rows, groups], scale: size), as: type)
+            let biases = StoredTensor(random.normalTensor([rows, groups], scale: 4 * size), as: type)
+            let parts = StoredParts(
+                tensors: [
+                    "words": StoredTensor(type: .uint32, shape: [rows, width], region: ByteRegion(copying: words)),
+                    "scales": scales, "biases": biases,
+                ], parameters: ["bits": bits, "groupSize": group])
+            let stored = try WordCodes(parts, shape: [rows, columns], layouts: WeightLayouts.catalogue)
+            let (scale, bias) = (try scales.decoded().values, try biases.decoded().values)
+            let isTiled = group % 32 == 0 && columns % 32 == 0 && bits != 7 && size == 1
+            #expect((stored.memoryBits != stored.storedBits) == isTiled)
+            let exact = Tensor(
+                shape: [rows, columns],
+                values: (0..<rows * columns).map { i in
+                    let (row, bit) = (i / columns, i % columns * bits)
+                    let code = (0..<bits).reduce(0) { code, k in
+                        code | Int(words[row * width + (bit + k) / 32] >> UInt32((bit + k) % 32) & 1) << k
+                    }
+                    let place = row * groups + i % columns / group
+                    return Float(code) * scale[place] + bias[place]
+                })
+            expectProducts(of: stored, exact, &random)
+        }
+    }
+
+    @Test(
         "FP8 means value · scale, with all kernels", arguments: [ElementType.float8e4m3, .float8e5m2],
         [(1, 1, 32), (5, 16, 64), (3, 33, 33), (17, 64, 32), (50, 200, 96), (18, 4200, 4200)])
     func scaledFloats(type: ElementType, extents: (rows: Int, columns: Int, group: Int)) throws {

@@ -6,8 +6,14 @@
 #define FOR_SCALED(W, F, ...)                                                                                          \
     switch ((W)->scaling) {                                                                                            \
     case PITH_TILE_MINIMA:                                                                                             \
-        if ((W)->packing == PITH_CODES_4) F(__VA_ARGS__, PITH_CODES_4, PITH_TILE_MINIMA);                              \
-        else F(__VA_ARGS__, PITH_CODES_5, PITH_TILE_MINIMA);                                                           \
+        switch ((W)->packing) {                                                                                        \
+        case PITH_CODES_2: F(__VA_ARGS__, PITH_CODES_2, PITH_TILE_MINIMA); break;                                      \
+        case PITH_CODES_3: F(__VA_ARGS__, PITH_CODES_3, PITH_TILE_MINIMA); break;                                      \
+        case PITH_CODES_4: F(__VA_ARGS__, PITH_CODES_4, PITH_TILE_MINIMA); break;                                      \
+        case PITH_CODES_6: F(__VA_ARGS__, PITH_CODES_6, PITH_TILE_MINIMA); break;                                      \
+        case PITH_CODES_8: F(__VA_ARGS__, PITH_CODES_8, PITH_TILE_MINIMA); break;                                      \
+        default: F(__VA_ARGS__, PITH_CODES_5, PITH_TILE_MINIMA); break;                                                \
+        }                                                                                                              \
         break;                                                                                                         \
     case PITH_FACTOR_MINIMA:                                                                                           \
         if ((W)->packing == PITH_CODES_4) F(__VA_ARGS__, PITH_CODES_4, PITH_FACTOR_MINIMA);                            \
@@ -22,6 +28,11 @@
     default: F(__VA_ARGS__, PITH_CODEBOOK_4, PITH_EXPONENTS); break;                                                   \
     }
 
+/// What is taken away of codes as they lie in vectors.
+INLINE int32_t zero_of(const pith_packed *w, int minima, int narrow) {
+    return (minima ? 0 : w->zero) - (narrow ? 0 : WIDE_BIAS);
+}
+
 /// The negative sum of the inputs of a tile or of one half of it.
 INLINE int32_t sum_of_inputs(input_tile input, int halves, int64_t tile, int64_t half, int64_t rows, int64_t row) {
     return halves == 1 ? input.sums[tile * rows + row] : input.half_sums[(2 * tile + half) * rows + row];
@@ -33,7 +44,8 @@ INLINE void dot_scaled_block(const pith_packed *w, int64_t block, input_tile inp
                              int scaling, int64_t rows) {
     tile_cursor cursor = begin_tiles(w, block, packing);
     const int8_t *inputs = input.bytes + 4 * row;
-    const int halves = halves_of(scaling), minima = has_minima(scaling), zero = w->zero - (is_narrow(packing) ? 0 : WIDE_BIAS);
+    const int halves = halves_of(scaling), minima = has_minima(scaling), narrow = is_narrow(packing);
+    const int zero = zero_of(w, minima, narrow), shifts = !(minima && narrow);
     int64_t stride = 4 * rows, step = has_factors(scaling) ? w->group : w->tiles;
     f16v sum = {0};
     for (int64_t tile = 0; tile < w->tiles;) {
@@ -45,10 +57,10 @@ INLINE void dot_scaled_block(const pith_packed *w, int64_t block, input_tile inp
             float input_scale = input.scales[tile * rows + row];
             _Pragma("unroll") for (int half = 0; half < halves; half++) {
                 int32_t inputs_sum = sum_of_inputs(input, halves, tile, half, rows, row);
-                i16v dots[2] = {(i16v){0} + (minima ? 0 : zero * inputs_sum), {0}};
+                i16v dots[2] = {(i16v){0} + (shifts ? zero * inputs_sum : 0), {0}};
                 _Pragma("unroll") for (int i = 0; i < 8 / halves; i++) {
                     int j = half * 4 + i;
-                    dots[i & 1] = dot_bytes(dots[i & 1], v[j], four_inputs(inputs + j * stride), is_narrow(packing));
+                    dots[i & 1] = dot_bytes(dots[i & 1], v[j], four_inputs(inputs + j * stride), narrow);
                 }
                 part_scales part = part_of(w, scaling, group, block, tile, half);
                 sum = FMA(floats_of(dots[0] + dots[1]) * input_scale, part.scale, sum);
@@ -98,7 +110,7 @@ typedef struct {
                 _Pragma("unroll") for (int t = 0; t < TT; t++) {                                                       \
                     sums[t] = sum_of_inputs(input, halves, tile, half, input.rows, row + t);                           \
                     _Pragma("unroll") for (int b = 0; b < NB; b++)                                                     \
-                        dots[t][b] = (i16v){0} + (minima ? 0 : p->zero * sums[t]);                                     \
+                        dots[t][b] = (i16v){0} + (minima && narrow ? 0 : p->zero * sums[t]);                           \
                 }                                                                                                      \
                 for (int j = half * 4; j < half * 4 + 8 / halves; j++) {                                               \
                     b64v v[NB];                                                                                        \
@@ -149,7 +161,8 @@ SCALED_PANEL(12, 1)
         for (; row < input.rows; row++) scaled_1x##NB(p, input, row, y, ldy, halves, minima, narrow);                  \
     }                                                                                                                  \
     static void scaled_rows_##NB(const scaled_panel *p, input_tile input, float *y, int64_t ldy, int scaling) {        \
-        if (!p->is_narrow) scaled_rows_kind_##NB(p, input, y, ldy, 1, 0, 0);                                           \
+        if (!p->is_narrow && has_minima(scaling)) scaled_rows_kind_##NB(p, input, y, ldy, 1, 1, 0);                    \
+        else if (!p->is_narrow) scaled_rows_kind_##NB(p, input, y, ldy, 1, 0, 0);                                      \
         else if (!has_minima(scaling)) scaled_rows_kind_##NB(p, input, y, ldy, 2, 0, 1);                               \
         else if (halves_of(scaling) == 1) scaled_rows_kind_##NB(p, input, y, ldy, 1, 1, 1);                            \
         else scaled_rows_kind_##NB(p, input, y, ldy, 2, 1, 1);                                                         \
@@ -185,7 +198,7 @@ static void multiply_scaled_panel(const pith_packed *w, int64_t block, int64_t b
     for (int64_t b = 0; b < blocks; b++) cursors[b] = begin_tiles(w, block + b, w->packing);
     for (int64_t tile = 0; tile < w->tiles; tile += CHUNK_TILES) {
         int64_t count = w->tiles - tile < CHUNK_TILES ? w->tiles - tile : CHUNK_TILES;
-        scaled_panel panel = {bytes, scales, minima, tile, count, w->zero - (narrow ? 0 : WIDE_BIAS), narrow};
+        scaled_panel panel = {bytes, scales, minima, tile, count, zero_of(w, has_minima(w->scaling), narrow), narrow};
         for (int64_t b = 0; b < blocks; b++) {
             FOR_SCALED(w, unpack_scaled, w, block + b, &cursors[b], tile, count, bytes + b * CHUNK_TILES * TILE_BYTES,
                        scales + b * PANEL_SCALES, minima + b * PANEL_SCALES)

@@ -2,8 +2,8 @@ import CPithKernels
 import PithCore
 import PithTensor
 
-/// How the blocks of a type are made of codes and scales.
-package struct GGUFBlockForm: Sendable {
+/// How codes become weights.
+package struct CodeForm: Sendable {
     /// What beside the codes makes weights; `scale` and `minimum` are in half precision, one for each block.
     package enum Scaling: Sendable {
         /// (code − zero) · scale.
@@ -30,14 +30,9 @@ package struct GGUFBlockForm: Sendable {
     package let zero: Int
     /// What codes name; nil where they are numbers themselves.
     package let codebook: [Int8]?
-    /// Takes the block at an address apart.
-    package let split: @Sendable (UnsafeRawPointer, GGUFBlockPieces) -> Void
 
-    init(
-        _ scaling: Scaling = .scale, bits: Int, zero: Int = 0, codebook: [Int8]? = nil,
-        split: @escaping @Sendable (UnsafeRawPointer, GGUFBlockPieces) -> Void
-    ) {
-        (self.scaling, self.bits, self.zero, self.codebook, self.split) = (scaling, bits, zero, codebook, split)
+    package init(_ scaling: Scaling, bits: Int, zero: Int = 0, codebook: [Int8]? = nil) {
+        (self.scaling, self.bits, self.zero, self.codebook) = (scaling, bits, zero, codebook)
     }
 
     /// The weights of a block that was taken apart.
@@ -59,6 +54,27 @@ package struct GGUFBlockForm: Sendable {
             case .exponent: return Float(sign: .plus, exponent: Int(pieces.factors[0]) - 128, significand: 1) * code
             }
         }
+    }
+}
+
+/// How the blocks of a type are made of codes and scales.
+package struct GGUFBlockForm: Sendable {
+    /// How their codes become weights.
+    package let codes: CodeForm
+    /// Takes the block at an address apart.
+    package let split: @Sendable (UnsafeRawPointer, GGUFBlockPieces) -> Void
+
+    package var scaling: CodeForm.Scaling { codes.scaling }
+    package var bits: Int { codes.bits }
+    package var zero: Int { codes.zero }
+    package var codebook: [Int8]? { codes.codebook }
+
+    init(
+        _ scaling: CodeForm.Scaling = .scale, bits: Int, zero: Int = 0, codebook: [Int8]? = nil,
+        split: @escaping @Sendable (UnsafeRawPointer, GGUFBlockPieces) -> Void
+    ) {
+        codes = CodeForm(scaling, bits: bits, zero: zero, codebook: codebook)
+        self.split = split
     }
 }
 
@@ -99,7 +115,7 @@ package struct GGUFBlockPieces {
     }
 
     /// Whether what beside the codes makes weights is finite.
-    package func isFinite(_ scaling: GGUFBlockForm.Scaling) -> Bool {
+    package func isFinite(_ scaling: CodeForm.Scaling) -> Bool {
         if scaling == .exponent { return factors[0] != 255 }
         return halves[0] & 0x7C00 != 0x7C00 && halves[1] & 0x7C00 != 0x7C00
     }

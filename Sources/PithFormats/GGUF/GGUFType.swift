@@ -91,7 +91,7 @@ public enum GGUFType: UInt32, CaseIterable, Sendable {
             GGUFBlockPieces.withPieces { pieces in
                 (0..<bytes.count / blockBytes).flatMap { block -> [Float] in
                     form.split(bytes.baseAddress! + block * blockBytes, pieces)
-                    return form.weights(pieces, count: blockLength)
+                    return form.codes.weights(pieces, count: blockLength)
                 }
             }
         }

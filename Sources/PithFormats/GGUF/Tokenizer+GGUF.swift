@@ -26,7 +26,7 @@ public struct GGUFTokenizerSettings: Sendable {
         self.model = model
         let named = Self.namedTokens(metadata)
         let defaults = Self.defaults[model] ?? Defaults()
-        beginningToken = named["bos"] ?? defaults.beginning ?? (model == "bert" ? named["cls"] : nil)
+        beginningToken = named["bos"] ?? (model == "bert" ? named["cls"] : nil) ?? defaults.beginning
         let end = named["eos"] ?? defaults.end
         endToken = model == "bert" ? named["sep"] ?? defaults.end : end
         unknownToken = named["unk"] ?? defaults.unknown

@@ -36,10 +36,11 @@ struct GGUFTokenizerKeys {
         case .bytePairs(let model) where model.fallsBackToBytes:
             addScored(Self.scores(of: model.merges, count: roles.vocabularySize))
         case .scored(let model): addScored(model.scores)
-        case .bytePairs, .unigram, .longestMatch, .wordPieces, .words:
+        case .wordPieces: try addWordPieces()
+        case .bytePairs, .unigram, .longestMatch, .words:
             throw .usage(
                 "tokenizers of this kind are not written into GGUF files", at: "tokenizer",
-                remedy: "byte pairs and SentencePiece's pieces are")
+                remedy: "byte pairs, SentencePiece's pieces and BERT's are")
         }
         addRoles()
     }
@@ -52,16 +53,18 @@ struct GGUFTokenizerKeys {
 
     private mutating func add(_ key: String, _ value: GGUFValue) { pairs.append(("tokenizer.\(key)", value)) }
 
-    private mutating func addTokens(model: String, pre: String) {
+    private mutating func addTokens(
+        model: String, pre: String?, _ text: (_ token: String) -> String = { $0 }
+    ) {
         add("ggml.model", .text(model))
-        add("ggml.pre", .text(pre))
+        if let pre { add("ggml.pre", .text(pre)) }
         add(
             "ggml.tokens",
             .array(
                 GGUFArray(
                     texts: (0..<roles.vocabularySize).map { number in
-                        kinds[number] == Kind.unused
-                            ? Array("[PAD\(number)]".utf8) : Array((tokenizer.token(number) ?? "").utf8)
+                        let token = kinds[number] == Kind.unused ? nil : tokenizer.token(number)
+                        return Array((token.map { text($0) } ?? "[PAD\(number)]").utf8)
                     })))
         add("ggml.token_type", .array(GGUFArray(kinds)))
     }
@@ -97,6 +100,30 @@ struct GGUFTokenizerKeys {
         let missing = roles.vocabularySize - scores.count
         add("ggml.scores", .array(GGUFArray(scores + [Float](repeating: -1e6, count: max(0, missing)))))
         add("ggml.add_space_prefix", .flag(tokenizer.prependsMark))
+    }
+
+    /// Words in pieces: those that begin a word are marked, where `tokenizer.json` marks the others.
+    private mutating func addWordPieces() throws(PithError) {
+        let normalizer = try JSONReader(tokenizer.parts).optional("normalizer")
+        let flags = try ["lowercase", "strip_accents"].map { (key) throws(PithError) in
+            try normalizer?.optional(key)?.flag() ?? true
+        }
+        guard try normalizer?.member("type").text() == "BertNormalizer", flags == [true, true] else {
+            throw .usage(
+                "GGUF files have no word for pieces of words that are not in small letters and without accents",
+                at: "tokenizer.json: key normalizer", remedy: "a Hugging Face folder has: --to hf")
+        }
+        addTokens(model: "bert", pre: nil) { token in
+            if token.hasPrefix("##") { return String(token.dropFirst(2)) }
+            return token.hasPrefix("[") && token.hasSuffix("]") ? token : TokenizerParts.mark + token
+        }
+        add("ggml.token_type_count", .unsigned(2))
+        // The two tokens around a text have names of their own.
+        for (key, token) in [
+            ("cls", tokenizer.beginning.first), ("seperator", tokenizer.encode("", upTo: .max).tokens.last),
+        ] {
+            if let token { add("ggml.\(key)_token_id", .unsigned(UInt64(token))) }
+        }
     }
 
     /// Pieces are joined in the order of their scores, and merges in the order of the list.

@@ -6,8 +6,7 @@ import PithFormats
 struct Bert: Architecture {
     static let modelTypes = ["bert"]
     static let classNames = ["BertModel", "BertForMaskedLM", "BertForPreTraining"]
-    /// Their tokenizers and pooling are not read yet.
-    static let ggufNames: [String] = []
+    static let ggufNames = ["bert"]
 
     let configuration: ModelConfiguration
     private let activation: Activation
@@ -28,6 +27,11 @@ struct Bert: Architecture {
         try keys.refuseFlag("add_cross_attention")
         activation = try keys.activation("hidden_act", default: .gelu)
         typeCount = try keys.optional("type_vocab_size")?.integer(in: 1...ModelConfiguration.sizeLimit) ?? 2
+    }
+
+    static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
+        keys["layer_norm_eps"] = keys["rms_norm_eps"]
+        keys["type_vocab_size"] = file[tensor: "token_types.weight"]?.shape.first.map { .integer($0) }
     }
 
     /// The pooler and the heads of pre-training, and positions that follow from their number.

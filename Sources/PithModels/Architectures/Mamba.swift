@@ -6,7 +6,7 @@ import PithFormats
 struct Mamba: Architecture {
     static let modelTypes = ["mamba"]
     static let classNames = ["MambaForCausalLM"]
-    static let ggufNames: [String] = []
+    static let ggufNames = ["mamba"]
 
     let configuration: ModelConfiguration
     private let stateSize: Int
@@ -33,6 +33,16 @@ struct Mamba: Architecture {
         }
         hasBias = try keys.optional("use_bias")?.flag() ?? false
         hasConvolutionBias = try keys.optional("use_conv_bias")?.flag() ?? true
+    }
+
+    static func complete(_ keys: inout JSONObject, from file: GGUFFile) {
+        keys["layer_norm_epsilon"] = keys["rms_norm_eps"]
+        for (key, name) in [
+            ("conv_kernel", "conv_kernel"), ("inner_size", "intermediate_size"), ("state_size", "state_size"),
+            ("time_step_rank", "time_step_rank"),
+        ] { keys[name] = file[hyperparameter: "ssm.\(key)"]?.integer.map { .integer($0) } }
+        keys["use_bias"] = .bool(file[tensor: "blk.0.ssm_in.bias"] != nil)
+        keys["use_conv_bias"] = .bool(file[tensor: "blk.0.ssm_conv1d.bias"] != nil)
     }
 
     func describe() -> ModelDescription {
@@ -73,7 +83,9 @@ struct Mamba: Architecture {
         let steps = Linear(
             list.matrix("mixer.dt_proj.weight", gguf: "ssm_dt.weight", inner, rank),
             bias: list.elements("mixer.dt_proj.bias", gguf: "ssm_dt.bias", [inner], initial: .constant(-4.6)))
-        let rates = list.elements("mixer.A_log", gguf: "ssm_a", [inner, stateSize], initial: .logarithms)
+        let rates = list.elements(
+            "mixer.A_log", gguf: "ssm_a", [inner, stateSize], initial: .logarithms,
+            ggufArrangement: .negativeExponential)
         let skips = list.elements("mixer.D", gguf: "ssm_d", [inner], initial: .ones)
         return SelectiveStateSpace(
             norm: norm, input: input, convolution: convolution, convolutionBias: convolutionBias,

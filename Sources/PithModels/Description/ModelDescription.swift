@@ -184,9 +184,12 @@ extension ModelDescription {
 
         /// Adds numbers that enter element by element.
         public mutating func elements(
-            _ name: String, gguf: String?, _ shape: [Int], initial: ParameterSpec.Initial
+            _ name: String, gguf: String?, _ shape: [Int], initial: ParameterSpec.Initial,
+            ggufArrangement: ParameterSpec.GGUFArrangement = .plain
         ) -> ParameterID {
-            add(name, gguf, shape, .vector, initial)
+            let id = add(name, gguf, shape, .vector, initial)
+            specs[id.index].ggufArrangement = ggufArrangement
+            return id
         }
 
         /// The angles that follow from some options; equal ones are made once.

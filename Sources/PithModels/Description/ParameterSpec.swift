@@ -1,3 +1,4 @@
+import PithCore
 import PithFormats
 import PithTensor
 
@@ -52,6 +53,14 @@ public struct ParameterSpec: Equatable, Sendable {
         case transposed
     }
 
+    /// How the numbers in a GGUF file become those of the parameter.
+    public enum GGUFArrangement: Equatable, Sendable {
+        /// They are the same.
+        case plain
+        /// The file has −exp(x) where the parameter is x.
+        case negativeExponential
+    }
+
     /// The identifier: the name of the tensor in a Hugging Face folder.
     public let name: String
     /// What some writers of folders call it instead.
@@ -68,6 +77,8 @@ public struct ParameterSpec: Equatable, Sendable {
     public var arrangement = Arrangement.plain
     /// Which rows of a GGUF file are its rows.
     public var ggufOrder = RowOrder.stored
+    /// How a GGUF file has its numbers.
+    public var ggufArrangement = GGUFArrangement.plain
     /// Which matrix of several of one shape in a GGUF file it is; nil where it has a tensor of its own.
     public var ggufSlice: Int?
 
@@ -83,6 +94,9 @@ public struct ParameterSpec: Equatable, Sendable {
 
     /// The number of elements.
     public var count: Int { shape.reduce(1, *) }
+
+    /// The shape that the tensor in a GGUF file has, unless that holds several.
+    var ggufShape: [Int] { isConvolution ? [shape[0], shape[2]] : shape }
 
     /// The shape that the tensor in a Hugging Face folder has.
     public var folderShape: [Int] { arrangement == .transposed ? shape.reversed() : shape }
@@ -105,5 +119,19 @@ extension ParameterSpec.Arrangement {
         case .lessOne: Tensor(shape: parameter.shape, values: parameter.values.map { $0 - 1 })
         case .transposed: parameter.transposed
         }
+    }
+}
+
+extension ParameterSpec.GGUFArrangement {
+    /// The numbers of a parameter, from those of a file.
+    func taken(from values: [Float]) throws(PithError) -> [Float] {
+        guard self == .negativeExponential else { return values }
+        guard values.allSatisfy({ $0 < 0 }) else { throw .data("holds a number that is not below 0") }
+        return values.map { Float(naturalLogarithm(-Double($0))) }
+    }
+
+    /// The numbers of a file, from those of a parameter.
+    package func given(_ values: [Float]) -> [Float] {
+        self == .plain ? values : values.map { -exponential($0) }
     }
 }

@@ -21,6 +21,16 @@ public enum Pooling: String, CaseIterable, Sendable {
         "pooling_mode_lasttoken": .last,
     ]
 
+    /// The number in GGUF files; nil where they have none. Source: llama.cpp, llama_pooling_type.
+    var ggufNumber: Int? {
+        switch self {
+        case .mean: 1
+        case .first: 2
+        case .last: 3
+        case .max, .sumByRoot, .weightedMean: nil
+        }
+    }
+
     /// One vector, [width], of hidden states, [rows, width], but the first `skipped`; one row at least must be left.
     func pool(_ states: UnsafePointer<Float>, rows: Int, width: Int, skipping skipped: Int = 0) -> [Float] {
         let read = skipped..<rows

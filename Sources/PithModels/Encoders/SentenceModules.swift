@@ -68,6 +68,29 @@ public struct SentenceModules: Sendable {
         }
     }
 
+    /// What a GGUF file says: a pooling, behind which vectors get the length 1.
+    init(_ file: GGUFFile, hiddenSize: Int) throws(PithError) {
+        width = hiddenSize
+        steps = [.normalize]
+        let key = "pooling_type"
+        guard let number = file[hyperparameter: key], number.integer != 0 else {
+            (poolings, isAssumed) = ([.mean], true)
+            return
+        }
+        guard let pooling = Pooling.allCases.first(where: { $0.ggufNumber == number.integer }) else {
+            throw .data("this pooling is not supported", at: "key \(file.architecture ?? "").\(key)")
+        }
+        poolings = [pooling]
+    }
+
+    /// The number of the pooling in a GGUF file; nil where such files do not say the same.
+    var ggufPooling: Int? {
+        guard poolings.count == 1, includesPrompt, !lowercases, steps.isEmpty || steps.count == 1 && isNormalized else {
+            return nil
+        }
+        return poolings[0].ggufNumber
+    }
+
     /// Names of folders that `modules.json` in `folder` mentions; none where it is missing or broken.
     static func folders(of folder: String) -> [String] {
         guard let document = try? JSONValue(contentsOf: joinPath(folder, fileName)),

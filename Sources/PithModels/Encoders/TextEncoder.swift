@@ -26,7 +26,7 @@ public struct TextEncoder: Sendable {
 
     /// An encoder of a model that was opened from `source`.
     public init(_ source: ModelSource, _ model: LanguageModel) throws(PithError) {
-        modules = try SentenceModules(folder: source.path, hiddenSize: source.configuration.hiddenSize)
+        modules = try source.sentenceModules()
         tokenizer = source.tokenizer
         var model = model
         // Keys and values live for a moment only: there is nothing to save.

@@ -1,4 +1,3 @@
-import CPithKernels
 import PithCore
 import PithFormats
 import PithTensor
@@ -31,27 +30,31 @@ public struct BlockMatrix: RowDecodable {
         else { throw .data("\(region.count) bytes of \(type.name) do not fit the shape \([rows, columns])") }
         guard order.fits(rows) else { throw .data("\(rows) rows are not whole heads") }
         (outputCount, inputCount, self.type, storedBits) = (rows, columns, type, region.count * 8)
-        tiles = try BlockTiles(form, type, region, rows: rows, columns: columns, order: order, pool: pool)
+        let (rowBytes, blockBytes) = (columns / type.blockLength * type.blockBytes, type.blockBytes)
+        // Another order may need some of it again; then it is read again.
+        tiles = try BlockTiles(form.codes, blockLength: type.blockLength, rows: rows, columns: columns, pool: pool) {
+            region[$0.lowerBound * rowBytes..<$0.upperBound * rowBytes].releaseMemory()
+        } split: { row, block, pieces in
+            guard let source = region.bytes.baseAddress else { return }
+            form.split(source + order.source(of: row) * rowBytes + block * blockBytes, pieces)
+        }
     }
 
     /// The bits of the tiles.
     public var memoryBits: Int { tiles.byteCount * 8 }
 
     /// Rounds the inputs to bytes, unless they are to stay floats.
-    public func prepare(_ input: ActivationBlock, pool: ThreadPool) {
-        if input.precision == .narrow { input.prepareNarrow(group: BlockTiles.columnsOfTile, pool: pool) }
-    }
+    public func prepare(_ input: ActivationBlock, pool: ThreadPool) { tiles.prepare(input, pool: pool) }
 
     /// Decodes a row.
     public func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
-        var packed = tiles.packed
-        kernels.decode_packed(&packed, Int64(row), Int64(inputCount), target)
+        tiles.decodeRow(row, columns: inputCount, into: target)
     }
 
     /// Multiplies all rows of `input` by some rows of the matrix.
     public func multiply(
         _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        input.multiply(outputs, tiles.packed, inputGroup: BlockTiles.columnsOfTile, into: output, stride: stride)
+        tiles.multiply(outputs, input, into: output, stride: stride)
     }
 }

@@ -3,14 +3,14 @@ import PithCore
 import PithFormats
 import PithTensor
 
-/// Blocks laid out as the kernels read them: codes in tiles of 16 rows by 32 columns, then factors, scales and what codes
-/// name, in one piece of memory.
-struct BlockTiles: Sendable {
+/// Codes and scales laid out as the kernels read them: codes in tiles of 16 rows by 32 columns, then factors, scales and
+/// what codes name, in one piece of memory.
+package struct BlockTiles: Sendable {
     /// Columns of a tile.
-    static let columnsOfTile = 32
+    package static let columnsOfTile = 32
     private static let rowsOfBlock = 16
 
-    private let form: GGUFBlockForm
+    private let form: CodeForm
     private let memory: ByteRegion
     private let layout: Layout
 
@@ -24,7 +24,7 @@ struct BlockTiles: Sendable {
         let factorsOfTile, scalesOfGroup: Int
         let factorsStart, scalesStart, tableStart, byteCount: Int
 
-        init(_ form: GGUFBlockForm, blockLength: Int, rows: Int, columns: Int) throws(PithError) {
+        init(_ form: CodeForm, blockLength: Int, rows: Int, columns: Int) throws(PithError) {
             let limit = Int(Int32.max)
             guard rows <= limit, columns <= limit else { throw .data("the shape \([rows, columns]) is too large") }
             blocks = (rows + rowsOfBlock - 1) / rowsOfBlock
@@ -48,15 +48,19 @@ struct BlockTiles: Sendable {
         }
     }
 
-    /// Bytes of the file that are laid out before their memory is given back.
-    private static let bytesAtOnce = 8 << 20
+    /// Weights that are laid out before the memory of what they were made of is given back.
+    private static let weightsAtOnce = 1 << 24
 
-    /// Lays blocks out with all threads, and gives the memory of the file back on the way; bytes fit the shape.
-    init(
-        _ form: GGUFBlockForm, _ type: GGUFType, _ region: ByteRegion, rows: Int, columns: Int, order: RowOrder,
-        pool: ThreadPool
+    /// Takes one block of a row apart: its row, its place in the row, and where its pieces go.
+    package typealias Split = @Sendable (_ row: Int, _ block: Int, GGUFBlockPieces) -> Void
+
+    /// Lays rows of blocks of so many weights out with all threads; `release` hears which rows are done. Throws where
+    /// a scale is not finite.
+    package init(
+        _ form: CodeForm, blockLength: Int, rows: Int, columns: Int, pool: ThreadPool,
+        release: (Range<Int>) -> Void = { _ in }, split: @escaping Split
     ) throws(PithError) {
-        let layout = try Layout(form, blockLength: type.blockLength, rows: rows, columns: columns)
+        let layout = try Layout(form, blockLength: blockLength, rows: rows, columns: columns)
         try Memory.require(layout.byteCount, for: "a matrix of \([rows, columns])")
         let tiles = TileMemory(byteCount: layout.byteCount)
         (self.form, self.layout) = (form, layout)
@@ -64,13 +68,9 @@ struct BlockTiles: Sendable {
         let table = (form.codebook ?? []).map { UInt8(bitPattern: $0) ^ 0x80 }
         for (i, entry) in table.enumerated() { tiles.bytes[layout.tableStart + i] = entry }
         let isFinite = TileMemory(byteCount: max(1, layout.blocks))
-        region.withBytes { bytes in
-            guard let source = bytes.baseAddress, let target = tiles.bytes.baseAddress else { return }
-            let writer = Writer(
-                form: form, layout: layout, source: source, target: target, rows: rows, order: order,
-                blockLength: type.blockLength, blockBytes: type.blockBytes)
-            let bytesOfBlock = Self.rowsOfBlock * layout.groups * type.blockBytes
-            let together = max(1, Self.bytesAtOnce / max(1, bytesOfBlock))
+        if let target = tiles.bytes.baseAddress {
+            let writer = Writer(form: form, layout: layout, target: target, rows: rows, split: split)
+            let together = max(1, Self.weightsAtOnce / max(1, Self.rowsOfBlock * columns))
             for first in stride(from: 0, to: layout.blocks, by: together) {
                 let end = min(layout.blocks, first + together)
                 pool.forEachBlock(of: end - first, grain: 8, sharing: writer) { blocks, writer in
@@ -80,8 +80,7 @@ struct BlockTiles: Sendable {
                         }
                     }
                 }
-                // Another order may need some of it again; then it is read again.
-                region[first * bytesOfBlock..<min(region.count, end * bytesOfBlock)].releaseMemory()
+                release(first * Self.rowsOfBlock..<min(rows, end * Self.rowsOfBlock))
             }
         }
         guard isFinite.bytes.prefix(layout.blocks).allSatisfy({ $0 == 1 }) else {
@@ -89,11 +88,29 @@ struct BlockTiles: Sendable {
         }
     }
 
+    /// Rounds the inputs to bytes, unless they are to stay floats.
+    package func prepare(_ input: ActivationBlock, pool: ThreadPool) {
+        if input.precision == .narrow { input.prepareNarrow(group: Self.columnsOfTile, pool: pool) }
+    }
+
+    /// Decodes a row of so many columns.
+    package func decodeRow(_ row: Int, columns: Int, into target: UnsafeMutablePointer<Float>) {
+        var packed = packed
+        kernels.decode_packed(&packed, Int64(row), Int64(columns), target)
+    }
+
+    /// Multiplies all rows of `input` by some rows of the matrix.
+    package func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        input.multiply(outputs, packed, inputGroup: Self.columnsOfTile, into: output, stride: stride)
+    }
+
     /// Bytes in memory.
-    var byteCount: Int { layout.byteCount }
+    package var byteCount: Int { layout.byteCount }
 
     /// The tiles as the kernels take them.
-    var packed: pith_packed {
+    private var packed: pith_packed {
         var packed = pith_packed()
         guard let base = memory.bytes.baseAddress else { return packed }
         packed.codes = base.assumingMemoryBound(to: UInt8.self)
@@ -124,29 +141,22 @@ struct BlockTiles: Sendable {
 
     /// Writes tiles.
     private struct Writer {
-        let form: GGUFBlockForm
+        let form: CodeForm
         let layout: Layout
-        let source: UnsafeRawPointer
         let target: UnsafeMutableRawPointer
         let rows: Int
-        let order: RowOrder
-        let blockLength, blockBytes: Int
+        let split: Split
         let kernels = PithTensor.kernels
 
         /// Writes a block of 16 rows; false if one of its scales is not finite.
         func write(_ block: Int, _ pieces: GGUFBlockPieces) -> Bool {
             var (isFinite, pieces) = (true, pieces)
             let allCodes = pieces.codes
-            let rowBytes = layout.groups * blockBytes
             for group in 0..<layout.groups {
                 for lane in 0..<rowsOfBlock {
                     let row = block * rowsOfBlock + lane
                     pieces.codes = allCodes + lane * GGUFBlockPieces.length
-                    if row < rows {
-                        form.split(source + order.source(of: row) * rowBytes + group * blockBytes, pieces)
-                    } else {
-                        pieces.clear()
-                    }
+                    if row < rows { split(row, group, pieces) } else { pieces.clear() }
                     isFinite = isFinite && pieces.isFinite(form.scaling)
                     writeScales(block, group, lane, pieces)
                 }

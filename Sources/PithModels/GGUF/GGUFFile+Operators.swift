@@ -72,9 +72,12 @@ extension GGUFFile {
 
     /// The vector that a parameter is.
     func vector(_ spec: ParameterSpec) throws(PithError) -> [Float] {
-        let values = try vector(try name(of: spec), count: spec.count)
+        let name = try name(of: spec)
+        let values = try vector(name, shape: spec.ggufShape)
         guard spec.ggufOrder.fits(values.count) else { throw .data("\(values.count) elements are not whole heads") }
-        return values.indices.map { values[spec.ggufOrder.source(of: $0)] }
+        do throws(PithError) {
+            return try spec.ggufArrangement.taken(from: values.indices.map { values[spec.ggufOrder.source(of: $0)] })
+        } catch { throw error.within("\(path): tensor \(name)") }
     }
 
     private func name(of spec: ParameterSpec) throws(PithError) -> String {
@@ -84,12 +87,12 @@ extension GGUFFile {
         return name
     }
 
-    /// A vector as floats: a norm's weight or a bias. Throws unless it has `count` elements.
-    public func vector(_ name: String, count: Int) throws(PithError) -> [Float] {
+    /// Numbers that enter element by element, such as a norm's weight or a bias. Throws unless they have that shape.
+    public func vector(_ name: String, shape: [Int]) throws(PithError) -> [Float] {
         let tensor = try values(name)
-        guard tensor.shape == [count] else {
+        guard tensor.shape == shape else {
             throw .data(
-                "has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "\([count]) is expected")
+                "has the shape \(tensor.shape)", at: "\(path): tensor \(name)", remedy: "\(shape) is expected")
         }
         return tensor.values
     }

@@ -27,7 +27,7 @@ extension ModelSource {
         return names.map { name in
             let parameters = members[name] ?? []
             let first = description[parameters[0]]
-            let shape = first.ggufSlice == nil ? first.shape : [parameters.count] + first.shape
+            let shape = first.ggufSlice == nil ? first.ggufShape : [parameters.count] + first.shape
             return GGUFPlace(name: name, shape: shape, parameters: parameters)
         }
     }
@@ -96,7 +96,26 @@ extension ModelSource {
         if let layer = description.layers.first?.block as? DecoderLayer, layer.isParallel {
             keys.append(("use_parallel_residual", .flag(true)))
         }
-        return keys + expertKeys()
+        return keys + expertKeys() + stateKeys() + (try encoderKeys())
+    }
+
+    /// The sizes of selective state spaces.
+    private func stateKeys() -> [Pair] {
+        guard let block = description.layers.first?.block as? SelectiveStateSpace else { return [] }
+        let (inner, state, rank) = block.widths
+        return [
+            ("ssm.conv_kernel", description[block.convolution].shape[2]), ("ssm.inner_size", inner),
+            ("ssm.state_size", state), ("ssm.time_step_rank", rank),
+        ].map { ($0.0, .unsigned(UInt64($0.1))) }
+    }
+
+    /// What encoders have: no causality, a pooling, types of tokens.
+    private func encoderKeys() throws(PithError) -> [Pair] {
+        guard description.output == nil else { return [] }
+        guard let pooling = try sentenceModules().ggufPooling else {
+            throw refusal("how this model's vectors are made")
+        }
+        return [("attention.causal", .flag(false)), ("pooling_type", .unsigned(UInt64(pooling)))]
     }
 
     private func expertKeys() -> [Pair] {

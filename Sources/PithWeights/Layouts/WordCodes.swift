@@ -1,4 +1,5 @@
 import PithCore
+import PithFormats
 import PithModels
 import PithTensor
 
@@ -7,6 +8,10 @@ import PithTensor
 ///
 /// Parts: `words` U32 [rows, ⌈columns · bits / 32⌉], a stream of bits for each row, the lowest first; `scales` and
 /// `biases` F16, BF16 or F32 [rows, groups]. Parameters: `bits`, `groupSize`.
+///
+/// When it is opened, codes are laid out in tiles as the kernels read them, with scale and bias beside each tile; nothing
+/// is rounded anew. Where groups are not whole tiles, where a scale or bias is none in half precision, and with codes of
+/// 7 bits, which MLX does not make, rows are decoded and multiplied as floats.
 package struct WordCodes: StoredLinear, RowDecodable {
     package static let layout = "words"
 
@@ -19,6 +24,9 @@ package struct WordCodes: StoredLinear, RowDecodable {
     private let scales: StoredTensor
     private let biases: StoredTensor
     private let width: Int
+    private let tiles: BlockTiles?
+
+    package var memoryBits: Int { tiles.map { 8 * $0.byteCount } ?? storedBits }
 
     package var stored: StoredParts {
         StoredParts(
@@ -42,6 +50,37 @@ package struct WordCodes: StoredLinear, RowDecodable {
         guard scales.isFinite, biases.isFinite else {
             throw .data("part 'scales' or 'biases' holds a value that is not finite")
         }
+        tiles = try Self.tiles(words, scales, biases, bits: bits, groupSize: groupSize, shape, layouts.pool)
+    }
+
+    /// The tiles; nil where a row has to be decoded.
+    private static func tiles(
+        _ words: StoredTensor, _ scales: StoredTensor, _ biases: StoredTensor, bits: Int, groupSize: Int,
+        _ shape: [Int], _ pool: ThreadPool
+    ) throws(PithError) -> BlockTiles? {
+        let tile = BlockTiles.columnsOfTile
+        guard groupSize % tile == 0, shape[1] % tile == 0, bits != 7,
+            let factors = exactHalves(try scales.decoded().values),
+            let minima = exactHalves(try biases.decoded().values.map { -$0 })
+        else { return nil }
+        let (width, groups, tilesOfGroup) = (words.shape[1], scales.shape[1], groupSize / tile)
+        return try BlockTiles(
+            CodeForm(.minimum, bits: bits), blockLength: tile, rows: shape[0], columns: shape[1], pool: pool
+        ) {
+            words.region[4 * width * $0.lowerBound..<4 * width * $0.upperBound].releaseMemory()
+        } split: { row, block, pieces in
+            let all = words.region.bytes.assumingMemoryBound(to: UInt32.self)
+            let line = UnsafeBufferPointer(rebasing: all[row * width..<(row + 1) * width])
+            for i in 0..<tile { pieces.codes[i] = PackedWords.code(line, block * tile + i, bits: bits) }
+            let group = row * groups + block / tilesOfGroup
+            (pieces.halves[0], pieces.halves[1]) = (factors[group], minima[group])
+        }
+    }
+
+    /// Numbers in half precision; nil unless all are the same there.
+    private static func exactHalves(_ values: [Float]) -> [UInt16]? {
+        let halves = halfBits(values)
+        return zip(values, halves).allSatisfy { $0 == floatOfHalf($1) } ? halves : nil
     }
 
     /// Groups of a row.
@@ -64,6 +103,16 @@ package struct WordCodes: StoredLinear, RowDecodable {
         return UnsafeBufferPointer(rebasing: all[row * width..<(row + 1) * width])
     }
 
+    package func multiply(
+        _ outputs: Range<Int>, _ input: ActivationBlock, into output: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        if let tiles {
+            tiles.multiply(outputs, input, into: output, stride: stride)
+        } else {
+            multiplyRows(outputs, input, into: output, stride: stride)
+        }
+    }
+
     package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
         let line = line(row)
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * max(1, groups)) { factors in
@@ -78,8 +127,7 @@ package struct WordCodes: StoredLinear, RowDecodable {
         }
     }
 
-    /// Rows are multiplied as floats.
-    package func prepare(_ input: ActivationBlock, pool: ThreadPool) {}
+    package func prepare(_ input: ActivationBlock, pool: ThreadPool) { tiles?.prepare(input, pool: pool) }
 }
 
 extension StoredTensor {

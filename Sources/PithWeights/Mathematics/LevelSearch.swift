@@ -123,8 +123,8 @@ extension WeightGroup {
         guard peak != 0 else { return 0 }
         var best = (gain: -Float.infinity, scale: Float(0))
         func consider(_ scale: Float) {
-            guard scale != 0, scale.isFinite else { return }
             let inverse = 1 / scale
+            guard scale.isFinite, inverse.isFinite else { return }
             var (product, square): (Float, Float) = (0, 0)
             for i in 0..<count {
                 let entry = table.nearest(weights[i] * inverse)
@@ -153,22 +153,26 @@ extension WeightGroup {
 
 /// Sixteen levels that codes name.
 struct LevelTable: Sendable {
-    private let entries: SIMD16<Float>
-    private let codes: SIMD16<UInt8>
+    /// In ascending order.
+    private let entries: [Float]
+    private let codes: [Float]
     /// Between each entry and the next; infinity behind the last.
-    private let borders: SIMD16<Float>
+    private let borders: [Float]
+    /// How many borders lie below −128, −127, …, 127.
+    private let bordersBelow: [UInt8]
     /// By code.
-    private let entryOfCode: SIMD16<Float>
+    private let entryOfCode: [Float]
 
     /// The table whose entries files name by their place.
     init(_ book: [Int8]) {
         precondition(book.count == 16, "codes of four bits")
         let order = book.indices.sorted { (book[$0], $0) < (book[$1], $1) }
-        entryOfCode = SIMD16(book.map { Float($0) })
-        entries = SIMD16(order.map { Float(book[$0]) })
-        codes = SIMD16(order.map { UInt8($0) })
-        borders = SIMD16(
-            zip(order, order.dropFirst()).map { (Float(book[$0]) + Float(book[$1])) / 2 } + [.infinity])
+        entryOfCode = book.map { Float($0) }
+        entries = order.map { Float(book[$0]) }
+        codes = order.map { Float($0) }
+        let borders = zip(order, order.dropFirst()).map { (Float(book[$0]) + Float(book[$1])) / 2 } + [.infinity]
+        self.borders = borders
+        bordersBelow = (-128..<128).map { place in UInt8(borders.count { $0 < Float(place) }) }
     }
 
     /// The smallest and the largest entry.
@@ -177,8 +181,9 @@ struct LevelTable: Sendable {
 
     @inline(__always)
     private func place(_ x: Float) -> Int {
-        let isAbove = SIMD16<Int32>(repeating: 0).replacing(with: 1, where: SIMD16(repeating: x) .> borders)
-        return Int(isAbove.wrappedSum())
+        var place = Int(bordersBelow[Int(min(255, max(0, x + 128)))])
+        while x > borders[place] { place += 1 }
+        return place
     }
 
     /// The entry nearest to a number.
@@ -186,7 +191,7 @@ struct LevelTable: Sendable {
     func nearest(_ x: Float) -> Float { entries[place(x)] }
     /// The code of the entry nearest to a number.
     @inline(__always)
-    func code(_ x: Float) -> Float { Float(codes[place(x)]) }
+    func code(_ x: Float) -> Float { codes[place(x)] }
     /// The entry of a code.
     @inline(__always)
     func entry(_ code: Float) -> Float { entryOfCode[Int(code)] }
