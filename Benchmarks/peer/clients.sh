@@ -14,10 +14,7 @@ if [ ! -e "$environment/installed" ]; then
     install numpy safetensors gguf tokenizers
     install xllamacpp
     if [ "$(uname)" = Linux ]; then install 'mlx[cpu]'; else install mlx; fi
-    install setuptools filelock typing-extensions sympy networkx jinja2 fsspec packaging pyyaml regex requests tqdm \
-        huggingface-hub pydantic loguru psutil typer
-    # Without their dependencies: torch would bring the libraries of GPUs.
-    install --no-deps torch transformers compressed-tensors
+    install torch transformers compressed-tensors
     touch "$environment/installed"
 fi
 exec "$python" "$(dirname "$0")/clients.py" "$@"

@@ -112,6 +112,9 @@ struct CheckpointFolder: ModelFormat {
                 continue
             }
             let matrix = try model.matrix(id)
+            do { try format.validate(rows: matrix.outputCount, columns: matrix.inputCount) } catch {
+                throw error.within("\(source.path): \(place)")
+            }
             if !format.accepts(matrix) {
                 guard matrix is DenseOperator, format.form != nil else {
                     let spec = type(of: format).spec(for: matrix)
@@ -132,6 +135,9 @@ struct CheckpointFolder: ModelFormat {
             }
             source.releaseMemory(of: id)
         }
+        // A tied head has no weights here, but is a module of its own to those who read this.
+        let table = source.description.input.table
+        if source.description.output?.matrix == table, !isStored(table, source) { floats.append("lm_head") }
         let (format, names) = (format, floats)
         let writing = FolderWriting(
             contents: contents,

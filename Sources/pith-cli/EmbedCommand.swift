@@ -11,7 +11,7 @@ struct EmbedCommand: ParsableCommand {
             -o a line of JSON is written for each text, in the order of the texts: its vector.
             """)
 
-    @Argument(help: "A model folder.")
+    @Argument(help: "A model: a folder, a .gguf file, or org/name that was pulled from a hub.")
     var model: String
 
     @Argument(help: "Texts.")

@@ -80,8 +80,9 @@ extension ModelSource {
             ("feed_forward_length", number(c.intermediateSize)), ("vocab_size", number(c.vocabularySize)),
             ("attention.head_count", number(c.headCount)), ("attention.head_count_kv", number(c.keyValueHeadCount)),
             ("attention.key_length", number(c.headDimension)), ("attention.value_length", number(c.headDimension)),
+            // Where nothing bounds the length, what others write for it.
+            ("context_length", number(min(c.contextLength, 1 << 20))),
         ]
-        if c.contextLength < ModelConfiguration.sizeLimit { keys.append(("context_length", number(c.contextLength))) }
         if let norm = description.output?.norm, norm.bias == nil {
             keys.append(("attention.layer_norm_rms_epsilon", .real(c.normEpsilon)))
         } else {

@@ -97,6 +97,13 @@ package struct AWQCheckpoint: AffineCheckpoint {
 
     package var form: (any GridForm)? { grid.form }
 
+    package func validate(rows: Int, columns: Int) throws(PithError) {
+        try grid.requireWholeGroups(columns)
+        guard rows % 8 == 0 else {
+            throw .usage("\(rows) outputs do not fill words of 8", remedy: "gptq has room for them")
+        }
+    }
+
     package func accepts(_ codes: AffineGridShape) -> Bool {
         grid.fits(codes) && !codes.isReordered && codes.rows % 8 == 0
     }
@@ -116,9 +123,6 @@ package struct AWQCheckpoint: AffineCheckpoint {
 
     package func encode(_ codes: AffineCodes) throws(PithError) -> [StoredTensor] {
         let (rows, columns, groups) = (codes.rows, codes.columns, codes.groups)
-        guard rows % 8 == 0 else {
-            throw .usage("\(rows) outputs do not fill words of 8", remedy: "gptq has room for them")
-        }
         let scales = Tensor(shape: [rows, groups], values: codes.scales).transposed
         return [
             Self.pack(codes.codes, lines: columns, rows: rows), Self.pack(codes.zeros, lines: groups, rows: rows),

@@ -18,6 +18,8 @@ package struct CheckpointPart: Sendable {
 package protocol CheckpointWriter: CheckpointFormat, RegisteredMethod {
     /// What a matrix of floats is rounded to; nil where it has to be quantised before.
     var form: (any GridForm)? { get }
+    /// Refuses matrices of a shape that there is no room for.
+    func validate(rows: Int, columns: Int) throws(PithError)
     /// Whether token tables and the head are stored in this form too, and not as floats.
     static var holdsTables: Bool { get }
     /// Whether it has room for a matrix as it is stored.
@@ -34,6 +36,7 @@ package protocol CheckpointWriter: CheckpointFormat, RegisteredMethod {
 
 extension CheckpointWriter {
     package static var holdsTables: Bool { false }
+    package func validate(rows: Int, columns: Int) throws(PithError) {}
 }
 
 /// A format whose matrices are codes on grids of whole numbers.
@@ -101,6 +104,14 @@ struct CheckpointGrid: Sendable {
     func fits(_ codes: AffineGridShape) -> Bool {
         codes.bits == bits && codes.groupSize == min(size(codes.columns), codes.columns) && !codes.hasMinima
             && (codes.isSymmetric || !symmetric)
+    }
+
+    /// Refuses rows whose last group is shorter.
+    func requireWholeGroups(_ columns: Int) throws(PithError) {
+        guard columns % size(columns) == 0 else {
+            throw .usage(
+                "\(columns) inputs are not whole groups of \(group)", remedy: "a smaller group=, for example group=32")
+        }
     }
 
     /// Refuses groups that Pith has no layout for.

@@ -231,6 +231,10 @@ package struct CompressedTensors: CheckpointWriter {
 
     package var form: (any GridForm)? { format == .packed || format == .integers ? grid.form : nil }
 
+    package func validate(rows: Int, columns: Int) throws(PithError) {
+        if form != nil { try grid.requireWholeGroups(columns) }
+    }
+
     package func accepts(_ matrix: any LinearOperator) -> Bool {
         switch format {
         case .packed, .integers:
@@ -345,6 +349,7 @@ package struct CompressedTensors: CheckpointWriter {
             "config_groups": [
                 "group_0": [
                     "targets": ["Linear"], "weights": weights, "input_activations": nil, "output_activations": nil,
+                    "format": .string(format.rawValue),
                 ]
             ],
         ]

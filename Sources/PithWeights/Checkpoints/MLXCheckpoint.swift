@@ -78,6 +78,8 @@ package struct MLXCheckpoint: AffineCheckpoint {
 
     package var form: (any GridForm)? { grid.form }
 
+    package func validate(rows: Int, columns: Int) throws(PithError) { try grid.requireWholeGroups(columns) }
+
     package func accepts(_ codes: AffineGridShape) -> Bool {
         codes.bits == grid.bits && codes.groupSize == grid.group && codes.columns % grid.group == 0
             && !codes.isReordered
@@ -100,9 +102,6 @@ package struct MLXCheckpoint: AffineCheckpoint {
 
     package func encode(_ codes: AffineCodes) throws(PithError) -> [StoredTensor] {
         let (rows, columns, groups) = (codes.rows, codes.columns, codes.groups)
-        guard columns % grid.group == 0 else {
-            throw .usage("\(columns) inputs are not whole groups of \(grid.group)", remedy: "a smaller group=")
-        }
         let words = (0..<rows).flatMap { row in
             PackedWords.pack(codes.codes[row * columns..<(row + 1) * columns], bits: grid.bits)
         }
