@@ -13,7 +13,7 @@ shift 5
 work=${WORK:-$(mktemp -d)}
 floats=$work/floats.gguf importance=$work/importance.gguf base=$work/base.kld
 mkdir -p "$work"
-[ -e "$floats" ] || "$pith" convert "$model" "$floats" --quiet
+[ -e "$floats" ] || "$pith" convert "$model" "$floats" --quiet >/dev/null
 [ -e "$importance" ] || "$llama/llama-imatrix" -m "$floats" -f "$calibration" -o "$importance" -c 512 >"$work/imatrix.log" 2>&1
 [ -e "$base" ] || "$llama/llama-perplexity" -m "$floats" -f "$text" --kl-divergence-base "$base" -c 512 >"$work/base.log" 2>&1
 

@@ -112,9 +112,6 @@ struct CheckpointFolder: ModelFormat {
                 continue
             }
             let matrix = try model.matrix(id)
-            do { try format.validate(rows: matrix.outputCount, columns: matrix.inputCount) } catch {
-                throw error.within("\(source.path): \(place)")
-            }
             if !format.accepts(matrix) {
                 guard matrix is DenseOperator, format.form != nil else {
                     let spec = type(of: format).spec(for: matrix)
@@ -123,6 +120,9 @@ struct CheckpointFolder: ModelFormat {
                         remedy: spec.map { "--to \($0) has" } ?? "--to hf holds what it stands for")
                 }
                 rounded[id] = format.form?.name
+            }
+            do { try format.validate(rows: matrix.outputCount, columns: matrix.inputCount) } catch {
+                throw error.within("\(source.path): \(place)")
             }
             for (part, tensor) in format.parts(of: matrix).enumerated() {
                 contents.append(

@@ -92,7 +92,7 @@ package struct GGUFBlockPieces {
     /// Weights of the largest block.
     package static let length = 256
 
-    /// Calls `body` with room for blocks of so many rows: their codes lie `length` apart.
+    /// Calls `body` with memory for blocks of so many rows: their codes lie `length` apart.
     package static func withPieces<Result>(rows: Int = 1, _ body: (GGUFBlockPieces) -> Result) -> Result {
         let count = rows * length + 32
         return withUnsafeTemporaryAllocation(byteCount: count + 4, alignment: 64) { memory in
