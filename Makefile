@@ -76,7 +76,7 @@ clients: build
 	sh Benchmarks/peer/clients.sh $(PITH) $(MODEL) $(CLIENT_OPTIONS)
 
 FUZZ_BUILD = $(BUILD) --product pith-fuzz
-FUZZ_ENGINE = $(shell Scripts/fuzzing-engine.sh)
+FUZZ_ENGINE = $(shell sh Scripts/fuzzing-engine.sh)
 # For example SECONDS=600 READERS="gguf tokenizer".
 SECONDS ?= 3600
 READERS ?=

@@ -20,6 +20,7 @@ for reader; do
     PITH_FUZZ_READER=$reader "$program" -fork="$cores" -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1 \
         -timeout=30 -rss_limit_mb=2048 -max_len=200000 -len_control=20 -max_total_time="$share" \
         -artifact_prefix="$findings/" "$corpus" >"$folder/$reader.log" 2>&1 || true
+    grep -q '^INFO' "$folder/$reader.log" || { cat "$folder/$reader.log" >&2; exit 1; }
     runs=$(sed -n 's/^#\([0-9]*\): cov.*/\1/p' "$folder/$reader.log" | tail -1)
     echo "$reader ${runs:-0} inputs, $(ls "$findings" | wc -l) findings" | tee -a "$folder/counts.txt"
 done

@@ -70,7 +70,7 @@ nonisolated(unsafe) var searching: Program?
 
 func search(_ name: String) throws -> Int32 {
     searching = try Program(name)
-    return pith_fuzz_run(CommandLine.argc, CommandLine.unsafeArgv) { bytes, count in
+    let status = pith_fuzz_run(CommandLine.argc, CommandLine.unsafeArgv) { bytes, count in
         _ = searching?.read(Array(UnsafeBufferPointer(start: bytes, count: count)))
         return 0
     } _: { bytes, count, limit, seed in
@@ -83,6 +83,10 @@ func search(_ name: String) throws -> Int32 {
         for (i, byte) in changed.enumerated() { bytes[i] = byte }
         return changed.count
     }
+    guard status >= 0 else {
+        throw PithError.usage("was built without an engine", remedy: "'make fuzz' builds it with one")
+    }
+    return status
 }
 
 func main(_ words: [String]) throws {
