@@ -86,6 +86,16 @@ struct ChatTemplateTests {
         #expect(tokens == written + plain)
     }
 
+    /// What is asked of all messages behind each of them does not count as work without end.
+    @Test func longConversations() throws {
+        let message: JSONValue = ["role": "user", "content": .string(String(repeating: "word ", count: 60))]
+        let text = try render(
+            "{% for m in messages %}{% if loop.index0 == messages|length - 1 %}{{ (messages|last).role }}{% endif %}"
+                + "{% endfor %}",
+            ["messages": .array([JSONValue](repeating: message, count: 4000))])
+        #expect(text == "user")
+    }
+
     @Test func aClockThatStandsStill() throws {
         let template = try JinjaTemplate("{{ strftime_now('%Y') }}{{ strftime_now('') }}")
         #expect(try template.render(JSONObject(), clock: JinjaClock(seconds: 86_400 * 200)) == "1970")

@@ -14,9 +14,13 @@ extension JinjaRenderer {
                 "the filter '\(name.shortened)' is not supported",
                 remedy: "known are \(Self.filters.keys.sorted().joined(separator: ", "))")
         }
-        try charge(value, arguments)
+        let looksAtEnds = if case .list = value { Self.filtersOfEnds.contains(name) } else { false }
+        if !looksAtEnds { try charge(value, arguments) }
         return try deeper { (renderer) throws(PithError) in try filter(value, arguments, &renderer) }
     }
+
+    /// Filters that do not go through a list: templates ask for the length of all messages at each of them.
+    private static let filtersOfEnds: Set = ["length", "count", "first", "last"]
 
     private static let filters: [String: Filter] = [
         // Any value.
