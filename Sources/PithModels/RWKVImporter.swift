@@ -120,6 +120,8 @@ private struct RWKVConversion {
         var name: String
         /// Which part of its outermost extent it is, of how many.
         var part = (index: 0, count: 1)
+        /// Whether there may be one number for each head, which all channels of the head get.
+        var isByHead = false
         /// What is done with each number.
         var change: (@Sendable (Float) -> Float)?
 
@@ -131,11 +133,10 @@ private struct RWKVConversion {
             let all = try file.values(name)
             let isMatrix = spec.kind != .vector
             let size = all.count / part.count
-            // A vector may have one number for each head, which all channels of the head get.
             let fits =
                 isMatrix
                 ? all.shape == (part.count > 1 ? [part.count] : []) + spec.shape
-                : part.count * size == all.count && size <= spec.count && spec.count % size == 0
+                : part.count * size == all.count && (size == spec.count || isByHead && spec.count % size == 0)
             guard fits else { throw .data("has the shape \(all.shape)", at: "tensor \(name)") }
             var values = Array(all.values[part.index * size..<(part.index + 1) * size])
             if let change { values = values.map(change) }
@@ -152,7 +153,10 @@ private struct RWKVConversion {
         case (.four, "att.time_decay"): source.change = { logarithmOfSpeed(-Double($0)) }
         case (.fiveOne, "att.time_decay"), (.fiveTwo, "att.time_decay"):
             source.change = { logarithmOfSpeed(ofDecay: $0) }
-        case (.fiveOne, "att.time_faaaa"): source.name = "\(stem).att.time_first"
+            source.isByHead = version == .fiveOne
+        case (.fiveOne, "att.time_faaaa"):
+            source.name = "\(stem).att.time_first"
+            source.isByHead = true
         case (.six, _) where member.hasPrefix("att.time_maa_w2."):
             source.name = "\(stem).att.time_maa_w2"
             source.part = (Int(member.split(separator: ".")[2]) ?? 0, 5)

@@ -117,7 +117,6 @@ struct GGUFTokenizerKeys {
             if token.hasPrefix("##") { return String(token.dropFirst(2)) }
             return token.hasPrefix("[") && token.hasSuffix("]") ? token : TokenizerParts.mark + token
         }
-        add("ggml.token_type_count", .unsigned(2))
         // The two tokens around a text have names of their own.
         for (key, token) in [
             ("cls", tokenizer.beginning.first), ("seperator", tokenizer.encode("", upTo: .max).tokens.last),

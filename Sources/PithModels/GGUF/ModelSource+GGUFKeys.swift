@@ -66,6 +66,9 @@ extension ModelSource {
         ]
         keys += (try hyperparameters() + rotaryKeys()).map { ("\(family).\($0.0)", $0.1) }
         keys += try tokenizer.ggufKeys(try tokenRoles(preTokenizer))
+        if let types = description.parameters.first(where: { $0.ggufName == "token_types.weight" }) {
+            keys.append(("tokenizer.ggml.token_type_count", .unsigned(UInt64(types.shape[0]))))
+        }
         return keys
     }
 

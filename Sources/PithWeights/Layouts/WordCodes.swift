@@ -23,7 +23,6 @@ package struct WordCodes: StoredLinear, RowDecodable {
     private let words: StoredTensor
     private let scales: StoredTensor
     private let biases: StoredTensor
-    private let width: Int
     private let tiles: BlockTiles?
 
     package var memoryBits: Int { tiles.map { 8 * $0.byteCount } ?? storedBits }
@@ -38,7 +37,7 @@ package struct WordCodes: StoredLinear, RowDecodable {
         (outputCount, inputCount) = try matrixExtents(shape)
         bits = try parts.parameter("bits", in: 2...8)
         groupSize = try parts.parameter("groupSize", in: 1...largestExtent)
-        width = PackedWords.count(inputCount, bits: bits)
+        let width = PackedWords.count(inputCount, bits: bits)
         words = try parts.tensor("words", .uint32, [outputCount, width]).aligned
         let groups = AffineCodes.groups(inputCount, groupSize)
         let type = parts.tensors["scales"]?.type ?? .float16
@@ -63,14 +62,13 @@ package struct WordCodes: StoredLinear, RowDecodable {
             let factors = exactHalves(try scales.decoded().values),
             let minima = exactHalves(try biases.decoded().values.map { -$0 })
         else { return nil }
-        let (width, groups, tilesOfGroup) = (words.shape[1], scales.shape[1], groupSize / tile)
+        let (rowBytes, groups, tilesOfGroup) = (4 * words.shape[1], scales.shape[1], groupSize / tile)
         return try BlockTiles(
             CodeForm(.minimum, bits: bits), blockLength: tile, rows: shape[0], columns: shape[1], pool: pool
         ) {
-            words.region[4 * width * $0.lowerBound..<4 * width * $0.upperBound].releaseMemory()
+            words.region[rowBytes * $0.lowerBound..<rowBytes * $0.upperBound].releaseMemory()
         } split: { row, block, pieces in
-            let all = words.region.bytes.assumingMemoryBound(to: UInt32.self)
-            let line = UnsafeBufferPointer(rebasing: all[row * width..<(row + 1) * width])
+            let line = Self.line(row, of: words)
             for i in 0..<tile { pieces.codes[i] = PackedWords.code(line, block * tile + i, bits: bits) }
             let group = row * groups + block / tilesOfGroup
             (pieces.halves[0], pieces.halves[1]) = (factors[group], minima[group])
@@ -79,8 +77,7 @@ package struct WordCodes: StoredLinear, RowDecodable {
 
     /// Numbers in half precision; nil unless all are the same there.
     private static func exactHalves(_ values: [Float]) -> [UInt16]? {
-        let halves = halfBits(values)
-        return zip(values, halves).allSatisfy { $0 == floatOfHalf($1) } ? halves : nil
+        roundedToHalf(values) == values ? halfBits(values) : nil
     }
 
     /// Groups of a row.
@@ -90,7 +87,7 @@ package struct WordCodes: StoredLinear, RowDecodable {
     package func unpacked() throws(PithError) -> (codes: [UInt8], scales: [Float], biases: [Float]) {
         var codes = [UInt8](repeating: 0, count: outputCount * inputCount)
         for row in 0..<outputCount {
-            let line = line(row)
+            let line = Self.line(row, of: words)
             for column in 0..<inputCount {
                 codes[row * inputCount + column] = PackedWords.code(line, column, bits: bits)
             }
@@ -98,8 +95,8 @@ package struct WordCodes: StoredLinear, RowDecodable {
         return (codes, try scales.decoded().values, try biases.decoded().values)
     }
 
-    private func line(_ row: Int) -> UnsafeBufferPointer<UInt32> {
-        let all = words.region.bytes.assumingMemoryBound(to: UInt32.self)
+    private static func line(_ row: Int, of words: StoredTensor) -> UnsafeBufferPointer<UInt32> {
+        let (all, width) = (words.region.bytes.assumingMemoryBound(to: UInt32.self), words.shape[1])
         return UnsafeBufferPointer(rebasing: all[row * width..<(row + 1) * width])
     }
 
@@ -114,7 +111,7 @@ package struct WordCodes: StoredLinear, RowDecodable {
     }
 
     package func decodeRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
-        let line = line(row)
+        let line = Self.line(row, of: words)
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * max(1, groups)) { factors in
             guard let base = factors.baseAddress else { return }
             scales.widenRow(row, into: base)
