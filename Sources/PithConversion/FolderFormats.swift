@@ -66,7 +66,8 @@ public struct PithFormat: ModelFormat {
         let digests = try source.weightDigests(pool: model.pool)
         let manifest = CompressionManifest(
             spec: source.manifest?.spec ?? "none", embeddings: source.manifest?.embeddings,
-            seed: source.manifest?.seed ?? 0, source: source.manifest?.source ?? digests,
+            recipe: source.manifest?.recipe, seed: source.manifest?.seed ?? 0,
+            source: source.manifest?.source ?? digests,
             calibration: source.manifest?.calibration, weights: forms)
         return FolderWriting(
             contents: contents, configuration: ConvertedModel.forgetQuantization, type: nil,

@@ -1,4 +1,3 @@
-import CPithKernels
 import PithCore
 import PithFormats
 import PithModels
@@ -88,7 +87,7 @@ public struct Evaluator: Sendable {
         for (index, model) in models.enumerated() {
             do throws(PithError) {
                 let logits = try model.logits(of: hidden[index], rows: rows) { names[$0] }
-                let losses = compareRows(reference ?? logits, logits, targets, model.pool)
+                let losses = TokenLoss.compare(reference ?? logits, logits, targets, model.pool)
                 if let row = losses.firstIndex(where: { !$0.isFinite }) {
                     throw .data(
                         "the logits are too far apart to be measured", at: names[rows.lowerBound + row],
@@ -105,51 +104,6 @@ public struct Evaluator: Sendable {
         count == 1 ? "the model" : index == 0 ? "the reference" : count == 2 ? "the model" : "model \(index)"
     }
 
-    /// What one row of logits says.
-    private struct RowLoss {
-        let divergence: Double  // nats
-        let surprise: Double  // nats
-        let agrees: Double
-
-        var isFinite: Bool { divergence.isFinite && surprise.isFinite }
-    }
-
-    private func compareRows(
-        _ reference: Tensor, _ logits: Tensor, _ targets: [Int], _ pool: ThreadPool
-    ) -> [RowLoss] {
-        let width = logits.columns
-        return pool.map(targets.count, grain: 8) { row in
-            reference.values.withUnsafeBufferPointer { reference in
-                logits.values.withUnsafeBufferPointer { logits in
-                    compareRow(
-                        reference.baseAddress! + row * width, logits.baseAddress! + row * width, width,
-                        target: targets[row])
-                }
-            }
-        }
-    }
-
-    /// With p = softmax(a) and q = softmax(b): KL(p, q) = Σ p (a - b) - log Σ exp a + log Σ exp b.
-    private func compareRow(
-        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ width: Int, target: Int
-    ) -> RowLoss {
-        let (kernels, count) = (kernels, Int64(width))
-        return withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { scratch in
-            let (maxA, maxB) = (kernels.maximum(a, count), kernels.maximum(b, count))
-            let sumB = kernels.exp_sum(b, maxB, count, scratch.baseAddress!)
-            let sumA = kernels.exp_sum(a, maxA, count, scratch.baseAddress!)
-            let logSumA = Double(maxA) + naturalLogarithm(Double(sumA))
-            let logSumB = Double(maxB) + naturalLogarithm(Double(sumB))
-            let mean = Double(kernels.weighted_difference(scratch.baseAddress!, a, b, count) / sumA)
-            let (topA, topB) = (
-                UnsafeBufferPointer(start: a, count: width), UnsafeBufferPointer(start: b, count: width)
-            )
-            return RowLoss(
-                divergence: max(0, mean - logSumA + logSumB), surprise: logSumB - Double(b[target]),
-                agrees: topA.firstIndex(of: maxA) == topB.firstIndex(of: maxB) ? 1 : 0)
-        }
-    }
-
     /// The sums of one model over all windows.
     private struct Totals {
         var divergence = BlockSums()
@@ -157,11 +111,11 @@ public struct Evaluator: Sendable {
         var surprise = BlockSums()
         var bits = BlockSums()
 
-        mutating func append(_ losses: [RowLoss], byteCount: Int) {
+        mutating func append(_ losses: [TokenLoss], byteCount: Int) {
             let count = Double(losses.count)
             let nats = losses.reduce(0) { $0 + $1.surprise }
             divergence.append(losses.reduce(0) { $0 + $1.divergence }, over: count)
-            agreement.append(losses.reduce(0) { $0 + $1.agrees }, over: count)
+            agreement.append(losses.reduce(0) { $0 + ($1.agrees ? 1 : 0) }, over: count)
             surprise.append(nats, over: count)
             bits.append(nats / naturalLogarithm(2), over: Double(byteCount))
         }

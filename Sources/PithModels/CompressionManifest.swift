@@ -12,6 +12,8 @@ public struct CompressionManifest: Sendable {
     public var spec: String
     /// What was done to the token embeddings, and to the head if it is not tied; nil if they were left alone.
     public var embeddings: String?
+    /// What was done to which parameters in the place of that, as a recipe; nil if there was none.
+    public var recipe: String?
     /// The seed of all random choices.
     public var seed: UInt64
     /// SHA-256 of the weight files that the model was made from, by file name.
@@ -78,12 +80,13 @@ public struct CompressionManifest: Sendable {
 
     /// Creates a manifest.
     public init(
-        spec: String, embeddings: String? = nil, seed: UInt64, source: [String: String],
+        spec: String, embeddings: String? = nil, recipe: String? = nil, seed: UInt64, source: [String: String],
         calibration: CalibrationRecord?,
         weights: [String: StoredForm], checksums: StoredChecksums? = nil
     ) {
         self.spec = spec
         self.embeddings = embeddings
+        self.recipe = recipe
         self.seed = seed
         self.source = source
         self.calibration = calibration
@@ -109,6 +112,7 @@ extension CompressionManifest {
         object["version"] = .integer(Self.version)
         object["spec"] = .string(spec)
         object["embeddings"] = embeddings.map { .string($0) }
+        object["recipe"] = recipe.map { .string($0) }
         object["seed"] = .string("\(seed)")  // a number of 64 bits would lose digits in other readers
         object["source"] = sortedObject(source) { .string($0) }
         object["calibration"] = calibration.map(\.json)
@@ -148,6 +152,7 @@ extension CompressionManifest {
         }
         spec = try root.member("spec").text()
         embeddings = try root.optional("embeddings")?.text()
+        recipe = try root.optional("recipe")?.text()
         guard let seed = UInt64(try root.member("seed").text()) else { throw .data("the seed is no number") }
         self.seed = seed
         source = [:]

@@ -157,6 +157,15 @@ extension LanguageModel {
         return hidden
     }
 
+    /// What the head multiplies where `hidden`, [rows, width of the stream], came out of the last layer, [rows, hidden];
+    /// the rows are those of sequences of so many tokens each.
+    package func headInputs(of hidden: Tensor, _ counts: [Int]) -> Tensor {
+        let workspace = ForwardWorkspace()
+        workspace.prepare(self, counts, counts.map { _ in makeState() })
+        var hidden = hidden
+        return normalizeForHead(&hidden, workspace, nil)
+    }
+
     /// The last normalisation, [rows, hidden], if there is one.
     private func normalizeForHead(
         _ hidden: inout Tensor, _ workspace: ForwardWorkspace, _ observer: (any ActivationObserver)?

@@ -70,7 +70,10 @@ public struct InputStatistics: Sendable {
     mutating func finish(pool: ThreadPool) { flush(pool: pool) }
 
     /// The sum of squares of each column.
-    public var columnSquares: [Double] { hessian?.diagonal ?? squares }
+    public var columnSquares: [Double] {
+        guard gathered == .hessian else { return squares }
+        return waiting.isEmpty ? products.diagonal : hessian?.diagonal ?? []
+    }
 
     /// XᵀX, [width, width], if that was gathered.
     public var hessian: SquareMatrix? {
@@ -79,6 +82,18 @@ public struct InputStatistics: Sendable {
         whole.flush(pool: ThreadPool(threads: 1))
         whole.products.mirrorUpper()
         return whole.products
+    }
+
+    /// The same of the first columns alone.
+    func leading(_ columns: Int) -> InputStatistics {
+        guard columns < width else { return self }
+        var result = InputStatistics(width: columns, gathering: gathered)
+        result.rowCount = rowCount
+        if gathered == .columnNorms { result.squares = Array(squares[..<columns]) }
+        if let hessian {
+            for i in 0..<columns { for j in 0..<columns { result.products[i, j] = hessian[i, j] } }
+        }
+        return result
     }
 
     private mutating func addSquares(_ rows: UnsafePointer<Float>, count: Int) {

@@ -61,6 +61,9 @@ public struct WeightProblem: Sendable {
         return squares
     }
 
+    /// How much an error in each input column counts, [inputCount]: its sum of squares; nil where nothing was seen.
+    var importance: [Float]? { statistics?.columnSquares.map { Float($0) } }
+
     /// The weight to round, and what is kept of it: behind a pruner what that made, else all of the original.
     func prunedWeight() -> (weight: Tensor, mask: [Bool]?) {
         guard let pruned = current as? any SparseLayout else { return (weight, nil) }

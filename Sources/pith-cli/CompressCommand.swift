@@ -10,16 +10,37 @@ struct CompressCommand: ParsableCommand {
             done of it stands in the folder OUTPUT.part until all is. Ctrl-C ends the work after the layer at work; \
             --resume goes on from there, also after a crash, and gives, bit for bit, what work without a pause would have \
             given.
+
+            With --budget each matrix gets one of several specs, so that the model is as good as it can be in so many \
+            bytes: what an error of each matrix costs is measured, and what error each spec makes. --dry-run prints what \
+            was found as a recipe, which --recipe takes, edited or not.
             """)
 
     @Argument(help: .model)
     var model: String
 
-    @Argument(help: "What to do, for example gptq:bits=4+eora:rank=16; 'pith methods' lists the methods.")
-    var spec: String
+    @Argument(
+        help: """
+            What to do, for example gptq:bits=4+eora:rank=16; 'pith methods' lists the methods. With --budget any number \
+            to choose from, by default the best that Pith knows.
+            """)
+    var specs: [String] = []
 
     @Option(name: [.short, .long], help: "The folder to write; it must not exist yet.")
     var output: String
+
+    @Option(help: "How large the result may be, all counted: 400MB, 3.2bpw (bits per weight) or 2.5x (smaller).")
+    var budget: Budget?
+
+    @Option(
+        help: """
+            A file that says what to do to which parameters, a pattern and a spec in each line; the first pattern that is \
+            a parameter's name counts, and the spec given here is for those that none names.
+            """)
+    var recipe: String?
+
+    @Option(help: "A pattern of parameters that stay as they came, for example '*.layers.0.*'; may be repeated.")
+    var ignore: [String] = []
 
     @OptionGroup var compressionOptions: CompressionOptions
 
@@ -45,18 +66,14 @@ struct CompressCommand: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let plan = try RunPlan(parsing: spec).over(compressionOptions.plan)
-        guard plan == RunPlan(weights: plan.weights, embeddings: plan.embeddings) else {
-            throw PithError.usage(
-                "'\(plan)' says how a model is run", remedy: "give pith run or pith compare --cache and the like")
-        }
         let source = try ModelSource.open(model)
+        let (plan, recipe) = try planAndRecipe(source)
         let target = try format.map { try FormatCatalogue.format($0) }
         guard target == nil || !Files.exists(output) else {
             throw PithError.usage("exists already", at: output, remedy: "remove it or choose another name")
         }
         var compressor = try ModelCompressor(
-            source, plan: plan, seed: compressionOptions.seed,
+            source, plan: plan, recipe: recipe, seed: compressionOptions.seed,
             calibration: try compressionOptions.calibrationText(),
             calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
         if let target, let format {
@@ -66,7 +83,10 @@ struct CompressCommand: ParsableCommand {
             compressor.format = TargetFormat(name: format, of: target, for: model)
         }
         (compressor.memoryLimit, compressor.memoryTaken) = (memoryLimit, ProgramMemory.beginLimit())
-        if dryRun { return present(try compressor.makePlan(), weights: source.description.weightCount) }
+        if dryRun {
+            if budget != nil, !json { print(recipe) }
+            return present(try compressor.makePlan(), weights: source.description.weightCount)
+        }
         // Another program's format is made of Pith's folder, in which every code stands already.
         let folder = target == nil ? output : "\(output).codes"
         if target == nil || !Files.exists(folder) { try compress(by: compressor, into: folder) }
@@ -95,6 +115,59 @@ struct CompressCommand: ParsableCommand {
 }
 
 extension CompressCommand {
+    func validate() throws {
+        if budget == nil && specs.count > 1 {
+            throw ValidationError(
+                "Several specs are something to choose from: say how large the result may be, with --budget.")
+        }
+        if budget != nil && recipe != nil {
+            throw ValidationError("A recipe says all that --budget would choose: give one of them.")
+        }
+        if budget == nil && recipe == nil && specs.isEmpty && compressionOptions.embeddings == nil {
+            throw ValidationError("Say what to do: a spec such as gptq:bits=4, --recipe FILE, or --budget 400MB.")
+        }
+    }
+
+    /// What to do to all parameters, and what to do to some.
+    private func planAndRecipe(_ source: ModelSource) throws -> (RunPlan, Recipe) {
+        let ignored = ignore.map { Recipe.Rule($0, Spec(stages: [])) }
+        if let budget {
+            // Work that was begun has its recipe.
+            if resume, let begun = try ModelCompressor.recipe(ofWorkOn: output) { return (RunPlan(), begun) }
+            return (RunPlan(), try chosenRecipe(source, within: budget, ignored))
+        }
+        let plan = try specs.first.map { (spec) throws(PithError) in try RunPlan(parsing: spec) } ?? RunPlan()
+        guard plan == RunPlan(weights: plan.weights, embeddings: plan.embeddings) else {
+            throw PithError.usage(
+                "'\(plan)' says how a model is run", remedy: "give pith run or pith compare --cache and the like")
+        }
+        var read = Recipe()
+        if let recipe {
+            do throws(PithError) { read = try Recipe(parsing: Files.text(recipe)) } catch { throw error.within(recipe) }
+        }
+        return (plan.over(compressionOptions.plan), Recipe(rules: ignored + read.rules))
+    }
+
+    /// The best recipe for a budget.
+    private func chosenRecipe(
+        _ source: ModelSource, within budget: Budget, _ ignored: [Recipe.Rule]
+    ) throws -> Recipe {
+        let candidates = specs.isEmpty ? AllocationSearch.bestSpecs : specs
+        let search = try AllocationSearch(
+            source, specs: candidates.map { (spec) throws(PithError) in try Spec(parsing: spec) },
+            tableSpecs: compressionOptions.embeddings.map { [$0] }
+                ?? AllocationSearch.bestTableSpecs.map { (spec) throws(PithError) in try Spec(parsing: spec) },
+            ignored: ignored, calibration: compressionOptions.calibrationText(), seed: compressionOptions.seed,
+            pool: shared.pool)
+        let (recipe, bytes, loss) = try search.run(quiet: shared.quiet).recipe(within: search.bytes(budget))
+        if !shared.quiet {
+            PithCore.Progress.write(
+                "A recipe for \(ByteCount(bytes)), expected to cost \(loss.compact(significant: 2)) nats for each token.\n"
+            )
+        }
+        return recipe
+    }
+
     private func present(_ plan: CompressionPlan, weights: Int) {
         if json { return printJSON(plan.json) }
         let rows = plan.kinds.map { kind in
@@ -128,6 +201,10 @@ extension CompressCommand {
             throw ExitCode(130)
         }
     }
+}
+
+extension Budget: ExpressibleByArgument {
+    public init?(argument: String) { self.init(parsing: argument) }
 }
 
 /// What all compression can be told besides the spec.

@@ -121,6 +121,7 @@ struct InspectCommand: ParsableCommand {
             object["manifest"] = manifest.json
             let embeddings = manifest.embeddings.map { ", embeddings by \($0)" } ?? ""
             lines.append("made by \(manifest.spec)\(embeddings), seed \(manifest.seed)")
+            for line in manifest.recipe?.split(separator: "\n") ?? [] { lines.append("  \(line)") }
             for (name, digest) in manifest.source.sorted(by: { $0.key < $1.key }) {
                 lines.append("from \(name), SHA-256 \(digest)")
             }

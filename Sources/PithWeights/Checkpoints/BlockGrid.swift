@@ -28,7 +28,7 @@ public struct BlockGrid: GridForm {
                 "rows of \(columns) are not whole blocks of \(type.name), which have \(type.blockLength)",
                 remedy: "a type with blocks of 32")
         }
-        let importance = importance.map(Self.scaled) ?? [Float](repeating: 1, count: columns)
+        let importance = ScaleFit.shares(of: importance, columns: columns)
         let fitter = BlockFitter(type: type, form: form)
         let fits = pool.map(rows) { row in
             weight.values.withUnsafeBufferPointer { weights in
@@ -53,13 +53,6 @@ public struct BlockGrid: GridForm {
             let shape = [rows, columns / type.blockLength * type.blockBytes]
             return try BlockCodes(type, StoredTensor(bytes: bytes, shape: shape), columns: columns, pool: pool)
         }
-    }
-
-    /// With a mean of 1, and none so small that its columns were not looked at.
-    private static func scaled(_ importance: [Float]) -> [Float] {
-        let mean = importance.reduce(0, +) / Float(max(1, importance.count))
-        guard mean > 0, mean.isFinite else { return importance.map { _ in 1 } }
-        return importance.map { max($0 / mean, 1e-6) }
     }
 
     private static func join(

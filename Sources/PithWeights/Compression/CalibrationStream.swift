@@ -89,6 +89,23 @@ struct CalibrationStream: Sendable {
         return observer.finished()
     }
 
+    /// Statistics of what the head multiplies; the sequences stand behind the last layer.
+    func gatherHeadInputs(_ model: LanguageModel, _ needs: CalibrationNeeds) throws(PithError) -> InputStatistics {
+        guard layer == model.description.layers.count else {
+            throw .data("the hidden states are those before layer \(layer), not those behind the last", at: path)
+        }
+        var statistics = InputStatistics(width: model.configuration.hiddenSize, gathering: needs)
+        var row = 0
+        for batch in batches {
+            let counts = tokens.sequences[batch].map(\.count)
+            let rows = counts.reduce(0, +)
+            statistics.add(model.headInputs(of: hidden.rows(row..<row + rows), counts), pool: model.pool)
+            row += rows
+        }
+        statistics.finish(pool: model.pool)
+        return statistics
+    }
+
     /// Moves the sequences through the layer.
     mutating func advance(through model: LanguageModel) throws(PithError) {
         let stream = self

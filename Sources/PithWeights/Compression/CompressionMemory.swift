@@ -25,7 +25,6 @@ struct CompressionMemory {
 
     private var source: ModelSource { compressor.source }
     private var description: ModelDescription { compressor.source.description }
-    private var needs: CalibrationNeeds { compressor.pipeline?.needs ?? .nothing }
 
     /// What is there all the time.
     private var base: Int {
@@ -59,7 +58,8 @@ struct CompressionMemory {
                 most = max(most, open)
                 continue
             }
-            most = max(most, done + open + pipeline.memory(rows: shape[0], columns: shape[1]))
+            let seen = InputStatistics.memory(width: shape[1], gathering: pipeline.needs)
+            most = max(most, done + open + seen + pipeline.memory(rows: shape[0], columns: shape[1]))
             done += storedBytes[id] ?? 0
         }
         return max(most, done)
@@ -105,6 +105,7 @@ struct CompressionMemory {
         let chosen = Set(matrices)
         return description.inputs(ofLayer: layer).reduce(0) { sum, readers in
             guard let reader = readers.first(where: chosen.contains) else { return sum }
+            let needs = compressor.needs(of: readers.filter(chosen.contains))
             return sum + InputStatistics.memory(width: description[reader].shape[1], gathering: needs)
         }
     }

@@ -5,7 +5,7 @@ import PithTensor
 
 /// What compressing a model will come to, before it is done.
 public struct CompressionPlan: Sendable {
-    /// Matrices of one shape that stand at the same place of their layers.
+    /// Matrices of one shape that stand at the same place of their layers and to which the same is done.
     public struct Kind: Sendable {
         /// The name, with `*` for the numbers in it.
         public var name: String
@@ -77,10 +77,7 @@ extension ModelCompressor {
             compressor: self, model: model, tokens: tokens, storedBytes: measured.storedBytes)
         let (schedule, peak) = try memory.schedule(within: memoryLimit?.value)
         let kept = try keptBytes()
-        let tensors = source.description.parameters.count
-        let companions = try source.companionByteCount().value
-        // Names, shapes and checksums of tensors in heads, index and manifest.
-        let result = measured.kinds.reduce(kept + companions + 800 * tensors) { $0 + $1.storedBytes.value }
+        let result = try measured.kinds.reduce(bytesBesideMatrices()) { $0 + $1.storedBytes.value }
         let hidden = (tokens?.rows ?? 0) * 4 * source.description.streamWidth
         let isJoined = result <= singleFileLimit
         let passes = 1 + (schedule.gathers.map(\.count).max() ?? 0)
@@ -89,6 +86,12 @@ extension ModelCompressor {
             peakMemory: ByteCount(peak), diskBytes: ByteCount(result * (isJoined ? 2 : 1) + 2 * hidden),
             calibrationTokens: tokens?.rows ?? 0, passes: tokens == nil ? 0 : passes,
             seconds: isTimed ? try seconds(measured, schedule, tokens, model) : nil, schedule: schedule)
+    }
+
+    /// Bytes of the folder beside the matrices and tables that are compressed, as far as they can be foreseen: names,
+    /// shapes and checksums of tensors stand in heads, index and manifest.
+    func bytesBesideMatrices() throws(PithError) -> Int {
+        try keptBytes() + source.companionByteCount().value + 800 * source.description.parameters.count
     }
 
     /// Bytes of what stays as it is, as it will be stored.
@@ -119,7 +122,7 @@ extension ModelCompressor {
             let id = ParameterID(index)
             guard let pipeline = try self.pipeline(for: id) else { continue }
             let name = Self.kind(of: spec.name)
-            let key = "\(name) \(spec.shape)"
+            let key = "\(name) \(spec.shape) \(pipeline.spec)"
             if places[key] == nil {
                 let measurement = try PieceMeasurement(
                     source.matrix(id, layouts: layouts), by: pipeline, roundedTo: form(of: id), seed: seed)

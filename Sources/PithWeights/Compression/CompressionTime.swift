@@ -22,7 +22,7 @@ extension ModelCompressor {
         guard let tokens else { return seconds }
         let passes = schedule.gathers.reduce(schedule.gathers.count - 1) { $0 + $1.count }
         seconds += Double(passes) * (try passSeconds(tokens, model))
-        if pipeline?.needs == .hessian { seconds += hessianSeconds(tokens) }
+        seconds += hessianSeconds(tokens)
         return seconds
     }
 
@@ -66,12 +66,14 @@ extension ModelCompressor {
 
     /// Seconds in which the products of inputs with themselves are added up, from narrow inputs.
     private func hessianSeconds(_ tokens: CalibrationTokens) -> Double {
+        guard pipelines.values.contains(where: { $0.needs == .hessian }) else { return 0 }
         let (width, count) = (1024, 512)
         let rows = Tensor(rows: count, columns: width)
         var statistics = InputStatistics(width: width, gathering: .hessian)
         let time = Self.time { statistics.add(rows, pool: pool) }
         let squares = source.description.layers.indices.reduce(0.0) { sum, layer in
             source.description.inputs(ofLayer: layer).reduce(sum) { sum, readers in
+                guard needs(of: readers) == .hessian else { return sum }
                 let width = Double(source.description[readers[0]].shape[1])
                 return sum + width * width
             }

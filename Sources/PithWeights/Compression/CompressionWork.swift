@@ -21,6 +21,14 @@ struct CompressionWork {
         (target.count > 1 && target.hasSuffix("/") ? String(target.dropLast()) : target) + ".part"
     }
 
+    /// The recipe of work on a folder; nil if there is no work, or none with a recipe.
+    static func recipe(for target: String) throws(PithError) -> Recipe? {
+        let path = inputsPath(folder(for: target))
+        guard Files.exists(path) else { return nil }
+        let text = try JSONReader(JSONValue(contentsOf: path)).optional("recipe")?.text()
+        return try text.map { (text) throws(PithError) in try Recipe(parsing: text) }
+    }
+
     private static func inputsPath(_ folder: String) -> String { joinPath(folder, "inputs.json") }
 
     /// Throws unless `target` can be begun, or gone on with if that `isResumed`.

@@ -5,15 +5,17 @@ import PithTensor
 
 /// What becomes of the parts of a model.
 extension ModelCompressor {
-    /// What belongs to no layer: token vectors, the head, the last norm, and what a folder holds besides.
-    func tables() throws(PithError) -> [FinishedTensor] {
+    /// What belongs to no layer: token vectors, the head, the last norm, and what a folder holds besides. `headInputs` is
+    /// what calibration saw of what the head multiplies.
+    func tables(_ headInputs: InputStatistics?) throws(PithError) -> [FinishedTensor] {
         let description = source.description
         let inLayers = Set(description.layers.flatMap(\.parameters))
         let parameters = description.parameters.indices.map { ParameterID($0) }.filter { !inLayers.contains($0) }
         var tensors: [FinishedTensor] = []
         for id in parameters {
             if let pipeline = try pipeline(for: id) {
-                tensors.append(try compressedTable(id, by: pipeline))
+                let seen = id == description.output?.matrix ? headInputs : nil
+                tensors.append(try compressedTable(id, by: pipeline, statistics: seen))
             } else {
                 tensors.append(try kept(id))
             }
@@ -40,17 +42,13 @@ extension ModelCompressor {
 
     /// What compresses a parameter; nil if it stays as it is. A table that has to have a form is rounded to it.
     func pipeline(for id: ParameterID) throws(PithError) -> WeightPipeline? {
-        // A head that is not tied is a matrix, too, but has no inputs that calibration sees.
-        if source.description.tables.contains(id) {
-            if let embeddingPipeline { return embeddingPipeline }
-            guard try form(of: id) != nil else { return nil }
-            return try WeightPipeline(Spec(parsing: RoundToNearest.identifier))
-        }
-        return source.description[id].kind == .matrix ? pipeline : nil
+        if let pipeline = pipelines[id] { return pipeline }
+        guard source.description.tables.contains(id), try form(of: id) != nil else { return nil }
+        return try WeightPipeline(Spec(parsing: RoundToNearest.identifier))
     }
 
     private func compressedTable(
-        _ id: ParameterID, by pipeline: WeightPipeline
+        _ id: ParameterID, by pipeline: WeightPipeline, statistics: InputStatistics?
     ) throws(PithError) -> FinishedTensor {
         let (name, shape) = (source.storedName(of: id), source.description[id].shape)
         try Memory.require(
@@ -58,7 +56,7 @@ extension ModelCompressor {
             for: "compressing \(name) by \(pipeline.spec)")
         defer { source.releaseMemory(of: id) }
         let matrix = try compress(
-            source.matrix(id, layouts: layouts), called: name, by: pipeline, statistics: nil,
+            source.matrix(id, layouts: layouts), called: name, by: pipeline, statistics: statistics,
             roundedTo: form(of: id))
         guard matrix is any RowDecodable else {
             throw .usage(
@@ -73,14 +71,19 @@ extension ModelCompressor {
         _ layer: Int, _ model: inout LanguageModel, _ stream: CalibrationStream?, _ schedule: LayerSchedule?
     ) throws(PithError) -> [FinishedTensor] {
         let parameters = source.description.layers[layer].parameters
-        guard let pipeline else { return try parameters.map { (id) throws(PithError) in try kept(id) } }
+        guard parameters.contains(where: { pipelines[$0] != nil }) else {
+            return try parameters.map { (id) throws(PithError) in try kept(id) }
+        }
         try source.open(parameters, in: &model, layouts: layouts)
         defer { source.close(parameters, in: &model) }
         var compressed: [ParameterID: any StoredLinear] = [:]
-        for matrices in schedule?.gathers[layer] ?? [source.description.matrices(ofLayer: layer)] {
-            if let stream, schedule == nil { try requireHessians(layer, model, pipeline.needs, stream) }
-            var statistics = try stream?.gather(Set(matrices), model, pipeline.needs) ?? [:]
-            let made = try compress(matrices, of: model, by: pipeline, &statistics, schedule?.matricesTogether)
+        for list in schedule?.gathers[layer] ?? [source.description.matrices(ofLayer: layer)] {
+            let matrices = list.filter { pipelines[$0] != nil }
+            let needs = needs(of: matrices)
+            if let stream, schedule == nil { try requireHessians(layer, model, needs, stream) }
+            let seen = Set(matrices.filter { self.needs(of: CollectionOfOne($0)) != .nothing })
+            var statistics = seen.isEmpty ? [:] : try stream?.gather(seen, model, needs) ?? [:]
+            let made = try compress(matrices, of: model, &statistics, schedule?.matricesTogether)
             for (id, matrix) in zip(matrices, made) { compressed[id] = matrix }
         }
         return try parameters.map { (id) throws(PithError) in
@@ -91,21 +94,22 @@ extension ModelCompressor {
 
     /// Compresses matrices, so many at the same time, or as many as there is memory for.
     private func compress(
-        _ matrices: [ParameterID], of model: LanguageModel, by pipeline: WeightPipeline,
-        _ statistics: inout [ParameterID: InputStatistics], _ together: Int?
+        _ matrices: [ParameterID], of model: LanguageModel, _ statistics: inout [ParameterID: InputStatistics],
+        _ together: Int?
     ) throws(PithError) -> [any StoredLinear] {
         // The largest first, so that no thread ends with one that the others wait for.
         let order = matrices.indices.sorted { left, right in
             (memory(matrices[right]), left) < (memory(matrices[left]), right)
         }
         var count = together == pool.threadCount ? matrices.count : together ?? 0
-        if together == nil { count = try countTogether(order.map { matrices[$0] }, pipeline) }
+        if together == nil { count = try countTogether(order.map { matrices[$0] }) }
         var compressed = [(any StoredLinear)?](repeating: nil, count: matrices.count)
         for start in stride(from: 0, to: matrices.count, by: count) {
             let places = Array(order[start..<min(start + count, matrices.count)])
             let seen = places.map { statistics[matrices[$0]] }
             @Sendable func compress(_ index: Int) throws(PithError) -> any StoredLinear {
                 let id = matrices[places[index]]
+                guard let pipeline = pipelines[id] else { throw .fault("a matrix that nothing is done to") }
                 return try self.compress(
                     model[matrix: id], called: source.description[id].name, by: pipeline, statistics: seen[index],
                     roundedTo: form(of: id))
@@ -128,14 +132,12 @@ extension ModelCompressor {
     /// Bytes that compressing a matrix of a layer takes.
     func memory(_ id: ParameterID) -> Int {
         let shape = source.description[id].shape
-        return pipeline?.memory(rows: shape[0], columns: shape[1]) ?? 0
+        return pipelines[id]?.memory(rows: shape[0], columns: shape[1]) ?? 0
     }
 
     /// How many of some matrices, the largest first, are given to the threads at a time: all if there is memory for as
     /// many as threads can work on, else as many as there is memory for.
-    private func countTogether(
-        _ matrices: [ParameterID], _ pipeline: WeightPipeline
-    ) throws(PithError) -> Int {
+    private func countTogether(_ matrices: [ParameterID]) throws(PithError) -> Int {
         let threads = min(pool.threadCount, matrices.count)
         for count in stride(from: threads, to: 1, by: -1) {
             let bytes = matrices.prefix(count).reduce(Self.slack) { $0 + memory($1) }
@@ -144,7 +146,7 @@ extension ModelCompressor {
         guard let largest = matrices.first else { return 1 }
         try Memory.require(
             memory(largest) + Self.slack,
-            for: "compressing \(source.description[largest].name) by \(pipeline.spec)")
+            for: "compressing \(source.description[largest].name) by \(pipelines[largest]?.spec ?? plan.weights)")
         return threads == 1 ? matrices.count : 1
     }
 

@@ -29,6 +29,8 @@ public struct ModelCompressor: Sendable {
     public let source: ModelSource
     /// What to do to the matrices of layers and to embeddings.
     public let plan: RunPlan
+    /// What to do to the parameters that it names, in the place of what the plan says.
+    public let recipe: Recipe
     /// The seed of all random choices.
     public let seed: UInt64
     /// What to calibrate on, if the spec needs it.
@@ -45,15 +47,16 @@ public struct ModelCompressor: Sendable {
     /// What all weight files together may take to be one.
     package var singleFileLimit = 64 << 20
     let pool: ThreadPool
-    let pipeline: WeightPipeline?
-    let embeddingPipeline: WeightPipeline?
+    /// What is done to which parameters.
+    let pipelines: [ParameterID: WeightPipeline]
 
     /// Checks that the plan can be carried out.
     public init(
-        _ source: ModelSource, plan: RunPlan, seed: UInt64 = 0, calibration: CalibrationText?,
+        _ source: ModelSource, plan: RunPlan, recipe: Recipe = Recipe(), seed: UInt64 = 0,
+        calibration: CalibrationText?,
         calibrationTokenCount: Int = 32768, pool: ThreadPool
     ) throws(PithError) {
-        guard plan.compresses else {
+        guard plan.compresses || !recipe.rules.isEmpty else {
             throw .usage("the plan '\(plan)' changes no weights", remedy: "for example rtn:bits=4")
         }
         guard source.manifest == nil else {
@@ -66,30 +69,55 @@ public struct ModelCompressor: Sendable {
                 "was quantised by another program already", at: source.path,
                 remedy: "take the model that it was made from, or what pith convert makes of it")
         }
-        pipeline = plan.weights.stages.isEmpty ? nil : try WeightPipeline(plan.weights)
-        let calibrates = pipeline.map { $0.needs != .nothing } ?? false
-        if calibrates && calibration == nil {
-            throw .usage("'\(plan.weights)' needs a calibration text", remedy: "give one with --calibration FILE")
+        pipelines = try Self.pipelines(of: source, plan, recipe)
+        let calibrating = pipelines.values.first { $0.needs != .nothing }
+        if let calibrating, calibration == nil {
+            throw .usage("'\(calibrating.spec)' needs a calibration text", remedy: "give one with --calibration FILE")
         }
-        embeddingPipeline = plan.embeddings.stages.isEmpty ? nil : try Self.embeddingPipeline(plan.embeddings)
         self.source = source
-        self.plan = plan
+        (self.plan, self.recipe) = (plan, recipe)
         self.seed = seed
-        self.calibration = calibrates ? calibration : nil
+        self.calibration = calibrating == nil ? nil : calibration
         self.calibrationTokenCount = calibrationTokenCount
         self.pool = pool
     }
 
-    /// Embeddings are looked up, not multiplied: there are no inputs to calibrate on.
-    private static func embeddingPipeline(_ spec: Spec) throws(PithError) -> WeightPipeline {
-        let pipeline = try WeightPipeline(spec)
-        guard pipeline.needs == .nothing else {
-            throw .usage(
-                "'\(spec)' calibrates on inputs, which embeddings do not have", at: "embeddings",
-                remedy: "for example rtn:bits=8")
+    /// What the recipe says of each matrix and table, and the plan of those that it does not name.
+    private static func pipelines(
+        of source: ModelSource, _ plan: RunPlan, _ recipe: Recipe
+    ) throws(PithError) -> [ParameterID: WeightPipeline] {
+        let description = source.description
+        // Specs that no parameter asks for are checked, too.
+        var known: [Spec: WeightPipeline] = [:]
+        for spec in [plan.weights, plan.embeddings] + recipe.rules.map(\.spec) where !spec.stages.isEmpty {
+            if known[spec] == nil { known[spec] = try WeightPipeline(spec) }
         }
-        return pipeline
+        var (result, used) = ([ParameterID: WeightPipeline](), Set<Int>())
+        for (index, parameter) in description.parameters.enumerated() {
+            let id = ParameterID(index)
+            let isTable = description.tables.contains(id)
+            guard isTable || parameter.kind == .matrix else { continue }
+            let rule = recipe.rule(for: source.storedName(of: id))
+            if let rule { used.insert(rule) }
+            let spec = rule.map { recipe.rules[$0].spec } ?? (isTable ? plan.embeddings : plan.weights)
+            result[id] = known[spec]
+        }
+        if let unused = recipe.rules.indices.first(where: { !used.contains($0) }) {
+            let names = description.matrices(ofLayer: 0).map { source.storedName(of: $0) }
+            throw .usage(
+                "the pattern '\(recipe.rules[unused].pattern)' is no matrix's or table's, or rules before it have them all",
+                at: "the recipe", remedy: "names are like \(names.first ?? "")")
+        }
+        return result
     }
+
+    /// The most that any of some parameters must know of its inputs.
+    func needs(of parameters: some Sequence<ParameterID>) -> CalibrationNeeds {
+        parameters.lazy.compactMap { pipelines[$0]?.needs }.max() ?? .nothing
+    }
+
+    /// Whether tables are calibrated, on what comes out of the last layer: they come last then.
+    var tablesAreCalibrated: Bool { needs(of: source.description.tables) != .nothing }
 
     var layouts: LayoutCatalogue {
         var layouts = WeightLayouts.catalogue
@@ -151,12 +179,18 @@ public struct ModelCompressor: Sendable {
         }
     }
 
+    /// The recipe of work on the folder `target` that was ended; nil if there is none.
+    public static func recipe(ofWorkOn target: String) throws(PithError) -> Recipe? {
+        try CompressionWork.recipe(for: target)
+    }
+
     /// What decides the result: work goes on with the same alone.
     private func inputs(_ digests: [String: String]) throws(PithError) -> JSONObject {
         var object = JSONObject()
         object["format"] = .string("pith-compression-\(CompressionManifest.version)")
         object["weights"] = .string(plan.weights.description)
         object["embeddings"] = .string(plan.embeddings.description)
+        object["recipe"] = recipe.rules.isEmpty ? nil : .string(recipe.description)
         object["seed"] = .string("\(seed)")
         object["target"] = format.map { .string($0.name) }
         object["calibration"] = calibration.map { .string("\($0.name), SHA-256 \(CalibrationTokens.digest(of: $0))") }
@@ -174,8 +208,9 @@ public struct ModelCompressor: Sendable {
     private func manifest(_ digests: [String: String]) -> CompressionManifest {
         CompressionManifest(
             spec: plan.weights.description,
-            embeddings: plan.embeddings.stages.isEmpty ? nil : plan.embeddings.description, seed: seed,
-            source: digests, calibration: nil, weights: [:])
+            embeddings: plan.embeddings.stages.isEmpty ? nil : plan.embeddings.description,
+            recipe: recipe.rules.isEmpty ? nil : recipe.description, seed: seed, source: digests, calibration: nil,
+            weights: [:])
     }
 
     /// Writes all parts that are not there yet. False if it was stopped.
@@ -183,11 +218,13 @@ public struct ModelCompressor: Sendable {
         _ model: LanguageModel, into output: inout some CompressionOutput, _ tokens: CalibrationTokens?,
         _ schedule: LayerSchedule?, _ work: CompressionWork, _ stop: StopRequest, quiet: Bool
     ) throws(PithError) -> Bool {
-        if !output.isWritten(0) { try output.write(0, tables()) }
+        let tablesComeLast = tablesAreCalibrated
+        if !tablesComeLast, !output.isWritten(0) { try output.write(0, tables(nil)) }
         var model = model
         let layers = model.description.layers.indices
         var stream: CalibrationStream?
-        if let tokens, layers.contains(where: { !output.isWritten($0 + 1) }) {
+        let isCalibrated = layers.map { !output.isWritten($0 + 1) } + [tablesComeLast && !output.isWritten(0)]
+        if let tokens, isCalibrated.contains(true) {
             stream = try self.stream(tokens, schedule?.batchSize ?? 4, model, work)
         }
         var progress = Progress("compressing \(plan)", total: layers.count, quiet: quiet)
@@ -199,13 +236,18 @@ public struct ModelCompressor: Sendable {
                 }
                 try output.write(layer + 1, compressed(layer, &model, stream, schedule))
             }
-            if stream?.layer == layer, layer + 1 < layers.count {
+            let isRead = layer + 1 < layers.count || tablesComeLast
+            if stream?.layer == layer, isRead {
                 try open(layer, of: output, in: &model)
                 try stream?.advance(through: model)
                 source.close(model.description.layers[layer].parameters, in: &model)
             }
             progress.update(layer + 1)
-            if stop.isRaised, layer + 1 < layers.count { return false }
+            if stop.isRaised, isRead { return false }
+        }
+        if !output.isWritten(0) {
+            let needs = needs(of: model.description.tables)
+            try output.write(0, tables(stream?.gatherHeadInputs(model, needs)))
         }
         return true
     }

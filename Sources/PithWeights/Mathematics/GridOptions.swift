@@ -7,6 +7,7 @@ struct GridOptions: Sendable {
     let bits: Int
     let group: Int
     let symmetric: Bool
+    var fit: ScaleFit
 
     static let bits = MethodOption.integer("bits", 4, in: 2...8, "bits of a code")
     static let symmetric = MethodOption.flag("symmetric", false, "scales without zero points")
@@ -20,14 +21,15 @@ struct GridOptions: Sendable {
         .integer("group", size, in: 0...1024, "columns that share a scale, a multiple of 32; 0: the whole row")
     }
 
-    init(bits: Int, group: Int, symmetric: Bool) {
-        (self.bits, self.group, self.symmetric) = (bits, group, symmetric)
+    init(bits: Int, group: Int, symmetric: Bool, fit: ScaleFit = .importance) {
+        (self.bits, self.group, self.symmetric, self.fit) = (bits, group, symmetric, fit)
     }
 
-    init(_ options: OptionValues) throws(PithError) {
+    init(_ options: OptionValues, fit: ScaleFit) throws(PithError) {
         bits = options[Self.bits]
         group = try Self.checkedGroup(options, Self.group)
         symmetric = options[Self.symmetric]
+        self.fit = fit
     }
 
     /// The option `group`, checked.
@@ -37,6 +39,38 @@ struct GridOptions: Sendable {
             throw .usage("group=\(group) is no multiple of 32", remedy: "for example group=64, or 0 for the whole row")
         }
         return group
+    }
+}
+
+/// How the scales of groups are chosen.
+enum ScaleFit: String, CaseIterable {
+    /// The levels span the weights.
+    case range
+    /// The squared error of the weights is least.
+    case error
+    /// The same with each error weighed by the squares of the inputs that it meets, as llama.cpp's importance matrices do.
+    case importance
+
+    /// The option with a default of a method's own.
+    static func option(_ value: Self) -> MethodOption<Self> {
+        .choice(
+            "scales", value,
+            "how scales are chosen: to span the weights, or for the least error, of weights or weighed by inputs")
+    }
+
+    /// What has to be seen of the inputs.
+    var needs: CalibrationNeeds { self == .importance ? .columnNorms : .nothing }
+
+    /// How much an error in each of some columns counts; nil where nothing is searched.
+    func shares(_ importance: [Float]?, columns: Int) -> [Float]? {
+        self == .range ? nil : Self.shares(of: self == .importance ? importance : nil, columns: columns)
+    }
+
+    /// Importance with a mean of 1, and none so little that its column is not looked at; 1 where nothing is known.
+    static func shares(of importance: [Float]?, columns: Int) -> [Float] {
+        let mean = (importance ?? []).reduce(0, +) / Float(max(1, columns))
+        guard let importance, mean > 0, mean.isFinite else { return [Float](repeating: 1, count: columns) }
+        return importance.map { max($0 / mean, 1e-6) }
     }
 }
 
@@ -51,6 +85,24 @@ extension Tensor {
                 body(values[row * columns + start..<row * columns + min(columns, start + groupSize)])
             }
         }
+    }
+
+    /// What `body` makes of the weights of each group of a row and their shares of the error, [rows, groups].
+    func mapGroups<Result: Sendable>(
+        of groupSize: Int, shares: [Float], pool: ThreadPool, _ body: @Sendable (WeightGroup) -> Result
+    ) -> [Result] {
+        pool.map(rows) { row in
+            values.withUnsafeBufferPointer { values in
+                shares.withUnsafeBufferPointer { shares in
+                    stride(from: 0, to: columns, by: groupSize).map { start in
+                        body(
+                            WeightGroup(
+                                weights: values.baseAddress! + row * columns + start,
+                                importance: shares.baseAddress! + start, count: min(groupSize, columns - start)))
+                    }
+                }
+            }
+        }.flatMap { $0 }
     }
 }
 
@@ -72,20 +124,22 @@ func largestMagnitude(_ weights: some Sequence<Float>) -> Float { weights.reduce
 extension GridOptions: GridForm {
     var name: String { "codes of \(bits) bits" }
 
-    /// The grid that spans the weights of each group.
+    /// The grid of each group that spans its weights, or has the least error.
     func fit(_ weight: Tensor, importance: [Float]?, pool: ThreadPool) throws(PithError) -> FittedGrid {
         let (rows, columns, bits, symmetric) = (weight.rows, weight.columns, bits, symmetric)
         let groupSize = weight.groupSize(group)
         let highest = Float((1 << bits) - 1)
-        let spans = weight.mapGroups(of: groupSize) { weights in
-            let (low, high) = Self.span(weights)
-            let most = max(-low, high)
-            return symmetric ? (low: -most, high: most) : (low: low, high: high)
-        }
-        let scales = try storedScales(spans.map { ($0.high - $0.low) / highest })
         let middle = Float(1 << (bits - 1))
-        let zeros = zip(spans.map(\.low), scales).map { low, scale in
-            symmetric ? middle : scale > 0 ? min(highest, max(0, (-low / scale).rounded(.toNearestOrEven))) : 0
+        let (scales, zeros): ([Float], [Float])
+        if let shares = fit.shares(importance, columns: columns) {
+            let found = weight.mapGroups(of: groupSize, shares: shares, pool: pool) { group in
+                symmetric
+                    ? (scale: group.positiveScale(-middle...highest - middle), zero: middle)
+                    : group.scaleAndZero(highest: highest)
+            }
+            (scales, zeros) = (try storedScales(found.map(\.scale)), found.map(\.zero))
+        } else {
+            (scales, zeros) = try spanning(weight, groupSize, highest: highest, middle: middle)
         }
         let stored = symmetric ? nil : zeros.map { UInt8(saturating: $0) }
         return FittedGrid(
@@ -106,6 +160,23 @@ extension GridOptions: GridForm {
                 codes: codes, keeping: mask, scales: scales, zeros: stored, rows: rows, columns: columns, bits: bits,
                 groupSize: groupSize)
         }
+    }
+
+    /// Scales and zeros with which the levels span the weights of each group.
+    private func spanning(
+        _ weight: Tensor, _ groupSize: Int, highest: Float, middle: Float
+    ) throws(PithError) -> (scales: [Float], zeros: [Float]) {
+        let symmetric = symmetric
+        let spans = weight.mapGroups(of: groupSize) { weights in
+            let (low, high) = Self.span(weights)
+            let most = max(-low, high)
+            return symmetric ? (low: -most, high: most) : (low: low, high: high)
+        }
+        let scales = try storedScales(spans.map { ($0.high - $0.low) / highest })
+        let zeros = zip(spans.map(\.low), scales).map { low, scale in
+            symmetric ? middle : scale > 0 ? min(highest, max(0, (-low / scale).rounded(.toNearestOrEven))) : 0
+        }
+        return (scales, zeros)
     }
 
     /// The smallest and the largest of some weights and zero.

@@ -22,6 +22,15 @@ struct WeightGroup {
 @inline(__always)
 func nearest(_ x: Float) -> Float { (x + 12_582_912) - 12_582_912 }
 
+extension SIMD8<Float> {
+    /// The sum of the lanes, in one order on all machines.
+    fileprivate var pairwiseSum: Float {
+        let four = lowHalf + highHalf
+        let two = four.lowHalf + four.highHalf
+        return two.x + two.y
+    }
+}
+
 extension WeightGroup {
     /// By what scales are multiplied that spread the largest weight over the whole range, to be tried.
     private static let shares: [Float] = (0..<26).map { 0.6 + 0.02 * Float($0) }
@@ -42,15 +51,65 @@ extension WeightGroup {
         return best.scale
     }
 
+    /// The same for layouts whose scales have no sign.
+    func positiveScale(_ range: ClosedRange<Float>) -> Float {
+        let peak = abs(peak)
+        guard peak != 0 else { return 0 }
+        var best = (gain: -Float.infinity, scale: Float(0))
+        for share in Self.shares { consider(peak / range.upperBound * share, range, &best) }
+        consider(best.scale, range, &best)
+        return best.scale
+    }
+
+    /// Scale and zero for codes from 0 to `highest`, weight = scale · (code − zero), zero being one of them.
+    func scaleAndZero(highest: Float) -> (scale: Float, zero: Float) {
+        var (low, high) = (Float(0), Float(0))
+        for i in 0..<count { (low, high) = (min(low, weights[i]), max(high, weights[i])) }
+        guard high > low else { return (0, 0) }
+        var best = (gain: -Float.infinity, scale: Float(0), zero: Float(0))
+        func consider(_ scale: Float, _ zero: Float) {
+            guard (0...highest).contains(zero) else { return }
+            var found = (gain: best.gain, scale: best.scale)
+            self.consider(scale, -zero...highest - zero, &found)
+            if found.gain > best.gain { best = (found.gain, found.scale, zero) }
+        }
+        // Both ends of the range move inwards, each by itself.
+        for lowShare in Self.ends {
+            for highShare in Self.ends {
+                let scale = (high * highShare - low * lowShare) / highest
+                consider(scale, nearest(min(highest, max(0, -low * lowShare / scale))))
+            }
+        }
+        // Once more with the codes that the best gives, and with the zeros beside its own.
+        for step: Float in [0, -1, 1] { consider(best.scale, best.zero + step) }
+        return (best.scale, best.zero)
+    }
+
+    /// By what both ends of a range are multiplied, to be tried.
+    private static let ends = Array(stride(from: Float(0.55), through: 1.05, by: 0.0625))
+
     /// Least squares for the codes that a scale gives: the gain is by how much the error is below that of zeros.
+    ///
+    /// Eight sums, added up in one order, so that compilers can use vectors.
     @inline(__always)
     private func consider(
         _ scale: Float, _ range: ClosedRange<Float>, _ best: inout (gain: Float, scale: Float)
     ) {
         guard scale != 0, scale.isFinite else { return }
         let (inverse, low, high) = (1 / scale, range.lowerBound, range.upperBound)
-        var (product, square): (Float, Float) = (0, 0)
-        for i in 0..<count {
+        var (products, squares) = (SIMD8<Float>(), SIMD8<Float>())
+        let (source, shares) = (UnsafeRawPointer(weights), UnsafeRawPointer(importance))
+        let (lowest, highest) = (SIMD8<Float>(repeating: low), SIMD8<Float>(repeating: high))
+        let whole = count & ~7
+        for start in stride(from: 0, to: 4 * whole, by: 32) {
+            let weight = source.loadUnaligned(fromByteOffset: start, as: SIMD8<Float>.self)
+            let share = shares.loadUnaligned(fromByteOffset: start, as: SIMD8<Float>.self)
+            let code = (pointwiseMin(highest, pointwiseMax(lowest, weight * inverse)) + 12_582_912) - 12_582_912
+            products += share * weight * code
+            squares += share * code * code
+        }
+        var (product, square) = (products.pairwiseSum, squares.pairwiseSum)
+        for i in whole..<count {
             let code = nearest(min(high, max(low, weights[i] * inverse)))
             product += importance[i] * weights[i] * code
             square += importance[i] * code * code
@@ -117,8 +176,8 @@ extension WeightGroup {
         return (error, scale, -offset)
     }
 
-    /// The scale for codes that name the entries of a table, weight = scale · entry.
-    func scale(_ table: LevelTable) -> Float {
+    /// The scale for codes that name the entries of a table, weight = scale · entry; `isPositive`: it is to have no sign.
+    func scale(_ table: LevelTable, isPositive: Bool = false) -> Float {
         let peak = peak
         guard peak != 0 else { return 0 }
         var best = (gain: -Float.infinity, scale: Float(0))
@@ -135,7 +194,7 @@ extension WeightGroup {
             let gain = product * product / square
             if gain > best.gain { best = (gain, product / square) }
         }
-        for bound in [table.lowest, table.highest] {
+        for bound in isPositive ? [peak > 0 ? table.highest : table.lowest] : [table.lowest, table.highest] {
             for share in Self.shares { consider(peak / bound * share) }
         }
         consider(best.scale)
@@ -151,7 +210,7 @@ extension WeightGroup {
     }
 }
 
-/// Sixteen levels that codes name.
+/// Levels that codes name, up to 256 of them.
 struct LevelTable: Sendable {
     /// In ascending order.
     private let entries: [Float]
@@ -165,7 +224,6 @@ struct LevelTable: Sendable {
 
     /// The table whose entries files name by their place.
     init(_ book: [Int8]) {
-        precondition(book.count == 16, "codes of four bits")
         let order = book.indices.sorted { (book[$0], $0) < (book[$1], $1) }
         entryOfCode = book.map { Float($0) }
         entries = order.map { Float(book[$0]) }
@@ -177,7 +235,7 @@ struct LevelTable: Sendable {
 
     /// The smallest and the largest entry.
     var lowest: Float { entries[0] }
-    var highest: Float { entries[15] }
+    var highest: Float { entries[entries.count - 1] }
 
     @inline(__always)
     private func place(_ x: Float) -> Int {

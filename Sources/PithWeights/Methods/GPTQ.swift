@@ -4,6 +4,9 @@ import PithTensor
 
 /// Rounds column by column and lets the columns not yet rounded make up for the error of each.
 struct GPTQ: WeightCodec {
+    static let levels = MethodOption.choice(
+        "levels", Levels.uniform, "evenly spaced, or the entries of a table as codebook has them")
+    static let scales = ScaleFit.option(.importance)
     static let activationOrder = MethodOption.flag(
         "activationOrder", true, "round the columns with the largest inputs first")
     static let damping = MethodOption.real(
@@ -13,14 +16,25 @@ struct GPTQ: WeightCodec {
         identifier: "gptq",
         paper: Paper("GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022),
         summary: "round column by column; later columns make up for the error of earlier ones",
-        options: GridOptions.schema + [activationOrder, damping])
+        options: GridOptions.schema + [levels, scales, activationOrder, damping])
 
-    private let grid: GridOptions
+    /// What weights are rounded to: whole numbers, or the entries of a table.
+    enum Levels: String, CaseIterable { case uniform, learned, nf4, fp4 }
+
+    private let grid: any GridForm
     private let activationOrder: Bool
     private let damping: Double
 
     init(_ options: OptionValues) throws(PithError) {
-        grid = try GridOptions(options)
+        let uniform = try GridOptions(options, fit: options[Self.scales])
+        if let levels = TableGrid.Levels(rawValue: options[Self.levels].rawValue) {
+            guard !uniform.symmetric else {
+                throw .usage("tables have no zero points to leave out", remedy: "leave symmetric out")
+            }
+            grid = try TableGrid(levels, bits: uniform.bits, group: uniform.group, fit: uniform.fit)
+        } else {
+            grid = uniform
+        }
         activationOrder = options[Self.activationOrder]
         damping = options[Self.damping]
     }
@@ -30,6 +44,9 @@ struct GPTQ: WeightCodec {
 
     func validate(after previous: any WeightCodec) throws(PithError) {
         try validateQuantizer(Self.identifier, after: previous)
+        guard grid is GridOptions else {
+            throw .usage("tables have no room for a mask", remedy: "levels=uniform behind a pruner")
+        }
     }
 
     func memory(rows: Int, columns: Int) -> Int { ColumnSweep.memory(rows: rows, columns: columns) }
@@ -40,7 +57,7 @@ struct GPTQ: WeightCodec {
         //    has the same form whatever the order of rounding.
         let hessian = try problem.hessian()
         let grid = try (problem.form ?? grid).fit(
-            weight, importance: hessian.diagonal.map { Float($0) }, pool: problem.pool)
+            weight, importance: problem.importance, pool: problem.pool)
         var codes = grid.nearestCodes(weight, pool: problem.pool)
         // 2. Reorder the columns of the weights and of the Hessian.
         let order = activationOrder ? columnsByActivation(hessian) : Array(0..<weight.columns)

@@ -31,7 +31,7 @@ struct SVD: WeightCodec {
         ratio = options[Self.ratio]
         whiten = options[Self.whiten]
         let bits = options[Self.bits]
-        grid = bits < 16 ? GridOptions(bits: bits, group: 64, symmetric: true) : nil
+        grid = bits < 16 ? GridOptions(bits: bits, group: 64, symmetric: true, fit: .error) : nil
     }
 
     var needs: CalibrationNeeds { whiten ? .hessian : .nothing }
