@@ -35,8 +35,8 @@ struct AllocationTests {
             let picked = zip(items, chosen).map { $0[$1] }
             #expect(picked.reduce(0) { $0 + $1.bytes } <= budget)
             let best = try #require(bestLoss(items, within: budget))
-            // What the relaxation can lose is one step of one item, which may pass over choices.
-            let step = items.map { $0[0].loss - $0[3].loss }.max() ?? 0
+            // What the relaxation can lose is one step of one item, of which the first is the largest.
+            let step = items.map { $0[0].loss - $0[1].loss }.max() ?? 0
             #expect(picked.reduce(0) { $0 + $1.loss } <= best + step)
         }
     }

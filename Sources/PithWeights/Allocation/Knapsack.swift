@@ -70,7 +70,7 @@ private func lowerHull(_ choices: [AllocationChoice]) -> [Int] {
         func slope(_ from: Int) -> Double {
             (choice.loss - choices[from].loss) / Double(choice.bytes - choices[from].bytes)
         }
-        while hull.count >= 2, let last = hull.last, slope(hull[hull.count - 2]) <= slope(last) { hull.removeLast() }
+        while hull.count >= 2, let last = hull.last, slope(last) <= slope(hull[hull.count - 2]) { hull.removeLast() }
         hull.append(index)
     }
     return hull
