@@ -82,6 +82,7 @@ struct CompressCommand: ParsableCommand {
             if source.isOfFloats { _ = try target.prepare(model) }
             compressor.format = TargetFormat(name: format, of: target, for: model)
         }
+        compressor.budget = budget
         (compressor.memoryLimit, compressor.memoryTaken) = (memoryLimit, ProgramMemory.beginLimit())
         if dryRun {
             if budget != nil, !json { print(recipe) }
@@ -101,7 +102,9 @@ struct CompressCommand: ParsableCommand {
         let rate = BitsPerWeight(bytes: try result.weightByteCount(), weights: source.description.weightCount)
         if json {
             printJSON([
-                "spec": .string(plan.description), "folder": .string(output), "bytes": .integer(after.value),
+                "spec": .string(plan.description),
+                "recipe": recipe.rules.isEmpty ? .null : .string(recipe.description), "folder": .string(output),
+                "bytes": .integer(after.value),
                 "originalBytes": .integer(before.value), "bitsPerWeight": .real(rate.value),
                 "ratio": .real(Double(before.value) / Double(after.value)),
                 "leftOut": .array(leftOut.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
@@ -122,6 +125,9 @@ extension CompressCommand {
         }
         if budget != nil && recipe != nil {
             throw ValidationError("A recipe says all that --budget would choose: give one of them.")
+        }
+        if budget != nil && format != nil {
+            throw ValidationError("--format says what all weights are rounded to: there is nothing to choose.")
         }
         if budget == nil && recipe == nil && specs.isEmpty && compressionOptions.embeddings == nil {
             throw ValidationError("Say what to do: a spec such as gptq:bits=4, --recipe FILE, or --budget 400MB.")
@@ -152,6 +158,13 @@ extension CompressCommand {
     private func chosenRecipe(
         _ source: ModelSource, within budget: Budget, _ ignored: [Recipe.Rule]
     ) throws -> Recipe {
+        if !dryRun { try ModelCompressor.check(output, isResumed: resume) }
+        if let memoryLimit, try source.byteCount() > memoryLimit {
+            throw PithError.usage(
+                "the search for a recipe has the whole model in memory, \(try source.byteCount())",
+                at: "--memory-limit",
+                remedy: "find it where there is more, with --dry-run, and give it with --recipe")
+        }
         let candidates = specs.isEmpty ? AllocationSearch.bestSpecs : specs
         let search = try AllocationSearch(
             source, specs: candidates.map { (spec) throws(PithError) in try Spec(parsing: spec) },
@@ -204,6 +217,7 @@ extension CompressCommand {
 }
 
 extension Budget: ExpressibleByArgument {
+    /// Reads what follows `--budget`.
     public init?(argument: String) { self.init(parsing: argument) }
 }
 

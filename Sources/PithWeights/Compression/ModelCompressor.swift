@@ -41,6 +41,8 @@ public struct ModelCompressor: Sendable {
     public var memoryLimit: ByteCount?
     /// What the program takes of it before anything is done.
     public var memoryTaken = ByteCount(0)
+    /// What the recipe was found for, if it was: work goes on for the same alone.
+    public var budget: Budget?
     /// The format of another program that the result is meant for; nil where the methods' own options say what weights are
     /// rounded to.
     public var format: TargetFormat?
@@ -105,7 +107,7 @@ public struct ModelCompressor: Sendable {
         if let unused = recipe.rules.indices.first(where: { !used.contains($0) }) {
             let names = description.matrices(ofLayer: 0).map { source.storedName(of: $0) }
             throw .usage(
-                "the pattern '\(recipe.rules[unused].pattern)' is no matrix's or table's, or rules before it have them all",
+                "'\(recipe.rules[unused].pattern)' is the name of no matrix or table that rules before it leave",
                 at: "the recipe", remedy: "names are like \(names.first ?? "")")
         }
         return result
@@ -179,6 +181,11 @@ public struct ModelCompressor: Sendable {
         }
     }
 
+    /// Throws unless the folder `target` can be written, or work on it gone on with if that `isResumed`.
+    public static func check(_ target: String, isResumed: Bool) throws(PithError) {
+        try CompressionWork.check(target, isResumed: isResumed)
+    }
+
     /// The recipe of work on the folder `target` that was ended; nil if there is none.
     public static func recipe(ofWorkOn target: String) throws(PithError) -> Recipe? {
         try CompressionWork.recipe(for: target)
@@ -190,6 +197,7 @@ public struct ModelCompressor: Sendable {
         object["format"] = .string("pith-compression-\(CompressionManifest.version)")
         object["weights"] = .string(plan.weights.description)
         object["embeddings"] = .string(plan.embeddings.description)
+        object["budget"] = budget.map { .string($0.description) }
         object["recipe"] = recipe.rules.isEmpty ? nil : .string(recipe.description)
         object["seed"] = .string("\(seed)")
         object["target"] = format.map { .string($0.name) }
