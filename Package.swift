@@ -76,7 +76,7 @@ var targets: [Target] = [
     // The built-in model, the umbrella and the command line.
     .target(
         name: "PithBuiltIn", path: "Models", exclude: ["recipe"],
-        resources: [.copy("nano"), .copy("primer"), .copy("stream"), .copy("text")],
+        resources: [.copy("nano"), .copy("papers"), .copy("primer"), .copy("stream"), .copy("text")],
         swiftSettings: swiftSettings),
     module("Pith", modules + ["PithBuiltIn"]),
     .executableTarget(

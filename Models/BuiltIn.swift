@@ -15,6 +15,9 @@ public enum BuiltIn {
     /// Pith's guide: the text that is measured on where none is given. No built-in model was trained on it.
     public static var guidePath: String? { resourceFolder?.appendingPathComponent("text/guide.md").path }
 
+    /// The papers that Pith was conceived from, as JSON; nil if the list was not installed with the program.
+    public static var papersPath: String? { resourceFolder?.appendingPathComponent("papers/papers.json").path }
+
     /// The text of a number that compressors learn before other text; nil if there is none. It never changes: archives
     /// depend on it.
     public static func primerPath(_ number: Int) -> String? {

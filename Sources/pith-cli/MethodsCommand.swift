@@ -9,7 +9,10 @@ struct MethodsCommand: ParsableCommand {
     @Argument(help: "The method to show.")
     var method: String?
 
-    @Flag(help: "Print the catalogue as JSON.")
+    @Flag(help: "List the papers that Pith was conceived from, and as what each can be run.")
+    var papers = false
+
+    @Flag(help: "Print the catalogue, or with --papers the papers, as JSON.")
     var json = false
 
     @Option(help: "Make the tables of methods in this page anew; CONTRIBUTING says how they are marked.")
@@ -20,6 +23,7 @@ struct MethodsCommand: ParsableCommand {
             try AtomicFile.write(try Catalogue.withTables(try Files.text(page)), to: page)
         }
         guard update.isEmpty else { return }
+        if papers { return show(try Catalogue.papers()) }
         var planes = Catalogue.planes.map { (plane: $0, entries: $0.entries) }
         if let method {
             for index in planes.indices { planes[index].entries.removeAll { $0.identifier != method } }
@@ -42,6 +46,26 @@ struct MethodsCommand: ParsableCommand {
             }
             print("'pith methods NAME' shows the options of one.")
         }
+    }
+
+    private func show(_ papers: [ListedPaper]) {
+        if json {
+            return printJSON(
+                .array(
+                    papers.map { paper in
+                        [
+                            "identifier": .string(paper.identifier), "title": .string(paper.title),
+                            "year": .integer(paper.year), "plane": .string(paper.plane),
+                            "family": .string(paper.family), "kind": .string(paper.kind),
+                            "methods": .array(paper.methods.map { .string($0) }),
+                            "command": paper.command.map { .string("pith \($0)") } ?? .null,
+                        ]
+                    }))
+        }
+        let rows = papers.map { [$0.identifier, "\($0.year)", $0.plane, $0.state, $0.title] }
+        print(
+            TextTable(header: ["paper", "year", "plane", "state", "title"], rows: rows, leftAligned: [0, 2, 3, 4]).text)
+        print("\(papers.count { $0.isThere }) of \(papers.count) can be run.")
     }
 
     private func show(_ entry: MethodEntry) {
