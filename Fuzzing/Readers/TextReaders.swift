@@ -33,7 +33,7 @@ extension Reader {
     ) { (bytes, _) throws(PithError) in
         let text = String(decoding: bytes, as: UTF8.self)
         _ = ByteCount(parsing: text)
-        _ = FilePattern(text).matches("model-00001-of-00002.safetensors")
+        _ = NamePattern(text).matches("model-00001-of-00002.safetensors")
         attempt { () throws(PithError) in _ = try RepositoryAddress(parsing: text) }
         attempt { () throws(PithError) in _ = try RunPlan(parsing: text) }
         let spec = try Spec(parsing: text)

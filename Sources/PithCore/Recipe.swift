@@ -5,8 +5,8 @@
 ///     model.embed_tokens.weight rtn:bits=6
 ///     *.layers.0.*              none
 ///
-/// In a pattern `*` stands for any characters and `?` for one. The first rule whose pattern is a parameter's name
-/// counts; `none` leaves the parameter as it came.
+/// Patterns are those of `NamePattern`: `*` stands for any characters and `?` for one. The first rule whose pattern is a
+/// parameter's name counts; `none` leaves the parameter as it came.
 public struct Recipe: Hashable, Sendable, CustomStringConvertible {
     /// One line.
     public struct Rule: Hashable, Sendable {
@@ -60,26 +60,6 @@ public struct Recipe: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Recipe.Rule {
-    /// Whether the pattern stands for a name. `*` takes as little as it can, and more when the rest does not fit: never
-    /// more steps than the product of both lengths.
-    public func matches(_ name: String) -> Bool {
-        let (pattern, name) = (Array(pattern.utf8), Array(name.utf8))
-        let (star, any) = (UInt8(ascii: "*"), UInt8(ascii: "?"))
-        var (p, n) = (0, 0)
-        var retry: (pattern: Int, name: Int)?
-        while n < name.count {
-            if p < pattern.count, pattern[p] == star {
-                retry = (p + 1, n)
-                p += 1
-            } else if p < pattern.count, pattern[p] == any || pattern[p] == name[n] {
-                (p, n) = (p + 1, n + 1)
-            } else if let last = retry {
-                retry = (last.pattern, last.name + 1)
-                (p, n) = (last.pattern, last.name + 1)
-            } else {
-                return false
-            }
-        }
-        return pattern[p...].allSatisfy { $0 == star }
-    }
+    /// Whether the pattern stands for a name.
+    public func matches(_ name: String) -> Bool { NamePattern(pattern).matches(name) }
 }

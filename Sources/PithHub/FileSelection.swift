@@ -3,13 +3,13 @@ import PithCore
 /// Which files of a repository are fetched.
 public struct FileSelection: Sendable {
     /// Files that are taken; where there is none, what Pith needs to run the model.
-    public var included: [FilePattern]
+    public var included: [NamePattern]
     /// Files that are left, whatever else is said.
-    public var excluded: [FilePattern]
+    public var excluded: [NamePattern]
 
-    /// A selection by patterns, see `FilePattern`.
+    /// A selection by patterns, see `NamePattern`.
     public init(include: [String] = [], exclude: [String] = []) {
-        (included, excluded) = (include.map { FilePattern($0) }, exclude.map { FilePattern($0) })
+        (included, excluded) = (include.map { NamePattern($0) }, exclude.map { NamePattern($0) })
     }
 
     /// The files that are taken, in their order. Throws if there are none, or if the user has to choose.
@@ -67,7 +67,7 @@ public struct FileSelection: Sendable {
         let weights = files.filter { isWeights($0.path) }
         let (root, inner) = (weights.filter { !$0.path.contains("/") }, weights.filter { $0.path.contains("/") })
         let whole = root.filter { $0.path == "model.safetensors" }
-        let parts = root.filter { FilePattern("model-[0-9]*-of-[0-9]*.safetensors").matches($0.path) }
+        let parts = root.filter { NamePattern("model-[0-9]*-of-[0-9]*.safetensors").matches($0.path) }
         return Set((whole.isEmpty ? (parts.isEmpty ? root : parts) : whole) + inner)
     }
 
@@ -83,11 +83,11 @@ public struct FileSelection: Sendable {
 
     private static let usefulPatterns = [
         "*.json", "*.jinja", "*.model", "*.txt", "*.safetensors", "README.md", "LICENSE*", "LICENCE*", "NOTICE*",
-    ].map { FilePattern($0) }
+    ].map { NamePattern($0) }
 
     /// Folders whose files belong to a model: chat templates, and sentence-transformers' modules such as `1_Pooling`.
     private static let folderPatterns = ["chat_templates/*", "additional_chat_templates/*", "[0-9]_*/*"].map {
-        FilePattern($0)
+        NamePattern($0)
     }
 
     /// Whether Pith may need a file that is no GGUF file: configuration, tokenizer, templates, licence, safetensors.
@@ -124,7 +124,7 @@ struct GGUFSet: Sendable {
     /// The name without what tells parts apart: `-00001-of-00003.gguf`.
     private static func stem(_ path: String) -> String {
         let ending = "-00001-of-00003.gguf"
-        guard FilePattern("*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].gguf").matches(path) else {
+        guard NamePattern("*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].gguf").matches(path) else {
             return path
         }
         return String(path.dropLast(ending.utf8.count) + path.suffix("-of-00003.gguf".utf8.count))

@@ -67,15 +67,15 @@ struct CompressCommand: ParsableCommand {
 
     func run() throws {
         let source = try ModelSource.open(model)
-        let (plan, recipe) = try planAndRecipe(source)
+        let calibration = try compressionOptions.calibrationText()
+        let (plan, recipe) = try planAndRecipe(source, calibration)
         let target = try format.map { try FormatCatalogue.format($0) }
         guard target == nil || !Files.exists(output) else {
             throw PithError.usage("exists already", at: output, remedy: "remove it or choose another name")
         }
         var compressor = try ModelCompressor(
             source, plan: plan, recipe: recipe, seed: compressionOptions.seed,
-            calibration: try compressionOptions.calibrationText(),
-            calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
+            calibration: calibration, calibrationTokenCount: compressionOptions.calibrationTokens, pool: shared.pool)
         if let target, let format {
             let model = ConvertedModel(source, pool: shared.pool)
             // What the format has no place for is to be known before the work.
@@ -135,12 +135,12 @@ extension CompressCommand {
     }
 
     /// What to do to all parameters, and what to do to some.
-    private func planAndRecipe(_ source: ModelSource) throws -> (RunPlan, Recipe) {
+    private func planAndRecipe(_ source: ModelSource, _ calibration: CalibrationText) throws -> (RunPlan, Recipe) {
         let ignored = ignore.map { Recipe.Rule($0, Spec(stages: [])) }
         if let budget {
             // Work that was begun has its recipe.
             if resume, let begun = try ModelCompressor.recipe(ofWorkOn: output) { return (RunPlan(), begun) }
-            return (RunPlan(), try chosenRecipe(source, within: budget, ignored))
+            return (RunPlan(), try chosenRecipe(source, within: budget, ignored, calibration))
         }
         let plan = try specs.first.map { (spec) throws(PithError) in try RunPlan(parsing: spec) } ?? RunPlan()
         guard plan == RunPlan(weights: plan.weights, embeddings: plan.embeddings) else {
@@ -156,7 +156,7 @@ extension CompressCommand {
 
     /// The best recipe for a budget.
     private func chosenRecipe(
-        _ source: ModelSource, within budget: Budget, _ ignored: [Recipe.Rule]
+        _ source: ModelSource, within budget: Budget, _ ignored: [Recipe.Rule], _ calibration: CalibrationText
     ) throws -> Recipe {
         if !dryRun { try ModelCompressor.check(output, isResumed: resume) }
         if let memoryLimit, try source.byteCount() > memoryLimit {
@@ -170,7 +170,7 @@ extension CompressCommand {
             source, specs: candidates.map { (spec) throws(PithError) in try Spec(parsing: spec) },
             tableSpecs: compressionOptions.embeddings.map { [$0] }
                 ?? AllocationSearch.bestTableSpecs.map { (spec) throws(PithError) in try Spec(parsing: spec) },
-            ignored: ignored, calibration: compressionOptions.calibrationText(), seed: compressionOptions.seed,
+            ignored: ignored, calibration: calibration, seed: compressionOptions.seed,
             pool: shared.pool)
         let (recipe, bytes, loss) = try search.run(quiet: shared.quiet).recipe(within: search.bytes(budget))
         if !shared.quiet {

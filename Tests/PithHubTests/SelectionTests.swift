@@ -47,12 +47,12 @@ import Testing
         ("a*b*c", "aXbYb", false), ("onnx/", "onnx/model.onnx", true), ("A", "a", false), ("[a-]x", "-x", true),
     ])
     func patterns(_ pattern: String, _ path: String, _ isMatch: Bool) {
-        #expect(FilePattern(pattern).matches(path) == isMatch)
+        #expect(NamePattern(pattern).matches(path) == isMatch)
     }
 
     /// Patterns take time in proportion to both lengths, however many stars there are.
     @Test func manyStars() {
-        let pattern = FilePattern(String(repeating: "*a", count: 200) + "b")
+        let pattern = NamePattern(String(repeating: "*a", count: 200) + "b")
         #expect(!pattern.matches(String(repeating: "a", count: 1000)))
     }
 

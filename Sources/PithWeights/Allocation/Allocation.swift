@@ -17,8 +17,6 @@ public struct Allocation: Sendable {
     public struct Part: Sendable {
         /// Its name in a folder.
         public var name: String
-        /// Its weights.
-        public var weightCount: Int
         /// By how many nats for each token the model's distribution moves with the error of this matrix, as measured with
         /// a small random one.
         public var sensitivity: Double

@@ -93,8 +93,8 @@ public struct AllocationSearch: Sendable {
         return Allocation(
             parts: samples.keys.sorted { $0.index < $1.index }.map { id in
                 Allocation.Part(
-                    name: source.storedName(of: id), weightCount: source.description[id].count,
-                    sensitivity: sensitivities[id] ?? 1, choices: samples[id]?.choices ?? [])
+                    name: source.storedName(of: id), sensitivity: sensitivities[id] ?? 1,
+                    choices: samples[id]?.choices ?? [])
             }, ignored: ignored, otherBytes: try compressor.bytesBesideMatrices())
     }
 
@@ -126,51 +126,34 @@ public struct AllocationSearch: Sendable {
         _ id: ParameterID, _ model: LanguageModel, _ pipelines: [WeightPipeline], _ statistics: InputStatistics
     ) throws(PithError) -> MatrixSample {
         let (name, shape) = (source.storedName(of: id), source.description[id].shape)
-        let rows = Self.rows(of: model[matrix: id], Self.sampleRows)
-        let piece = rows.leadingColumns(Self.sampleColumns)
-        let seen = statistics.leading(piece.columns)
-        let energy = outputEnergy(piece, seen)
+        let count = min(Self.sampleRows, shape[0])
+        let rows = model[matrix: id].rows((0..<count).map { $0 * shape[0] / count }, columns: shape[1])
+        guard let products = statistics.hessian else { throw .fault("statistics without products") }
+        let hessian = Tensor(shape: [shape[1], shape[1]], values: products.values.map { Float($0) })
+        // What specs are tried on.
+        let width = min(Self.sampleColumns, shape[1])
+        let (piece, seen) = (rows.corner(rows: count, columns: width), statistics.leading(width))
+        let pieceHessian = hessian.corner(rows: width, columns: width)
+        let energy = outputEnergy(piece, pieceHessian)
         let scale = Double(shape[0] * shape[1]) / Double(max(1, piece.count))
         var choices: [Allocation.Choice] = []
         for pipeline in pipelines {
             let stored = try pipeline.compress(name: name, weight: piece, statistics: seen, seed: seed)
-            let bytes = stored.tensors(named: "").reduce(0) { $0 + $1.tensor.byteCount }
-            let lost = outputEnergy(piece - stored.denseWeight(pool: ThreadPool(threads: 1)), seen)
+            let lost = outputEnergy(piece - stored.denseWeight(pool: ThreadPool(threads: 1)), pieceHessian)
             choices.append(
                 .init(
-                    spec: pipeline.spec, bytes: Int(Double(bytes) * scale), error: energy > 0 ? lost / energy : 0))
+                    spec: pipeline.spec, bytes: Int(Double(stored.storedBits / 8) * scale),
+                    error: energy > 0 ? lost / energy : 0))
         }
         let trace = statistics.columnSquares.reduce(0, +)
-        let variance = Self.noise * outputEnergy(rows, statistics) / Double(max(1, rows.rows)) / max(trace, 1e-30)
+        let variance = Self.noise * outputEnergy(rows, hessian) / Double(max(1, count)) / max(trace, 1e-30)
         return MatrixSample(choices: choices, noiseVariance: variance)
     }
 
-    /// So many rows of a matrix at most, evenly spaced.
-    private static func rows(of matrix: any LinearOperator, _ most: Int) -> Tensor {
-        let count = min(most, matrix.outputCount)
-        var result = Tensor(rows: count, columns: matrix.inputCount)
-        guard let decodable = matrix as? any RowDecodable else {
-            let dense = matrix.denseWeight(pool: ThreadPool(threads: 1))
-            for i in 0..<count {
-                let row = i * matrix.outputCount / count
-                for j in 0..<dense.columns { result[i, j] = dense[row, j] }
-            }
-            return result
-        }
-        result.values.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return }
-            for i in 0..<count {
-                decodable.decodeRow(i * matrix.outputCount / count, into: base + i * matrix.inputCount)
-            }
-        }
-        return result
-    }
-
-    /// tr(W H Wᵀ), W [rows, inputs]: the sum of the squares of the outputs.
-    private func outputEnergy(_ weight: Tensor, _ statistics: InputStatistics) -> Double {
-        guard let hessian = statistics.hessian, weight.count > 0 else { return 0 }
-        let product = LinearAlgebra.product(
-            weight, .plain, Tensor(shape: [hessian.size, hessian.size], values: hessian.values.map { Float($0) }))
+    /// tr(W H Wᵀ), W [rows, inputs], H [inputs, inputs]: the sum of the squares of the outputs.
+    private func outputEnergy(_ weight: Tensor, _ hessian: Tensor) -> Double {
+        guard weight.count > 0 else { return 0 }
+        let product = LinearAlgebra.product(weight, .plain, hessian)
         return zip(product.values, weight.values).reduce(0) { $0 + Double($1.0) * Double($1.1) }
     }
 
@@ -220,7 +203,7 @@ public struct AllocationSearch: Sendable {
 private struct Probe {
     private let sequences: [[Int]]
     /// [layers + 1], the stream before each layer and behind the last.
-    private var hidden: [Tensor] = []
+    private let hidden: [Tensor]
     private let reference: Tensor
 
     init(_ model: LanguageModel, _ sequences: [[Int]]) throws(PithError) {
@@ -259,15 +242,5 @@ private struct Probe {
     ) throws(PithError) -> Tensor {
         let inputs = model.headInputs(of: stream, sequences.map(\.count))
         return try model.logits(of: inputs, rows: 0..<inputs.rows)
-    }
-}
-
-extension Tensor {
-    /// The first columns of a matrix, or all.
-    fileprivate func leadingColumns(_ most: Int) -> Tensor {
-        guard columns > most else { return self }
-        var result = Tensor(rows: rows, columns: most)
-        for i in 0..<rows { for j in 0..<most { result[i, j] = self[i, j] } }
-        return result
     }
 }

@@ -95,13 +95,7 @@ struct CalibrationStream: Sendable {
             throw .data("the hidden states are those before layer \(layer), not those behind the last", at: path)
         }
         var statistics = InputStatistics(width: model.configuration.hiddenSize, gathering: needs)
-        var row = 0
-        for batch in batches {
-            let counts = tokens.sequences[batch].map(\.count)
-            let rows = counts.reduce(0, +)
-            statistics.add(model.headInputs(of: hidden.rows(row..<row + rows), counts), pool: model.pool)
-            row += rows
-        }
+        try forEachBatch { counts, stream in statistics.add(model.headInputs(of: stream, counts), pool: model.pool) }
         statistics.finish(pool: model.pool)
         return statistics
     }
@@ -126,15 +120,12 @@ struct CalibrationStream: Sendable {
         _ model: LanguageModel, _ observer: StatisticsObserver?, _ take: (Tensor) throws(PithError) -> Void
     ) throws(PithError) {
         let workspace = ForwardWorkspace()
-        var row = 0
-        for batch in batches {
-            let counts = tokens.sequences[batch].map(\.count)
-            let rows = counts.reduce(0, +)
+        try forEachBatch { (counts, entering) throws(PithError) in
             try Memory.require(
-                model.memory(reading: counts, layers: 1), for: "\(rows) tokens of calibration in a layer")
+                model.memory(reading: counts, layers: 1), for: "\(entering.rows) tokens of calibration in a layer")
             var states = counts.map { _ in model.makeState() }
             workspace.prepare(model, counts, states)
-            var stream = hidden.rows(row..<row + rows)
+            var stream = entering
             model.runLayer(layer, &stream, &states, workspace, observer)
             guard workspace.isFinite else {
                 throw .data(
@@ -142,6 +133,18 @@ struct CalibrationStream: Sendable {
                     remedy: "'pith eval' names the weight where it began")
             }
             try take(stream)
+        }
+    }
+
+    /// Gives the tokens of each sequence of a batch, and their hidden states, to `body`.
+    private func forEachBatch(
+        _ body: (_ counts: [Int], _ hidden: Tensor) throws(PithError) -> Void
+    ) throws(PithError) {
+        var row = 0
+        for batch in batches {
+            let counts = tokens.sequences[batch].map(\.count)
+            let rows = counts.reduce(0, +)
+            try body(counts, hidden.rows(row..<row + rows))
             row += rows
         }
     }

@@ -81,7 +81,7 @@ extension ModelCompressor {
             let matrices = list.filter { pipelines[$0] != nil }
             let needs = needs(of: matrices)
             if let stream, schedule == nil { try requireHessians(layer, model, needs, stream) }
-            let seen = Set(matrices.filter { self.needs(of: CollectionOfOne($0)) != .nothing })
+            let seen = Set(matrices.filter { pipelines[$0]?.needs != .nothing })
             var statistics = seen.isEmpty ? [:] : try stream?.gather(seen, model, needs) ?? [:]
             let made = try compress(matrices, of: model, &statistics, schedule?.matricesTogether)
             for (id, matrix) in zip(matrices, made) { compressed[id] = matrix }

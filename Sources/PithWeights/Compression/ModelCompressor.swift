@@ -71,12 +71,13 @@ public struct ModelCompressor: Sendable {
                 "was quantised by another program already", at: source.path,
                 remedy: "take the model that it was made from, or what pith convert makes of it")
         }
-        pipelines = try Self.pipelines(of: source, plan, recipe)
-        let calibrating = pipelines.values.first { $0.needs != .nothing }
+        let pipelines = try Self.pipelines(of: source, plan, recipe)
+        let calibrating = source.description.parameters.indices.lazy.compactMap { pipelines[ParameterID($0)] }
+            .first { $0.needs != .nothing }
         if let calibrating, calibration == nil {
             throw .usage("'\(calibrating.spec)' needs a calibration text", remedy: "give one with --calibration FILE")
         }
-        self.source = source
+        (self.source, self.pipelines) = (source, pipelines)
         (self.plan, self.recipe) = (plan, recipe)
         self.seed = seed
         self.calibration = calibrating == nil ? nil : calibration
@@ -231,8 +232,8 @@ public struct ModelCompressor: Sendable {
         var model = model
         let layers = model.description.layers.indices
         var stream: CalibrationStream?
-        let isCalibrated = layers.map { !output.isWritten($0 + 1) } + [tablesComeLast && !output.isWritten(0)]
-        if let tokens, isCalibrated.contains(true) {
+        let isUnwritten = layers.contains { !output.isWritten($0 + 1) } || tablesComeLast && !output.isWritten(0)
+        if let tokens, isUnwritten {
             stream = try self.stream(tokens, schedule?.batchSize ?? 4, model, work)
         }
         var progress = Progress("compressing \(plan)", total: layers.count, quiet: quiet)

@@ -25,7 +25,7 @@ struct PieceMeasurement {
         self.pipeline = pipeline
         rows = [min(matrix.outputCount, Self.fewRows), min(matrix.outputCount, 2 * Self.fewRows)]
         columns = [min(matrix.inputCount, Self.fewColumns), min(matrix.inputCount, 2 * Self.fewColumns)]
-        let piece = Self.piece(matrix, rows: rows[1], columns: columns[1])
+        let piece = matrix.rows(Array(0..<rows[1]), columns: columns[1])
         let type = (matrix as? DenseOperator)?.weight.type
         for rowCount in rows {
             var line: [Int] = []
@@ -39,24 +39,10 @@ struct PieceMeasurement {
                     name: "a piece", weight: weight, originalType: type, statistics: statistics,
                     form: form, seed: seed)
                 seconds = (ContinuousClock.now - start).seconds
-                line.append(stored.tensors(named: "").reduce(0) { $0 + $1.tensor.byteCount })
+                line.append(stored.storedBits / 8)
             }
             bytes.append(line)
         }
-    }
-
-    /// The first rows and columns of a matrix.
-    private static func piece(_ matrix: any LinearOperator, rows: Int, columns: Int) -> Tensor {
-        guard let decodable = matrix as? any RowDecodable else {
-            return matrix.denseWeight(pool: ThreadPool(threads: 1)).corner(rows: rows, columns: columns)
-        }
-        var piece = Tensor(rows: rows, columns: columns)
-        var row = [Float](repeating: 0, count: matrix.inputCount)
-        for i in 0..<rows {
-            row.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { decodable.decodeRow(i, into: base) } }
-            for j in 0..<columns { piece[i, j] = row[j] }
-        }
-        return piece
     }
 
     /// Bytes of a matrix.
@@ -73,15 +59,6 @@ struct PieceMeasurement {
     func seconds(rows: Int, columns: Int) -> Double {
         seconds * pipeline.operations(rows: rows, columns: columns)
             / max(1, pipeline.operations(rows: self.rows[1], columns: self.columns[1]))
-    }
-}
-
-extension Tensor {
-    /// The first rows and columns of a matrix.
-    fileprivate func corner(rows: Int, columns: Int) -> Tensor {
-        var result = Tensor(rows: rows, columns: columns)
-        for i in 0..<rows { for j in 0..<columns { result[i, j] = self[i, j] } }
-        return result
     }
 }
 

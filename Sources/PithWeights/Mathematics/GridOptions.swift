@@ -7,7 +7,7 @@ struct GridOptions: Sendable {
     let bits: Int
     let group: Int
     let symmetric: Bool
-    var fit: ScaleFit
+    let fit: ScaleFit
 
     static let bits = MethodOption.integer("bits", 4, in: 2...8, "bits of a code")
     static let symmetric = MethodOption.flag("symmetric", false, "scales without zero points")
@@ -134,7 +134,7 @@ extension GridOptions: GridForm {
         if let shares = fit.shares(importance, columns: columns) {
             let found = weight.mapGroups(of: groupSize, shares: shares, pool: pool) { group in
                 symmetric
-                    ? (scale: group.positiveScale(-middle...highest - middle), zero: middle)
+                    ? (scale: group.scale(-middle...highest - middle, isPositive: true), zero: middle)
                     : group.scaleAndZero(highest: highest)
             }
             (scales, zeros) = (try storedScales(found.map(\.scale)), found.map(\.zero))

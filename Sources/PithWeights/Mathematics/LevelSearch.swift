@@ -35,28 +35,18 @@ extension WeightGroup {
     /// By what scales are multiplied that spread the largest weight over the whole range, to be tried.
     private static let shares: [Float] = (0..<26).map { 0.6 + 0.02 * Float($0) }
 
-    /// The scale for codes in a range of whole numbers, weight = scale · code; it may be negative where the range is not
-    /// the same both ways.
-    func scale(_ range: ClosedRange<Float>) -> Float {
-        let peak = peak
+    /// The scale for codes in a range of whole numbers, weight = scale · code. It may be negative where the range is not
+    /// the same both ways, unless `isPositive`: it is to have no sign.
+    func scale(_ range: ClosedRange<Float>, isPositive: Bool = false) -> Float {
+        let peak = isPositive ? abs(peak) : peak
         guard peak != 0 else { return 0 }
         var best = (gain: -Float.infinity, scale: Float(0))
         var bounds = [range.upperBound]
-        if -range.lowerBound != range.upperBound { bounds.append(range.lowerBound) }
+        if !isPositive, -range.lowerBound != range.upperBound { bounds.append(range.lowerBound) }
         for bound in bounds {
             for share in Self.shares { consider(peak / bound * share, range, &best) }
         }
         // Once more with the codes that the best scale gives.
-        consider(best.scale, range, &best)
-        return best.scale
-    }
-
-    /// The same for layouts whose scales have no sign.
-    func positiveScale(_ range: ClosedRange<Float>) -> Float {
-        let peak = abs(peak)
-        guard peak != 0 else { return 0 }
-        var best = (gain: -Float.infinity, scale: Float(0))
-        for share in Self.shares { consider(peak / range.upperBound * share, range, &best) }
         consider(best.scale, range, &best)
         return best.scale
     }

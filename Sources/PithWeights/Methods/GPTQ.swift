@@ -4,8 +4,10 @@ import PithTensor
 
 /// Rounds column by column and lets the columns not yet rounded make up for the error of each.
 struct GPTQ: WeightCodec {
-    static let levels = MethodOption.choice(
-        "levels", Levels.uniform, "evenly spaced, or the entries of a table as codebook has them")
+    /// nil: whole numbers.
+    static let levels = MethodOption<TableGrid.Levels?>.choice(
+        "levels", nil, of: [nil] + TableGrid.Levels.allCases, { $0?.rawValue ?? "uniform" },
+        "evenly spaced, or the entries of a table as codebook has them")
     static let scales = ScaleFit.option(.importance)
     static let activationOrder = MethodOption.flag(
         "activationOrder", true, "round the columns with the largest inputs first")
@@ -18,16 +20,13 @@ struct GPTQ: WeightCodec {
         summary: "round column by column; later columns make up for the error of earlier ones",
         options: GridOptions.schema + [levels, scales, activationOrder, damping])
 
-    /// What weights are rounded to: whole numbers, or the entries of a table.
-    enum Levels: String, CaseIterable { case uniform, learned, nf4, fp4 }
-
     private let grid: any GridForm
     private let activationOrder: Bool
     private let damping: Double
 
     init(_ options: OptionValues) throws(PithError) {
         let uniform = try GridOptions(options, fit: options[Self.scales])
-        if let levels = TableGrid.Levels(rawValue: options[Self.levels].rawValue) {
+        if let levels = options[Self.levels] {
             guard !uniform.symmetric else {
                 throw .usage("tables have no zero points to leave out", remedy: "leave symmetric out")
             }

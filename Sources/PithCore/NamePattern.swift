@@ -1,5 +1,6 @@
-/// A pattern of file names as Python's `fnmatch` has it: `*`, `?`, `[abc]`, `[a-c]`, `[!a]`; `*` crosses slashes.
-public struct FilePattern: Sendable, CustomStringConvertible {
+/// A pattern of names of files or parameters as Python's `fnmatch` has it: `*`, `?`, `[abc]`, `[a-c]`, `[!a]`; `*` crosses
+/// slashes.
+public struct NamePattern: Sendable, CustomStringConvertible {
     fileprivate enum Element {
         case anything
         case one
@@ -53,9 +54,9 @@ public struct FilePattern: Sendable, CustomStringConvertible {
         return (.set(ranges, isNegated: isNegated), end)
     }
 
-    /// Whether the whole of `path` is as the pattern says.
-    public func matches(_ path: String) -> Bool {
-        let scalars = Array(path.unicodeScalars)
+    /// Whether the whole of a name is as the pattern says.
+    public func matches(_ name: String) -> Bool {
+        let scalars = Array(name.unicodeScalars)
         var (place, element) = (0, 0)
         // Where the last star stands, and how far it reaches: only that one may have to reach further.
         var star: (element: Int, place: Int)?
@@ -76,7 +77,7 @@ public struct FilePattern: Sendable, CustomStringConvertible {
     }
 }
 
-extension FilePattern.Element {
+extension NamePattern.Element {
     fileprivate func matches(_ scalar: Unicode.Scalar) -> Bool {
         switch self {
         case .anything: false
